@@ -1,0 +1,1 @@
+//! Install and first-run steps of a site

@@ -1,0 +1,190 @@
+//! Files, written whole or not at all, and locks. Every error carries its path.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::Hint;
+
+/// A file operation that failed, and on which file.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// Reading failed.
+    #[error("could not read `{path}`")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Writing failed; the old content, if any, is still there.
+    #[error("could not write `{path}`")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Larger than the caller allows.
+    #[error("`{path}` is larger than {limit} bytes")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// Another process holds the lock.
+    #[error("`{path}` is locked by another gitgrit-ops")]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+}
+
+impl Hint for FileError {
+    fn hint(&self) -> Option<String> {
+        let source = match self {
+            Self::Read { source, .. } | Self::Write { source, .. } => source,
+            Self::TooLarge { .. } => return None,
+            Self::Locked { .. } => {
+                return Some("wait for the other run to end, or stop it, then run this again".into());
+            }
+        };
+        match source.kind() {
+            io::ErrorKind::PermissionDenied => Some("run this as the user that owns the site directory".into()),
+            io::ErrorKind::StorageFull => Some("free some space on that file system, then run this again".into()),
+            _ => None,
+        }
+    }
+}
+
+/// Reads a text file of at most `limit` bytes. Fails on invalid UTF-8 with `Read`.
+pub fn read_text(path: &Path, limit: u64) -> Result<String, FileError> {
+    let bytes = read_bytes(path, limit)?;
+    String::from_utf8(bytes).map_err(|error| FileError::Read {
+        path: path.into(),
+        source: io::Error::new(io::ErrorKind::InvalidData, error),
+    })
+}
+
+/// Reads a file of at most `limit` bytes.
+pub fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
+    use io::Read;
+    let failed = |source| FileError::Read { path: path.into(), source };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > limit {
+        return Err(FileError::TooLarge { path: path.into(), limit });
+    }
+    Ok(bytes)
+}
+
+/// Replaces `path` with `content` at `mode`: written beside it, synced, renamed. After a crash the old or the new
+/// content is there, never a part.
+pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<(), FileError> {
+    let failed = |source| FileError::Write { path: path.into(), source };
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    let mut file = builder
+        .prefix(".gitgrit-")
+        .permissions(fs::Permissions::from_mode(mode))
+        .tempfile_in(parent)
+        .map_err(failed)?;
+    file.write_all(content).map_err(failed)?;
+    // The builder's mode is narrowed by the umask; what was asked for is what the file gets.
+    file.as_file().set_permissions(fs::Permissions::from_mode(mode)).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    File::open(parent).and_then(|directory| directory.sync_all()).map_err(failed)
+}
+
+/// Creates `path` and its parents with `mode`; an existing directory is left as it is.
+pub fn create_dir(path: &Path, mode: u32) -> Result<(), FileError> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .map_err(|source| FileError::Write { path: path.into(), source })
+}
+
+/// An exclusive lock on a file, released when dropped or when the process dies.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Takes the lock without waiting. Fails with `Locked` when another process holds it.
+    pub fn take(path: &Path) -> Result<Self, FileError> {
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(|source| FileError::Write { path: path.into(), source })?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self { file }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(FileError::Locked { path: path.into() }),
+            Err(errno) => Err(FileError::Write { path: path.into(), source: errno.into() }),
+        }
+    }
+
+    /// Replaces what the lock file says, for whoever finds it held (a process id, say).
+    pub fn note(&mut self, text: &str) -> io::Result<()> {
+        use io::Seek;
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        self.file.write_all(text.as_bytes())
+    }
+
+    /// Says whether another process holds the lock now.
+    pub fn is_held(path: &Path) -> bool {
+        File::open(path).is_ok_and(|file| {
+            matches!(flock(&file, FlockOperation::NonBlockingLockShared), Err(rustix::io::Errno::WOULDBLOCK))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_content() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        write_atomic(&path, b"old", 0o600).unwrap();
+        let missing = dir.path().join("no/such/a");
+        assert!(write_atomic(&missing, b"new", 0o600).is_err());
+        assert_eq!(read_text(&path, 10).unwrap(), "old");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_second_lock_is_refused_until_the_first_is_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let first = Lock::take(&path).unwrap();
+        assert!(matches!(Lock::take(&path), Err(FileError::Locked { .. })));
+        assert!(Lock::is_held(&path));
+        drop(first);
+        assert!(!Lock::is_held(&path));
+    }
+
+    #[test]
+    fn a_file_over_the_limit_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        fs::write(&path, "12345").unwrap();
+        assert!(read_text(&path, 5).is_ok());
+        assert!(matches!(read_text(&path, 4), Err(FileError::TooLarge { limit: 4, .. })));
+    }
+}

@@ -1,0 +1,220 @@
+//! Puts the values of a site together and parses what the server needs. Says which variable is wrong, never its value.
+
+use std::path::PathBuf;
+
+use crate::envfile::{self, EnvFileError, Values};
+use crate::file::{FileError, read_text};
+use crate::site::SiteDir;
+use crate::url::{BaseUrl, UrlError};
+use crate::{Hint, Secret};
+
+/// The secrets that may stand in `data/secrets.json`.
+const STORED: [&str; 2] = ["SECRET_KEY", "GITGRIT_ENCRYPTION_KEY"];
+
+/// Where values come from: process environment, then `--env-file`, then the site's `.env`.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// The process environment, cut down to the names in the registry.
+    pub environment: Values,
+    /// What `--env-file` names.
+    pub env_file: Option<PathBuf>,
+    /// The site, when there is one.
+    pub site: Option<SiteDir>,
+}
+
+/// Settings that do not fit.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A `.env` file could not be read.
+    #[error("could not read the site's settings")]
+    EnvFile(#[from] EnvFileError),
+    /// `secrets.json` could not be read.
+    #[error("could not read the site's stored secrets")]
+    Secrets(#[from] FileError),
+    /// `secrets.json` is not an object of texts.
+    #[error("`{path}` is not a JSON object of texts")]
+    SecretsFormat {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A variable that must be there is not.
+    #[error("{name} is not set")]
+    Missing {
+        /// The variable.
+        name: &'static str,
+    },
+    /// An address does not parse.
+    #[error("{name} is not usable")]
+    Url {
+        /// The variable.
+        name: &'static str,
+        /// Why.
+        source: UrlError,
+    },
+    /// A port does not parse.
+    #[error("{name} is not a port from 1 to 65535")]
+    Port {
+        /// The variable.
+        name: &'static str,
+    },
+    /// `AIRGAPPED` has another value than `True`.
+    #[error("AIRGAPPED is not `True`")]
+    Airgapped,
+    /// The same secret has two values.
+    #[error("{name} has one value in the settings and another in `{path}`")]
+    Conflict {
+        /// The variable.
+        name: &'static str,
+        /// The file with the other value.
+        path: PathBuf,
+    },
+}
+
+impl Hint for SettingsError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::EnvFile(error) => error.hint(),
+            Self::Secrets(error) => error.hint(),
+            Self::SecretsFormat { path } => Some(format!("restore `{}` from a backup", path.display())),
+            Self::Missing { name } => {
+                Some(format!("set {name} in the site's .env; `gitgrit-ops env check` judges the whole file"))
+            }
+            Self::Url { source, .. } => source.hint(),
+            Self::Port { .. } => None,
+            Self::Airgapped => Some("remove the line, or write AIRGAPPED=True; this program has no other mode".into()),
+            Self::Conflict { name, .. } => {
+                Some(format!("keep the {name} that the data was written with and remove the other"))
+            }
+        }
+    }
+}
+
+impl Sources {
+    /// The layered values. Fails when a named file does not read.
+    pub fn values(&self) -> Result<Values, SettingsError> {
+        let mut values = self.environment.clone();
+        if let Some(path) = &self.env_file {
+            values.fill_from(&envfile::read(path)?);
+        }
+        if let Some(path) = self.site.as_ref().map(SiteDir::env).filter(|path| path.exists()) {
+            values.fill_from(&envfile::read(&path)?);
+        }
+        if let Some(site) = &self.site {
+            add_stored_secrets(&mut values, site)?;
+        }
+        Ok(values)
+    }
+}
+
+/// What the server needs, parsed.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The site's address.
+    pub site_url: BaseUrl,
+    /// Signs what goes to browsers.
+    pub secret_key: Secret<String>,
+    /// The Fernet key, unparsed.
+    pub encryption_key: Secret<String>,
+    /// Host in SSH clone addresses.
+    pub ssh_clone_host: String,
+    /// Port in SSH clone addresses.
+    pub ssh_port: u16,
+    /// `DATABASE_URL`, when set.
+    pub database_url: Option<Secret<String>>,
+}
+
+impl Settings {
+    /// Parses `values`. Fails on the first variable that is missing or does not parse.
+    pub fn parse(values: &Values) -> Result<Self, SettingsError> {
+        if values.get("AIRGAPPED").is_some_and(|value| value != "True") {
+            return Err(SettingsError::Airgapped);
+        }
+        let site_url = BaseUrl::parse(required(values, "SITE_URL")?)
+            .map_err(|source| SettingsError::Url { name: "SITE_URL", source })?;
+        let ssh_clone_host = set(values, "SSH_CLONE_HOST").unwrap_or_else(|| site_url.host()).to_owned();
+        Ok(Self {
+            ssh_clone_host,
+            ssh_port: port(values, "SSH_PORT", 2424)?,
+            secret_key: Secret::new(required(values, "SECRET_KEY")?.into()),
+            encryption_key: Secret::new(required(values, "GITGRIT_ENCRYPTION_KEY")?.into()),
+            database_url: set(values, "DATABASE_URL").map(|url| Secret::new(url.to_owned())),
+            site_url,
+        })
+    }
+}
+
+fn set<'v>(values: &'v Values, name: &str) -> Option<&'v str> {
+    values.get(name).filter(|value| !value.is_empty())
+}
+
+fn required<'v>(values: &'v Values, name: &'static str) -> Result<&'v str, SettingsError> {
+    set(values, name).ok_or(SettingsError::Missing { name })
+}
+
+fn port(values: &Values, name: &'static str, default: u16) -> Result<u16, SettingsError> {
+    match set(values, name) {
+        None => Ok(default),
+        Some(text) => text.parse().ok().filter(|port| *port != 0).ok_or(SettingsError::Port { name }),
+    }
+}
+
+fn add_stored_secrets(values: &mut Values, site: &SiteDir) -> Result<(), SettingsError> {
+    let path = site.secrets();
+    if !path.exists() {
+        return Ok(());
+    }
+    let text = read_text(&path, 64 << 10)?;
+    let stored: std::collections::BTreeMap<String, String> =
+        serde_json::from_str(&text).map_err(|_| SettingsError::SecretsFormat { path: path.clone() })?;
+    for name in STORED {
+        match (set(values, name), stored.get(name)) {
+            (Some(given), Some(stored)) if given != stored => return Err(SettingsError::Conflict { name, path }),
+            (None, Some(stored)) => values.set(name, stored.clone()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base() -> Values {
+        [("SITE_URL", "https://forge.acme.internal"), ("SECRET_KEY", "s"), ("GITGRIT_ENCRYPTION_KEY", "k")]
+            .into_iter()
+            .collect()
+    }
+
+    #[test]
+    fn clone_host_and_port_have_their_defaults() {
+        let settings = Settings::parse(&base()).unwrap();
+        assert_eq!((settings.ssh_clone_host.as_str(), settings.ssh_port), ("forge.acme.internal", 2424));
+    }
+
+    #[test]
+    fn a_missing_or_wrong_variable_is_named() {
+        let mut values = base();
+        values.set("SSH_PORT", "0");
+        assert_eq!(Settings::parse(&values).unwrap_err().to_string(), "SSH_PORT is not a port from 1 to 65535");
+        let mut values = base();
+        values.set("SECRET_KEY", "");
+        assert_eq!(Settings::parse(&values).unwrap_err().to_string(), "SECRET_KEY is not set");
+        let mut values = base();
+        values.set("AIRGAPPED", "true");
+        assert!(matches!(Settings::parse(&values), Err(SettingsError::Airgapped)));
+    }
+
+    #[test]
+    fn a_secret_with_two_values_is_a_conflict() {
+        let dir = tempfile::tempdir().unwrap();
+        let site = SiteDir::new(dir.path());
+        std::fs::create_dir(site.data()).unwrap();
+        std::fs::write(site.secrets(), r#"{"SECRET_KEY":"one"}"#).unwrap();
+        std::fs::write(site.env(), "SECRET_KEY=two\n").unwrap();
+        let sources = Sources { site: Some(site.clone()), ..Sources::default() };
+        assert!(matches!(sources.values(), Err(SettingsError::Conflict { name: "SECRET_KEY", .. })));
+        std::fs::write(site.env(), "SECRET_KEY=one\n").unwrap();
+        assert_eq!(sources.values().unwrap().get("SECRET_KEY"), Some("one"));
+    }
+}

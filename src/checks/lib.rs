@@ -1,0 +1,1 @@
+//! Checks of host, network, settings and certificates; each gives findings

@@ -1,0 +1,26 @@
+//! Use cases and rights of the forge. Opens transactions; holds no SQL, starts no program, knows no HTTP.
+//! The fetch is the authorisation: whatever an actor may not read is [`Error::NotFound`], as if it were absent.
+
+mod access;
+mod browse;
+mod error;
+mod keys;
+mod push;
+mod repositories;
+mod session;
+mod site;
+mod tokens;
+mod upload;
+mod users;
+mod view;
+
+pub use access::{Access, Actor, RepoAdmin, RepoRead, RepoWrite, Scope, User};
+pub use error::Error;
+pub use push::Push;
+pub use repositories::NewRepo;
+pub use session::{Session, SignedIn};
+pub use site::{Forge, OpenError, Options};
+pub use tokens::NewToken;
+pub use upload::{Protocol, Transport, Upload};
+pub use users::NewUser;
+pub use view::*;

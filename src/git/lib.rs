@@ -1,0 +1,1 @@
+//! Everything that touches git objects or starts git

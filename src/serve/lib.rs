@@ -1,0 +1,1 @@
+//! The forge at the door: pages, Git over HTTP and SSH, health and metrics

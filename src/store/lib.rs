@@ -1,0 +1,1 @@
+//! The forge's tables: queries and migrations

@@ -1,0 +1,1 @@
+//! Keys, ciphers, passwords, tokens and the site's certificate authority
