@@ -10,6 +10,8 @@ mod failure;
 mod install;
 mod logs;
 mod man;
+#[cfg(test)]
+mod reference;
 mod restart;
 mod serve;
 mod setup;
