@@ -1,13 +1,14 @@
 //! Carries a plan out: under the site's lock, each step in the journal, each effect whole or not at all. Killed at any
 //! point, the next run goes on. Never prints; the caller is told and asked through [`Hooks`].
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use base::clock::Timestamp;
 use base::envfile::Values;
 use base::file::{FileError, Lock, create_dir, read_text, write_atomic};
 use base::site::SiteDir;
 use base::{Clock, Secret, fault};
-use std::collections::BTreeMap;
-use std::time::Duration;
 use vault::authority::Authority;
 
 use crate::error::InstallError;
@@ -71,6 +72,7 @@ pub struct Operation<'a> {
     site: &'a SiteDir,
     clock: &'a dyn Clock,
     journal: Journal,
+    outcome: Outcome,
     _lock: Lock,
 }
 
@@ -83,7 +85,7 @@ impl<'a> Operation<'a> {
         create_dir(&site.state(), 0o700)?;
         let lock = Lock::take(&site.lock())?;
         let journal = Journal::open(&site.journal())?;
-        Ok(Self { site, clock, journal, _lock: lock })
+        Ok(Self { site, clock, journal, outcome: Outcome::default(), _lock: lock })
     }
 
     /// The step at which the last installation stopped; `None` when it ended well, or there was none.
@@ -93,7 +95,6 @@ impl<'a> Operation<'a> {
 
     /// Carries out the plan, which was made under this lock. A smoke test that did not pass is no error here.
     pub fn apply(&mut self, plan: &Plan, request: &Request, hooks: &dyn Hooks) -> Result<Outcome, InstallError> {
-        let mut outcome = Outcome::default();
         for planned in &plan.steps {
             if planned.action == Action::Keep {
                 hooks.tell(planned, Told::Kept);
@@ -102,7 +103,7 @@ impl<'a> Operation<'a> {
             hooks.tell(planned, Told::Begun);
             self.note(planned.step.name(), Event::Begun)?;
             fault::point(&format!("install:{}:before", planned.step));
-            let made = self.make(planned.step, plan, request, hooks, &mut outcome);
+            let made = self.make(planned.step, plan, request, hooks);
             if let Err(error) = made {
                 self.note(planned.step.name(), Event::Failed)?;
                 return Err(error);
@@ -111,7 +112,7 @@ impl<'a> Operation<'a> {
             self.note(planned.step.name(), Event::Done)?;
             hooks.tell(planned, Told::Done);
         }
-        Ok(outcome)
+        Ok(std::mem::take(&mut self.outcome))
     }
 
     /// Ends the installation, once the operator has seen its outcome: from here on the password is nowhere.
@@ -119,7 +120,7 @@ impl<'a> Operation<'a> {
         let path = self.site.initial_password();
         match std::fs::remove_file(&path) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(FileError::Write { path, source }.into());
+                Err(FileError::Write { path, source }.into())
             }
             _ => self.note("", Event::Done),
         }
@@ -129,14 +130,7 @@ impl<'a> Operation<'a> {
         Ok(self.journal.write(self.clock.now(), INSTALL, step, event)?)
     }
 
-    fn make(
-        &self,
-        step: Step,
-        plan: &Plan,
-        request: &Request,
-        hooks: &dyn Hooks,
-        outcome: &mut Outcome,
-    ) -> Result<(), InstallError> {
+    fn make(&mut self, step: Step, plan: &Plan, request: &Request, hooks: &dyn Hooks) -> Result<(), InstallError> {
         let hook = |source| InstallError::Hook { step, source };
         match step {
             Step::Directory => {
@@ -146,12 +140,12 @@ impl<'a> Operation<'a> {
             Step::Authority => make_authority(self.site, plan, self.clock.now())?,
             Step::Certificate => issue(self.site, plan, self.clock.now())?,
             Step::Database => hooks.migrate().map_err(hook)?,
-            Step::Administrator => outcome.password = self.administrator(request, hooks)?,
+            Step::Administrator => self.outcome.password = self.administrator(request, hooks)?,
             Step::Serve => {
                 service::stop(self.site, STOP)?;
                 hooks.start().map_err(hook)?;
             }
-            Step::Smoketest => outcome.has_passed = Some(hooks.smoketest().map_err(hook)?),
+            Step::Smoketest => self.outcome.has_passed = Some(hooks.smoketest().map_err(hook)?),
         }
         Ok(())
     }
@@ -191,14 +185,8 @@ impl<'a> Operation<'a> {
             hooks.make_administrator(&request.administrator, own).map_err(hook)?;
             return Ok(None);
         }
-        let password = match kept {
-            Some(kept) => kept,
-            None => {
-                let fresh = vault::random::text(PASSWORD_LENGTH);
-                write_atomic(&path, format!("{}\n", fresh.expose()).as_bytes(), 0o600)?;
-                fresh
-            }
-        };
+        let password = kept.unwrap_or_else(|| vault::random::text(PASSWORD_LENGTH));
+        write_atomic(&path, format!("{}\n", password.expose()).as_bytes(), 0o600)?;
         fault::point("install:administrator:password");
         hooks.make_administrator(&request.administrator, &password).map_err(hook)?;
         Ok(Some(password))
@@ -206,10 +194,7 @@ impl<'a> Operation<'a> {
 }
 
 fn made_secrets() -> [(&'static str, Secret<String>); 2] {
-    [
-        ("SECRET_KEY", vault::random::text(SECRET_KEY_LENGTH)),
-        ("GITGRIT_ENCRYPTION_KEY", vault::fernet::Key::generate()),
-    ]
+    [("SECRET_KEY", vault::random::text(SECRET_KEY_LENGTH)), ("GITGRIT_ENCRYPTION_KEY", vault::fernet::Key::generate())]
 }
 
 /// Adds to `data/secrets.json` what neither it nor the operator's `.env` gives.
@@ -252,3 +237,7 @@ fn issue(site: &SiteDir, plan: &Plan, now: Timestamp) -> Result<(), InstallError
     fault::point("install:certificate:key");
     Ok(write_atomic(&path, issued.chain_pem.as_bytes(), 0o644)?)
 }
+
+#[cfg(test)]
+#[path = "apply_tests.rs"]
+mod tests;

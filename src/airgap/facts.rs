@@ -2,7 +2,7 @@
 
 use base::Secret;
 use base::envfile::Values;
-use base::file::{Lock, read_text};
+use base::file::read_text;
 use base::settings::{Settings, SettingsError, Sources};
 use base::site::SiteDir;
 use base::url::BaseUrl;
@@ -124,9 +124,4 @@ fn refuse_foreign(site: &SiteDir) -> Result<(), InstallError> {
         return Err(InstallError::Foreign { path: site.root().into() });
     }
     Ok(())
-}
-
-/// Says whether an operation holds the site's lock now.
-pub fn is_locked(site: &SiteDir) -> bool {
-    Lock::is_held(&site.lock())
 }

@@ -82,7 +82,7 @@ pub async fn check(site: &SiteDir, target: &Target) -> Result<Vec<Line>, SiteGit
     ];
     let mut pushed = None;
     for ([clone, push], url, directory, access) in ways {
-        match attempt(url, &scratch.path().join(directory), access, &pushed, &target.branch).await {
+        match attempt(url, &scratch.path().join(directory), access, pushed.as_deref(), &target.branch).await {
             Ok(id) => {
                 pushed = Some(id);
                 lines.extend([Line { what: clone, problem: None }, Line { what: push, problem: None }]);
@@ -109,12 +109,12 @@ async fn attempt(
     url: &str,
     directory: &Path,
     access: Access,
-    expected: &Option<String>,
+    expected: Option<&str>,
     branch: &str,
 ) -> Result<String, Attempt> {
     let clone = Clone::make(url, directory, access, DEADLINE).await.map_err(|error| Attempt::Clone(chain(&error)))?;
     let head = clone.head().await.map_err(|error| Attempt::Clone(chain(&error)))?;
-    if expected.is_some() && head != *expected {
+    if expected.is_some() && head.as_deref() != expected {
         return Err(Attempt::Clone("the clone does not show the commit that was pushed before".into()));
     }
     let content = vault::random::token();
@@ -155,7 +155,7 @@ fn host_keys(site: &SiteDir) -> Result<Vec<PublicKey>, SiteGitError> {
 /// sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT": a port other than 22 stands after the host in brackets.
 fn known_hosts_text(host: &str, port: u16, keys: &[PublicKey]) -> String {
     let place = if port == 22 { host.to_owned() } else { format!("[{host}]:{port}") };
-    keys.iter().map(|key| format!("{place} {}\n", key.line)).collect()
+    keys.iter().fold(String::new(), |text, key| text + &place + " " + &key.line + "\n")
 }
 
 /// An error and its causes in one line.
