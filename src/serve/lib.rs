@@ -1,7 +1,19 @@
 //! The forge at its doors: pages and Git over HTTP(S), Git over SSH, health and metrics. Turns bytes into an actor and a
 //! typed request, and an answer of the forge into bytes. Never imports `store` or `git`, and decides no right by itself.
 
+mod basic;
+mod body;
+mod connection;
+mod git_answer;
+mod git_http;
+mod health;
 mod http;
+mod limits;
+mod listen;
+mod metrics;
 mod request;
+mod ssh_command;
 mod state;
+mod time_source;
+mod tls;
 mod web;
