@@ -16,7 +16,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tracing::{debug, error};
 
 use crate::request::{RequestId, chain, internal_error};
-use crate::ssh_command::Service;
+use crate::service::Service;
 use crate::state::Doors;
 
 /// Bytes between a transfer and its client; when they are full, Git waits.

@@ -14,7 +14,7 @@ use tokio_util::io::StreamReader;
 use crate::body;
 use crate::git_answer::{Answer, failure, refused, streamed};
 use crate::request::{Peer, RequestId};
-use crate::ssh_command::Service;
+use crate::service::Service;
 use crate::state::AppState;
 
 /// The largest body of a fetch, inflated, in bytes: wants and haves, never a pack.
@@ -135,7 +135,7 @@ async fn upload_pack(
         let upload = asked.state.forge.begin_upload(&asked.actor, asked.path()?).await?;
         let input = match input(asked.service, &headers, body) {
             Ok(pieces) => StreamReader::new(body::limited(pieces, FETCH_LIMIT)),
-            Err(answer) => return Ok(answer),
+            Err(text) => return Ok(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)),
         };
         let Some(turn) = asked.state.doors.transfers.turn().await else { return Ok(busy()) };
         let protocol = asked.protocol;
@@ -165,7 +165,7 @@ async fn receive_pack(
         let push = asked.state.forge.begin_push(&asked.actor, asked.path()?).await?;
         let input = match input(asked.service, &headers, body) {
             Ok(pieces) => StreamReader::new(pieces),
-            Err(answer) => return Ok(answer),
+            Err(text) => return Ok(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)),
         };
         let Some(turn) = asked.state.doors.transfers.turn().await else { return Ok(busy()) };
         let run = |output| async move {
@@ -177,19 +177,19 @@ async fn receive_pack(
     result.await.unwrap_or_else(|error: Error| failure(&error, &asked.id))
 }
 
-/// The request's body, inflated when it came compressed. Called after the right was proven: a client that waits for
-/// `100 Continue` sends nothing before that.
-fn input(service: Service, headers: &HeaderMap, body: Body) -> Result<body::Pieces, Response> {
+/// The request's body, inflated when it came compressed. Fails with what to tell under 415. Called after the right
+/// was proven: a client that waits for `100 Continue` sends nothing before that.
+fn input(service: Service, headers: &HeaderMap, body: Body) -> Result<body::Pieces, &'static str> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let wanted = format!("application/x-{}-request", service.name());
     if text(header::CONTENT_TYPE) != Some(&wanted) {
-        return Err(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body is not one that Git sends"));
+        return Err("the body is not one that Git sends");
     }
     let pieces = body::plain(body);
     match text(header::CONTENT_ENCODING) {
         None | Some("identity") => Ok(pieces),
         Some("gzip" | "x-gzip") => Ok(body::limited(body::inflated(pieces), INFLATED_PUSH_LIMIT)),
-        Some(_) => Err(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "only gzip is understood as a content encoding")),
+        Some(_) => Err("only gzip is understood as a content encoding"),
     }
 }
 

@@ -3,6 +3,8 @@
 
 use base::name::RepoPath;
 
+use crate::service::Service;
+
 /// A command that is understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Command {
@@ -10,30 +12,6 @@ pub(crate) struct Command {
     pub(crate) service: Service,
     /// The repository.
     pub(crate) path: RepoPath,
-}
-
-/// The two programs of Git's protocol. What a request may do follows from the program alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Service {
-    /// Clone and fetch.
-    UploadPack,
-    /// Push.
-    ReceivePack,
-}
-
-impl Service {
-    /// Git's name of the program.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::UploadPack => "git-upload-pack",
-            Self::ReceivePack => "git-receive-pack",
-        }
-    }
-
-    /// The service with this name.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        [Self::UploadPack, Self::ReceivePack].into_iter().find(|service| service.name() == text)
-    }
 }
 
 /// Why a command was not understood.
