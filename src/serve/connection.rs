@@ -25,8 +25,6 @@ use crate::body::Tracked;
 use crate::listen::{Activity, Ending};
 use crate::request::Peer;
 
-/// Time for a client to say its first byte, and again for the TLS handshake.
-const GREETING: Duration = Duration::from_secs(10);
 /// Time for a request's head to come whole.
 const HEAD: Duration = Duration::from_secs(30);
 /// Time that a connection may stay open with no request on it.
@@ -45,6 +43,8 @@ pub(crate) struct Web {
     pub(crate) tls: Option<TlsAcceptor>,
     /// SITE_URL, where a plain request on the TLS port is sent.
     pub(crate) site_url: Arc<str>,
+    /// Time for a client to say its first byte, and again for the TLS handshake.
+    pub(crate) greeting: Duration,
 }
 
 #[derive(Clone, Copy)]
@@ -57,14 +57,14 @@ impl Web {
     /// Serves one connection to its end.
     pub(crate) async fn serve(self, stream: TcpStream, peer: SocketAddr, ending: Ending) {
         let mut first = [0];
-        let Ok(Ok(1)) = tokio::time::timeout(GREETING, stream.peek(&mut first)).await else { return };
+        let Ok(Ok(1)) = tokio::time::timeout(self.greeting, stream.peek(&mut first)).await else { return };
         let Some(tls) = &self.tls else {
             return talk(stream, Version::One, ending, Service::Site { router: self.router, peer }).await;
         };
         if first != [HANDSHAKE] {
             return talk(stream, Version::One, ending, Service::Signpost { site_url: self.site_url }).await;
         }
-        match tokio::time::timeout(GREETING, tls.accept(stream)).await {
+        match tokio::time::timeout(self.greeting, tls.accept(stream)).await {
             Ok(Ok(stream)) => {
                 let is_two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                 let version = if is_two { Version::Two } else { Version::One };

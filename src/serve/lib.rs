@@ -4,6 +4,8 @@
 mod basic;
 mod body;
 mod connection;
+#[cfg(test)]
+mod connection_test;
 mod git_answer;
 mod git_http;
 mod health;

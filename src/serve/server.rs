@@ -26,6 +26,8 @@ use crate::state::{AppState, Doors};
 use crate::tls::{Certificates, TlsError, TlsFiles};
 use crate::{http, ssh, time_source};
 
+/// Time for a web client to say its first byte, and again for the TLS handshake.
+const GREETING: Duration = Duration::from_secs(10);
 /// Time for what runs to finish after the server was asked to stop; then it is cut.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Time for tasks to notice that they were cut.
@@ -149,7 +151,8 @@ impl Server {
         };
         let (http, http_address) = bind(options.http, "web")?;
         let (ssh, ssh_address) = bind(options.ssh, "SSH")?;
-        let web = Web { router: http::router(state.clone()), tls, site_url: site_url.as_str().into() };
+        let web =
+            Web { router: http::router(state.clone()), tls, site_url: site_url.as_str().into(), greeting: GREETING };
         let addresses = Addresses { http: http_address, ssh: ssh_address };
         Ok(Self { state, web, ssh_config, http, ssh, addresses })
     }

@@ -2,6 +2,7 @@
 //! Never writes a file and never falls back to plain HTTP.
 
 use std::fmt;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
@@ -83,8 +84,8 @@ struct Current {
     stamp: Stamp,
 }
 
-/// What tells one version of the two files from another.
-type Stamp = [Option<SystemTime>; 2];
+/// What tells one version of the two files from another: two writes may fall into one tick of the file system's clock.
+type Stamp = [Option<(SystemTime, u64, u64)>; 2];
 
 impl Certificates {
     /// Reads the files for the first time.
@@ -158,5 +159,8 @@ fn read(files: &TlsFiles, provider: &rustls::crypto::CryptoProvider) -> Result<C
 }
 
 fn stamp(files: &TlsFiles) -> Stamp {
-    [&files.certificate, &files.key].map(|path| std::fs::metadata(path).and_then(|about| about.modified()).ok())
+    [&files.certificate, &files.key].map(|path| {
+        let about = std::fs::metadata(path).ok()?;
+        Some((about.modified().ok()?, about.ino(), about.len()))
+    })
 }
