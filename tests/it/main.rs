@@ -12,4 +12,6 @@ mod html;
 mod site;
 mod snapshot;
 mod ssh;
+mod tidy;
+mod tidy_text;
 mod visitor;
