@@ -9,6 +9,8 @@
 
 mod git;
 mod html;
+mod lab;
+mod require;
 mod site;
 mod snapshot;
 mod ssh;
