@@ -1,6 +1,7 @@
 //! The one way out of this room: HTTPS to one base address, no redirects, no proxy, a deadline and a cap on what is read.
 //! Never follows a server to another host, and never sends anything but a GET without credentials.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -77,6 +78,20 @@ impl Egress {
     /// A client for `base` (`https://host[:port]`, no slash at the end), which verifies servers with `trust`.
     /// Fails with `Tls` when the TLS library refuses the trust store.
     pub fn new(base: &str, trust: &Trust) -> Result<Self, EgressError> {
+        Self::build(base, trust, |client| client)
+    }
+
+    /// The same, but `host` (the one in `base`) is taken to be at `address`, whatever the name service says. For a
+    /// server on this very host, which must answer under its public name before that name is asked for.
+    pub fn at(base: &str, host: &str, address: IpAddr, trust: &Trust) -> Result<Self, EgressError> {
+        Self::build(base, trust, |client| client.resolve(host, SocketAddr::new(address, 0)))
+    }
+
+    fn build(
+        base: &str,
+        trust: &Trust,
+        adjust: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+    ) -> Result<Self, EgressError> {
         let tls = |reason: String| EgressError::Tls { reason };
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let seen = Arc::new(Mutex::new(Seen::default()));
@@ -89,7 +104,7 @@ impl Egress {
             let witness = Witness::new(trust, provider, Arc::clone(&seen)).map_err(|error| tls(error.to_string()))?;
             config.dangerous().with_custom_certificate_verifier(Arc::new(witness)).with_no_client_auth()
         };
-        let client = reqwest::Client::builder()
+        let client = adjust(reqwest::Client::builder())
             .tls_backend_preconfigured(config)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
