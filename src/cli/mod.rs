@@ -8,6 +8,9 @@ mod env;
 mod exit;
 mod failure;
 mod install;
+mod install_hooks;
+mod install_request;
+mod install_systemd;
 mod logs;
 mod man;
 #[cfg(test)]
@@ -15,6 +18,7 @@ mod reference;
 mod restart;
 mod serve;
 mod setup;
+mod site;
 mod smoketest;
 mod status;
 mod up;
