@@ -206,10 +206,7 @@ impl<'a> Operation<'a> {
 }
 
 fn made_secrets() -> [(&'static str, Secret<String>); 2] {
-    [
-        ("SECRET_KEY", vault::random::text(SECRET_KEY_LENGTH)),
-        ("GITGRIT_ENCRYPTION_KEY", vault::fernet::Key::generate()),
-    ]
+    [("SECRET_KEY", vault::random::text(SECRET_KEY_LENGTH)), ("GITGRIT_ENCRYPTION_KEY", vault::fernet::Key::generate())]
 }
 
 /// Adds to `data/secrets.json` what neither it nor the operator's `.env` gives.

@@ -139,7 +139,12 @@ pub fn plan(request: &Request, facts: &Facts, now: Timestamp) -> Result<Plan, In
     }
     let names = names(request);
     let mut steps = vec![
-        either(Step::Directory, facts.has_directories, "make the site's directories, mode 0700", "the directories are there"),
+        either(
+            Step::Directory,
+            facts.has_directories,
+            "make the site's directories, mode 0700",
+            "the directories are there",
+        ),
         env(request, facts)?,
         either(Step::Authority, facts.has_authority, "make the site's certificate authority", "the authority is there"),
         certificate(request, facts, &names, now)?,
@@ -147,7 +152,10 @@ pub fn plan(request: &Request, facts: &Facts, now: Timestamp) -> Result<Plan, In
         administrator(request, facts),
     ];
     if !request.is_foreground {
-        steps.extend([serve(request, facts), line(Step::Smoketest, Action::Check, "try what a user of this site needs")]);
+        steps.extend([
+            serve(request, facts),
+            line(Step::Smoketest, Action::Check, "try what a user of this site needs"),
+        ]);
     }
     Ok(Plan { site_url: request.site_url.clone(), names, steps })
 }
@@ -200,8 +208,12 @@ fn certificate(request: &Request, facts: &Facts, names: &[String], now: Timestam
     match (is_ours, is_paired) {
         (false, false) => Err(InstallError::OwnCertificate),
         (false, true) => step(Action::Keep, format!("the operator's own certificate is kept, {days} days left")),
-        (true, false) => step(Action::Make, format!("issue the server certificate for {all} again: its key is not there")),
-        (true, true) if days < RENEW_BELOW => step(Action::Make, format!("renew the server certificate, {days} days left")),
+        (true, false) => {
+            step(Action::Make, format!("issue the server certificate for {all} again: its key is not there"))
+        }
+        (true, true) if days < RENEW_BELOW => {
+            step(Action::Make, format!("renew the server certificate, {days} days left"))
+        }
         (true, true) => match names.iter().find(|name| !served.names.contains(*name)) {
             Some(name) => step(Action::Make, format!("issue the server certificate again, now for `{name}` too")),
             None => step(Action::Keep, format!("the server certificate is there, {days} days left")),
@@ -233,7 +245,11 @@ fn serve(request: &Request, facts: &Facts) -> Planned {
         Some(found) if (found.http, found.ssh) == (wanted.http, wanted.ssh) => {
             line(Step::Serve, Action::Keep, format!("the server runs (process {})", found.pid))
         }
-        Some(found) => line(Step::Serve, Action::Make, format!("stop the server at {} and start it at {}", found.http, wanted.http)),
+        Some(found) => line(
+            Step::Serve,
+            Action::Make,
+            format!("stop the server at {} and start it at {}", found.http, wanted.http),
+        ),
         None => line(Step::Serve, Action::Make, "start the server in the background and wait until it is healthy"),
     }
 }

@@ -110,8 +110,12 @@ impl Hint for ServiceError {
             Self::Start(error) => error.hint(),
             Self::Ended { last_words, .. } if !last_words.is_empty() => Some(format!("its last words: {last_words}")),
             Self::Ended { .. } | Self::Unhealthy { .. } => Some("`gitgrit-ops logs` shows what the server said".into()),
-            Self::Listen { path } => Some(format!("remove `{}` and install again with --http and --ssh", path.display())),
-            Self::StillThere { pid, .. } => Some(format!("it may be sending a large pack; `kill -9 {pid}` ends it at once")),
+            Self::Listen { path } => {
+                Some(format!("remove `{}` and install again with --http and --ssh", path.display()))
+            }
+            Self::StillThere { pid, .. } => {
+                Some(format!("it may be sending a large pack; `kill -9 {pid}` ends it at once"))
+            }
             Self::Note { .. } | Self::Signal { .. } | Self::Nameless { .. } => None,
         }
     }
