@@ -162,7 +162,7 @@ mod tests {
         for known in CATALOGUE {
             write!(expected, "\n### {}\n\n{}.\n", known.id, upper(known.meaning)).unwrap();
             if !known.fix.is_empty() {
-                write!(expected, "Fix: {}.\n", known.fix).unwrap();
+                writeln!(expected, "Fix: {}.", known.fix).unwrap();
             }
         }
         if std::env::var_os("GITGRIT_BLESS").is_some() {

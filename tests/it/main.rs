@@ -8,10 +8,12 @@
 )]
 
 mod git;
+mod gitlab_stub;
 mod html;
 mod lab;
 mod require;
 mod site;
+mod smoketest;
 mod snapshot;
 mod ssh;
 mod tidy;
