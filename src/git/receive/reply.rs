@@ -122,6 +122,6 @@ mod tests {
     #[test]
     fn a_reason_stays_on_its_line() {
         let reported = answered("report-status", Some("no\n0000ok refs/heads/a"));
-        assert_eq!(reported, "000eunpack ok\n002cng refs/heads/a no\u{fffd}0000ok refs/heads/a\n0000");
+        assert_eq!(reported, "000eunpack ok\n002dng refs/heads/a no\u{fffd}0000ok refs/heads/a\n0000");
     }
 }
