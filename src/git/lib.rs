@@ -8,6 +8,7 @@ mod environment;
 mod error;
 mod gates;
 mod handles;
+mod maintenance;
 mod pktline;
 mod read;
 pub mod receive;
