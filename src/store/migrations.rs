@@ -20,7 +20,10 @@ pub const KNOWN_SCHEMA: u32 = MIGRATIONS[MIGRATIONS.len() - 1].number;
 
 /// What opening a database with this schema number would run, number and name.
 pub fn pending(schema: u32) -> impl Iterator<Item = (u32, &'static str)> {
-    MIGRATIONS.iter().filter(move |migration| migration.number > schema).map(|migration| (migration.number, migration.name))
+    MIGRATIONS
+        .iter()
+        .filter(move |migration| migration.number > schema)
+        .map(|migration| (migration.number, migration.name))
 }
 
 /// Brings the database to [`KNOWN_SCHEMA`]. Two processes may run it at once: the second waits and finds the work done.
