@@ -9,6 +9,7 @@
 
 mod git;
 mod html;
+mod inspect;
 mod lab;
 mod require;
 mod site;
@@ -17,3 +18,4 @@ mod ssh;
 mod tidy;
 mod tidy_text;
 mod visitor;
+mod webdriver;
