@@ -10,6 +10,7 @@
 mod git;
 mod gitlab_stub;
 mod html;
+mod inspect;
 mod lab;
 mod require;
 mod site;
@@ -19,3 +20,4 @@ mod ssh;
 mod tidy;
 mod tidy_text;
 mod visitor;
+mod webdriver;
