@@ -16,7 +16,7 @@ pub struct Known {
 
 macro_rules! catalogue {
     ($($name:ident = $id:literal, $meaning:literal, $fix:literal;)*) => {
-        $(pub(crate) static $name: Known = Known { id: $id, meaning: $meaning, fix: $fix };)*
+        $(#[doc = $meaning] pub static $name: Known = Known { id: $id, meaning: $meaning, fix: $fix };)*
 
         /// Every finding, sorted by area and number.
         pub static CATALOGUE: &[&Known] = &[$(&$name,)*];
@@ -162,7 +162,7 @@ mod tests {
         for known in CATALOGUE {
             write!(expected, "\n### {}\n\n{}.\n", known.id, upper(known.meaning)).unwrap();
             if !known.fix.is_empty() {
-                write!(expected, "Fix: {}.\n", known.fix).unwrap();
+                writeln!(expected, "Fix: {}.", known.fix).unwrap();
             }
         }
         if std::env::var_os("GITGRIT_BLESS").is_some() {

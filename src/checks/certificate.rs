@@ -1,6 +1,7 @@
 //! What one certificate says about itself. Explains, never decides: whether a chain holds is rustls's own verdict.
 
 use serde::Serialize;
+use x509_parser::asn1_rs::Oid;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, KeyUsage, ParsedExtension};
 use x509_parser::prelude::FromDer;
@@ -135,7 +136,7 @@ impl Certificate {
             subject_key_id: None,
             authority_key_id: None,
             names: Vec::new(),
-            fingerprint: hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der).as_ref()),
+            fingerprint: sha256(der),
             is_self_signed: is_self_issued && parsed.verify_signature(None).is_ok(),
             subject_der: parsed.subject().as_raw().to_vec(),
             issuer_der: parsed.issuer().as_raw().to_vec(),
@@ -163,7 +164,7 @@ impl Certificate {
                     (found.ocsp_signing, "OCSPSigning"),
                 ];
                 let known = named.iter().filter(|(is_set, _)| *is_set).map(|(_, name)| (*name).to_owned());
-                self.extended_key_usage = Some(known.chain(found.other.iter().map(|oid| oid.to_id_string())).collect());
+                self.extended_key_usage = Some(known.chain(found.other.iter().map(Oid::to_id_string)).collect());
             }
             ParsedExtension::SubjectKeyIdentifier(found) => self.subject_key_id = Some(hex(found.0)),
             ParsedExtension::AuthorityKeyIdentifier(found) => {
@@ -245,6 +246,14 @@ fn signature(oid: &str) -> Signature {
     Signature { algorithm: algorithm.into(), is_weak }
 }
 
+/// The hash comes with the TLS suites, so this room names no second library for it.
+fn sha256(bytes: &[u8]) -> String {
+    match rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256 {
+        rustls::SupportedCipherSuite::Tls13(suite) => hex(suite.common.hash_provider.hash(bytes).as_ref()),
+        rustls::SupportedCipherSuite::Tls12(suite) => hex(suite.common.hash_provider.hash(bytes).as_ref()),
+    }
+}
+
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
@@ -262,6 +271,11 @@ mod tests {
         for junk in [&b""[..], b"\x30\x00", b"hello", &[0x30, 0x82, 0xff, 0xff]] {
             assert!(Certificate::parse(junk).is_none(), "{junk:?}");
         }
+    }
+
+    #[test]
+    fn fingerprints_are_sha256() {
+        assert_eq!(sha256(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 
     #[test]

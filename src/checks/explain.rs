@@ -23,7 +23,8 @@ pub(crate) fn egress(error: &reqwest::Error, seen: &Seen, trust: &Trust) -> Egre
             EgressError::Connect { reason: silence }
         };
     }
-    let is_cut = find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof);
+    let is_end = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
+    let is_cut = chain(error).filter_map(|error| error.downcast_ref()).any(is_end);
     if error.is_connect() && is_cut {
         return EgressError::Tls { reason: "the server closed the connection during the handshake".into() };
     }
@@ -33,11 +34,7 @@ pub(crate) fn egress(error: &reqwest::Error, seen: &Seen, trust: &Trust) -> Egre
 
 /// The text of the last error in the chain: the one that names the cause.
 pub(crate) fn innermost(error: &(dyn Error + 'static)) -> String {
-    let mut last = error;
-    while let Some(next) = below(last) {
-        last = next;
-    }
-    line(&last.to_string())
+    line(&chain(error).last().unwrap_or(error).to_string())
 }
 
 /// An I/O error that wraps another one hides it from `source()`, which skips to what is below it.
@@ -48,15 +45,13 @@ fn below<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'stati
     }
 }
 
+/// The error and all that is below it.
+fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| below(*error))
+}
+
 fn find<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e T> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<T>() {
-            return Some(found);
-        }
-        next = below(error);
-    }
-    None
+    chain(error).find_map(|error| error.downcast_ref())
 }
 
 fn tls(error: &rustls::Error, seen: &Seen, trust: &Trust) -> String {
@@ -76,6 +71,17 @@ fn certificate(refusal: &CertificateError, chain: &[Certificate], trust: &Trust)
     };
     match refusal {
         CertificateError::UnknownIssuer => unknown_issuer(chain, trust),
+        CertificateError::BadSignature => {
+            let top = chain.last();
+            let part = |part: fn(&Certificate) -> &String| top.map(part).cloned().unwrap_or_default();
+            format!(
+                "certificate BadSignature: `{}` says that `{}` issued it, but the certificate of that name in `{}` has \
+                 another key",
+                part(|top| &top.subject),
+                part(|top| &top.issuer),
+                trust.path.display()
+            )
+        }
         CertificateError::ExpiredContext { time, not_after } => {
             let end = signed(not_after.as_secs());
             format!(
@@ -130,29 +136,11 @@ fn unknown_issuer(chain: &[Certificate], trust: &Trust) -> String {
             trust.roots.len()
         );
     }
-    let is_named = trust.roots.roots.iter().any(|root| root.subject.as_ref() == inner(&top.issuer_der));
-    if is_named {
-        return format!(
-            "certificate UnknownIssuer: `{}` names `{}` as its issuer, but the certificate of that name in `{store}` did \
-             not sign it (another key)",
-            top.subject, top.issuer
-        );
-    }
     format!(
         "certificate UnknownIssuer: the server sent {sent}, the last one `{}` issued by `{}`, which is neither sent nor \
          in `{store}`",
         top.subject, top.issuer
     )
-}
-
-/// Trust anchors keep a name without its outer SEQUENCE header.
-fn inner(der: &[u8]) -> &[u8] {
-    let header = match der.get(1) {
-        Some(length) if *length < 0x80 => 2,
-        Some(length) => 2 + usize::from(length & 0x7f),
-        None => 0,
-    };
-    der.get(header..).unwrap_or_default()
 }
 
 fn signed(seconds: u64) -> i64 {
@@ -169,12 +157,5 @@ mod tests {
         let outer = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, inner.clone()));
         assert_eq!(find::<rustls::Error>(&outer), Some(&inner));
         assert_eq!(innermost(&outer), inner.to_string());
-    }
-
-    #[test]
-    fn a_name_loses_its_header_and_nothing_else() {
-        assert_eq!(inner(&[0x30, 2, 7, 8]), [7, 8]);
-        assert_eq!(inner(&[0x30, 0x81, 2, 7, 8]), [7, 8]);
-        assert!(inner(&[]).is_empty() && inner(&[0x30, 0xff]).is_empty());
     }
 }

@@ -94,7 +94,10 @@ pub async fn gitlab(questions: &Questions, say: &mut dyn FnMut(Line)) {
     say(line);
     // Without an address or a trust store there is nothing to ask with; the line above names the one fault.
     let (Some(base), Some(trust)) = (base, trust) else { return };
-    let trust = trust.unwrap_or_else(Trust::system);
+    let trust = match trust {
+        Store::Bundle(trust) => trust,
+        Store::System => Trust::system(),
+    };
     let result = match Egress::new(&base, &trust) {
         Ok(egress) => egress.get(gitlab::VERSION_PATH).await,
         Err(error) => Err(error),
@@ -110,18 +113,27 @@ pub async fn isolation(value: Option<&str>, say: &mut dyn FnMut(Line)) {
     }
 }
 
-/// Judges REQUESTS_CA_BUNDLE. `Some(None)` stands for the system's store, which is only read when it is needed.
-fn ca_bundle(value: Option<&str>) -> (Line, Option<Option<Trust>>) {
+/// What to verify with.
+#[derive(Debug)]
+enum Store {
+    /// The operator's bundle.
+    Bundle(Trust),
+    /// The system's own, which is large and only read when a request is made.
+    System,
+}
+
+/// Judges REQUESTS_CA_BUNDLE. No store after a FAIL.
+fn ca_bundle(value: Option<&str>) -> (Line, Option<Store>) {
     let Some(value) = value.filter(|value| !value.is_empty()) else {
         let text = "REQUESTS_CA_BUNDLE is not set — TLS will fall back to the container's default trust store, which \
                     usually does not include your operator CA";
-        return (Line::warn(&catalogue::SMOKE_CA_UNSET, text.into()), Some(None));
+        return (Line::warn(&catalogue::SMOKE_CA_UNSET, text.into()), Some(Store::System));
     };
     let path = PathBuf::from(value);
     match Trust::load(&path) {
         Ok(trust) => {
             let text = format!("REQUESTS_CA_BUNDLE={} ({} bytes)", line(value), trust.bytes);
-            (Line::ok(&catalogue::SMOKE_CA, text), Some(Some(trust)))
+            (Line::ok(&catalogue::SMOKE_CA, text), Some(Store::Bundle(trust)))
         }
         Err(error) => (refused(&path, &error), None),
     }
@@ -177,7 +189,7 @@ mod tests {
                 "WARN  REQUESTS_CA_BUNDLE is not set — TLS will fall back to the container's default trust store, which \
                  usually does not include your operator CA"
             );
-            assert!(matches!(trust, Some(None)));
+            assert!(matches!(trust, Some(Store::System)));
         }
     }
 

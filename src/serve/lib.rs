@@ -8,22 +8,34 @@ mod connection;
 mod connection_test;
 mod git_answer;
 mod git_http;
+#[cfg(test)]
+mod git_test;
 mod health;
+#[cfg(test)]
+mod health_test;
+mod highlight;
 mod host_key;
 mod http;
 mod limits;
 mod listen;
+mod markdown;
 mod metrics;
 mod request;
 mod server;
 mod service;
 mod ssh;
 mod ssh_command;
+#[cfg(test)]
+mod ssh_test;
 mod ssh_transfer;
 mod state;
+#[cfg(test)]
+mod test_client;
+#[cfg(test)]
+mod test_site;
 mod time_source;
 mod tls;
-mod web;
+pub mod web;
 
 pub use host_key::HostKeyError;
 pub use server::{Addresses, Options, ServeError, Server};

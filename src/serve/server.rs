@@ -162,6 +162,11 @@ impl Server {
         self.addresses
     }
 
+    #[cfg(test)]
+    pub(crate) const fn state(&self) -> &AppState {
+        &self.state
+    }
+
     /// Serves until `shutdown` ends. Then nothing new is taken, what runs has 30 s to finish, and the rest is cut.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         let ending = Ending::default();

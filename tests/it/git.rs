@@ -8,6 +8,8 @@ use std::time::Duration;
 use base::process::{Finished, Program};
 use tempfile::TempDir;
 
+use crate::ssh::Key;
+
 /// Who wrote the commits of a test, and when.
 const IDENTITY: [(&str, &str); 6] = [
     ("GIT_AUTHOR_NAME", "Ada Author"),
@@ -23,6 +25,7 @@ pub(crate) struct Git {
     home: TempDir,
     environment: Vec<(String, OsString)>,
     settings: Vec<(String, String)>,
+    kept: Vec<Key>,
 }
 
 impl Git {
@@ -38,7 +41,7 @@ impl Git {
             ("advice.detachedHead", "false"),
         ];
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        Self { home, environment: Vec::new(), settings }
+        Self { home, environment: Vec::new(), settings, kept: Vec::new() }
     }
 
     /// Trusts the certificates that `ca_file` signed, and no other.
@@ -57,6 +60,12 @@ impl Git {
     /// Uses this command in place of `ssh`.
     pub(crate) fn with_ssh(mut self, command: &str) -> Self {
         self.environment.push(("GIT_SSH_COMMAND".into(), command.into()));
+        self
+    }
+
+    /// Keeps a key's files for as long as the client lives.
+    pub(crate) fn keeping(mut self, key: Key) -> Self {
+        self.kept.push(key);
         self
     }
 

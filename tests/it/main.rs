@@ -8,12 +8,16 @@
 )]
 
 mod git;
+mod gitlab_stub;
 mod html;
+mod inspect;
 mod lab;
 mod require;
 mod site;
+mod smoketest;
 mod snapshot;
 mod ssh;
 mod tidy;
 mod tidy_text;
 mod visitor;
+mod webdriver;

@@ -58,7 +58,7 @@ impl Ground {
 
     /// Where the site is, or will be.
     pub(crate) fn site(&self) -> SiteDir {
-        SiteDir::new(self.home.path().join("site"))
+        SiteDir::new(self.home.path().join("gitgrit-site"))
     }
 
     /// The program with a cleared environment, ready for its verb.

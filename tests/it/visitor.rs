@@ -48,10 +48,7 @@ pub(crate) struct Visitor {
 impl Visitor {
     /// Somebody who knows the site's address and authority, and is not signed in.
     pub(crate) fn new(base: &str, ca_file: &Path) -> Self {
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| {
-            let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        });
+        install_provider();
         let authority = reqwest::Certificate::from_pem(&std::fs::read(ca_file).unwrap()).unwrap();
         let client = reqwest::Client::builder()
             .tls_certs_only([authority])
@@ -175,6 +172,14 @@ impl Visitor {
         }
         panic!("`{}` redirects without end", answer.path);
     }
+}
+
+/// Makes aws-lc-rs the provider of this process's TLS clients; later calls change nothing.
+pub(crate) fn install_provider() {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    });
 }
 
 fn expect_done(answer: Answer) -> Answer {
