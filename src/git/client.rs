@@ -82,7 +82,7 @@ impl Checkout {
         self.run(self.here("commit").options(["--quiet", "--no-verify", &message]), "commit").await?;
         let target = format!("HEAD:{branch}");
         self.run(self.here("push").option("--quiet").operands(["origin", &target]), "push").await?;
-        Ok(self.head().await?)
+        self.head().await
     }
 
     /// The commit that the clone's HEAD leads to. Fails while the repository is empty.

@@ -133,7 +133,7 @@ fn sweep(root: &Path) -> Result<(), Error> {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if name.starts_with(REMOVING) || (name.starts_with(MAKING) && is_abandoned(&path, now)) {
                 remove_tree(&path)?;
-            } else if name.ends_with(".git") {
+            } else if path.extension().is_some_and(|extension| extension == "git") {
                 sweep_quarantines(&path.join("objects"))?;
             }
         }

@@ -163,7 +163,7 @@ mod tests {
     fn more_clones_than_places_wait_and_all_succeed() {
         let site = Site::start();
         let tree = site.work_tree("w");
-        tree.commit("a", &[b'x'; 100_000]);
+        tree.commit("a", &vec![b'x'; 100_000]);
         tree.git(&["push", "--quiet", "origin", "main"]);
         std::thread::scope(|scope| {
             for number in 0..40 {

@@ -195,8 +195,8 @@ impl Quarantine {
 
     async fn is_connected(&self, tips: &[Oid]) -> Result<bool, Error> {
         let program = self.git("rev-list").options(["--objects", "--quiet", "--stdin", "--not", "--all"]);
-        let lines: String = tips.iter().map(|tip| format!("{tip}\n")).collect();
-        Ok(finish(program, "rev-list", lines.as_bytes(), CHECK).await?.status.success())
+        let lines: Vec<&str> = tips.iter().flat_map(|tip| [tip.as_str(), "\n"]).collect();
+        Ok(finish(program, "rev-list", lines.concat().as_bytes(), CHECK).await?.status.success())
     }
 }
 

@@ -123,7 +123,7 @@ fn a_pack_above_the_limit_is_refused() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         u8::try_from(state >> 56).unwrap()
     })
-    .take(66 << 20)
+    .take(2 << 20)
     .collect();
     let commit = tree.commit("big", &noise);
     let done = tree.tries(&["push", "origin", "main"]);
