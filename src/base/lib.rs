@@ -22,6 +22,7 @@ mod registry;
 pub mod secret;
 pub mod settings;
 pub mod site;
+pub mod template;
 pub mod url;
 
 pub use clock::Clock;

@@ -1,1 +1,42 @@
-//! The forge at the door: pages, Git over HTTP and SSH, health and metrics
+//! The forge at its doors: pages and Git over HTTP(S), Git over SSH, health and metrics. Turns bytes into an actor and a
+//! typed request, and an answer of the forge into bytes. Never imports `store` or `git`, and decides no right by itself.
+
+mod basic;
+mod body;
+mod connection;
+#[cfg(test)]
+mod connection_test;
+mod git_answer;
+mod git_http;
+#[cfg(test)]
+mod git_test;
+mod health;
+#[cfg(test)]
+mod health_test;
+mod highlight;
+mod host_key;
+mod http;
+mod limits;
+mod listen;
+mod markdown;
+mod metrics;
+mod request;
+mod server;
+mod service;
+mod ssh;
+mod ssh_command;
+#[cfg(test)]
+mod ssh_test;
+mod ssh_transfer;
+mod state;
+#[cfg(test)]
+mod test_client;
+#[cfg(test)]
+mod test_site;
+mod time_source;
+mod tls;
+pub mod web;
+
+pub use host_key::HostKeyError;
+pub use server::{Addresses, Options, ServeError, Server};
+pub use tls::{TlsError, TlsFiles};

@@ -1,0 +1,163 @@
+//! Answers to Git clients: a stream fed by a transfer, or a line of text that Git shows to its user after `remote:`.
+//! A hidden repository and an absent one get the same answer here, as the forge gives one error for both.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::{Bytes, BytesMut};
+use forge::Error;
+use futures_util::stream;
+use tokio::io::{AsyncReadExt, DuplexStream};
+use tokio::task::{AbortHandle, JoinHandle};
+use tracing::{debug, error};
+
+use crate::request::{RequestId, chain, internal_error};
+use crate::service::Service;
+use crate::state::Doors;
+
+/// Bytes between a transfer and its client; when they are full, Git waits.
+const BUFFER: usize = 64 << 10;
+/// What proxies and clients must never keep, as Git's own server says it.
+const NOT_KEPT: &str = "no-cache, max-age=0, must-revalidate";
+
+/// What an answer is sent as.
+pub(crate) struct Answer {
+    /// The request.
+    pub(crate) id: RequestId,
+    /// Git's own content type.
+    pub(crate) content_type: String,
+    /// The program.
+    pub(crate) service: Service,
+    /// Where the outcome is counted.
+    pub(crate) doors: Arc<Doors>,
+}
+
+/// Runs a transfer and streams what it writes. The status waits for the first bytes, so that a failure before them is
+/// an error and no cut stream.
+pub(crate) async fn streamed<T, R>(answer: Answer, transfer: T) -> Response
+where
+    T: FnOnce(DuplexStream) -> R,
+    R: Future<Output = Result<(), Error>> + Send + 'static,
+{
+    let (mut output, input) = tokio::io::duplex(BUFFER);
+    let service = answer.service;
+    let task = tokio::spawn(transfer(input));
+    // A push is not cut down from here: once its pack has come whole it ends by itself, with the refs moved or not.
+    let guard = (service == Service::UploadPack).then(|| Cut(task.abort_handle()));
+    let mut first = BytesMut::with_capacity(BUFFER);
+    let count = output.read_buf(&mut first).await.unwrap_or(0);
+    let mut rest = Rest { output, task, answer, _guard: guard };
+    if count == 0
+        && let Err(error) = rest.end().await
+    {
+        return failure(&error, &rest.answer.id);
+    }
+    let content_type = rest.answer.content_type.clone();
+    let first = first.freeze();
+    let body = stream::unfold((Some(first), Some(rest)), |(first, rest)| async move {
+        match first {
+            Some(first) if !first.is_empty() => Some((Ok(first), (None, rest))),
+            Some(_) => None,
+            None => Rest::next(rest?).await,
+        }
+    });
+    let headers = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, NOT_KEPT.to_owned())];
+    (headers, Body::from_stream(body)).into_response()
+}
+
+/// What is still to come of a transfer.
+struct Rest {
+    output: DuplexStream,
+    task: JoinHandle<Result<(), Error>>,
+    answer: Answer,
+    _guard: Option<Cut>,
+}
+
+type Piece = (io::Result<Bytes>, (Option<Bytes>, Option<Rest>));
+
+impl Rest {
+    /// The next bytes. After the last, the transfer's own end: a failure cuts the stream, so that no client takes a
+    /// half for the whole.
+    async fn next(mut self) -> Option<Piece> {
+        let mut bytes = BytesMut::with_capacity(BUFFER);
+        match self.output.read_buf(&mut bytes).await {
+            Ok(0) => {
+                let error = self.end().await.err()?;
+                Some((Err(io::Error::other(error)), (None, None)))
+            }
+            Ok(_) => Some((Ok(bytes.freeze()), (None, Some(self)))),
+            Err(error) => Some((Err(error), (None, None))),
+        }
+    }
+
+    /// Waits for the task, counts it, and logs its failure.
+    async fn end(&mut self) -> Result<(), Error> {
+        let result = match (&mut self.task).await {
+            Ok(result) => result,
+            Err(error) => Err(Error::Git(Box::new(error))),
+        };
+        self.answer.doors.metrics.transfer(self.answer.service.name(), "http", result.is_ok());
+        if let Err(error) = &result {
+            log(error, &self.answer.id);
+        }
+        result
+    }
+}
+
+/// Ends a task when dropped, and with it the Git process that the task owns.
+struct Cut(AbortHandle);
+
+impl Drop for Cut {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Logs a transfer's failure: faults of ours loudly, clients that went away quietly.
+fn log(failed: &Error, id: &RequestId) {
+    match failed {
+        Error::Store(_) | Error::Git(_) | Error::Vault(_) => {
+            error!(request.id = %id, error = chain(failed), "a Git request failed");
+        }
+        _ => debug!(request.id = %id, error = chain(failed), "a Git request was refused"),
+    }
+}
+
+/// The answer to an error of the forge.
+pub(crate) fn failure(error: &Error, id: &RequestId) -> Response {
+    match error {
+        Error::SignInNeeded => challenge("sign in with your user name and an access token"),
+        Error::SignInRefused => {
+            challenge("the user name, the password or the token is wrong, or the token has expired")
+        }
+        Error::TooManyAttempts { seconds } => {
+            let answer = refused(StatusCode::TOO_MANY_REQUESTS, &error.to_string());
+            ([(header::RETRY_AFTER, seconds.to_string())], answer).into_response()
+        }
+        Error::NotFound | Error::Name(_) => refused(StatusCode::NOT_FOUND, "repository not found"),
+        Error::Denied { .. } => refused(StatusCode::FORBIDDEN, &error.to_string()),
+        Error::Field { .. } | Error::NameTaken(_) | Error::Transfer(_) => {
+            refused(StatusCode::BAD_REQUEST, &error.to_string())
+        }
+        Error::Store(_) | Error::Git(_) | Error::Vault(_) => {
+            log(error, id);
+            internal_error(id)
+        }
+    }
+}
+
+/// A line of text under a status.
+pub(crate) fn refused(status: StatusCode, text: &str) -> Response {
+    (status, [(header::CACHE_CONTROL, NOT_KEPT)], format!("{text}\n")).into_response()
+}
+
+fn challenge(text: &str) -> Response {
+    let mut response = refused(StatusCode::UNAUTHORIZED, text);
+    let value = HeaderValue::from_static("Basic realm=\"GitGrit\", charset=\"UTF-8\"");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+    response
+}

@@ -1,0 +1,156 @@
+//! Accepts connections: a socket, a bound number of them, a deadline for everything a client has to do first.
+//! One bad connection never ends the loop.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use crate::limits::{Slot, Slots};
+
+/// Connections that wait in the kernel to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// How connections end when the server does. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Ending {
+    /// Asked to stop: finish what runs, take nothing new.
+    pub(crate) stop: CancellationToken,
+    /// Out of patience: what still runs is cut.
+    pub(crate) cut: CancellationToken,
+    /// Every connection's task.
+    pub(crate) tasks: TaskTracker,
+}
+
+/// Binds `address`, also when a connection of the last run is still closing.
+pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Accepts until asked to stop, and gives each connection a task of its own. Over the limit, it is closed at once.
+pub(crate) async fn accept<S, R>(listener: TcpListener, slots: Slots, ending: Ending, serve: S)
+where
+    S: Fn(TcpStream, SocketAddr, Slot) -> R,
+    R: Future<Output = ()> + Send + 'static,
+{
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = ending.stop.cancelled() => return,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                warn!(%error, "could not accept a connection");
+                // Out of file descriptors, most likely: the next try would fail as fast.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let Some(slot) = slots.take(peer.ip()) else {
+            debug!("closed a connection over the limit");
+            continue;
+        };
+        if stream.set_nodelay(true).is_ok() {
+            ending.tasks.spawn(serve(stream, peer, slot));
+        }
+    }
+}
+
+/// Counts what runs on one connection, so that an idle one can be closed.
+#[derive(Clone)]
+pub(crate) struct Activity(Arc<watch::Sender<usize>>);
+
+/// One thing that runs; over when dropped.
+pub(crate) struct Running(Arc<watch::Sender<usize>>);
+
+impl Activity {
+    /// Nothing runs yet.
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(0)))
+    }
+
+    /// Counts one thing that runs.
+    pub(crate) fn begin(&self) -> Running {
+        self.0.send_modify(|count| *count += 1);
+        Running(Arc::clone(&self.0))
+    }
+
+    /// Ends when nothing has run for `patience`.
+    pub(crate) async fn idle_for(&self, patience: Duration) {
+        let mut changes = self.0.subscribe();
+        loop {
+            let is_idle = *changes.borrow_and_update() == 0;
+            let patience = if is_idle { patience } else { Duration::MAX };
+            match tokio::time::timeout(patience, changes.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return,
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
+/// A stream that fails once its token is cancelled: how a connection that is in the hands of a library is cut.
+pub(crate) struct Cuttable {
+    stream: TcpStream,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl Cuttable {
+    /// Fails with `ConnectionAborted` after `cut` is cancelled.
+    pub(crate) fn new(stream: TcpStream, cut: CancellationToken) -> Self {
+        Self { stream, cut: Box::pin(cut.cancelled_owned()) }
+    }
+
+    fn check(&mut self, context: &mut Context<'_>) -> std::io::Result<()> {
+        match self.cut.as_mut().poll(context) {
+            Poll::Ready(()) => Err(std::io::ErrorKind::ConnectionAborted.into()),
+            Poll::Pending => Ok(()),
+        }
+    }
+}
+
+impl AsyncRead for Cuttable {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        self.check(context)?;
+        pin!(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Cuttable {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        self.check(context)?;
+        pin!(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        self.check(context)?;
+        pin!(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        pin!(&mut self.stream).poll_shutdown(context)
+    }
+}

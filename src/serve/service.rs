@@ -1,0 +1,25 @@
+//! The two programs that Git clients ask for. Nothing else is ever run for a client.
+
+/// The two programs of Git's protocol. What a request may do follows from the program alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// Clone and fetch.
+    UploadPack,
+    /// Push.
+    ReceivePack,
+}
+
+impl Service {
+    /// Git's name of the program.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::UploadPack => "git-upload-pack",
+            Self::ReceivePack => "git-receive-pack",
+        }
+    }
+
+    /// The service with this name.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        [Self::UploadPack, Self::ReceivePack].into_iter().find(|service| service.name() == text)
+    }
+}

@@ -1,0 +1,176 @@
+//! One Git exchange over an SSH channel: permission, the streams, a line for people when it fails, the exit status.
+//! Git is killed when the client is gone.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use base::name::RepoPath;
+use forge::{Actor, Error, Protocol, Transport};
+use russh::server::Msg;
+use russh::{Channel, ChannelWriteHalf};
+use tokio::io::AsyncWrite;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tracing::{debug, error};
+
+use crate::request::chain;
+use crate::service::Service;
+use crate::ssh_command::Command;
+use crate::state::AppState;
+
+/// Standard error (RFC 4254, section 5.2).
+const STDERR: u32 = 1;
+/// The exit status of every failure, as git-shell gives it.
+const FAILED: u32 = 128;
+
+/// Why nothing runs.
+pub(crate) enum Refusal {
+    /// Another user name than `git`.
+    User,
+    /// Another program than Git's two.
+    Program,
+    /// No such repository, or none that this user may know of.
+    Path,
+    /// A shell was asked for; the one case in which the key's owner is greeted.
+    Shell {
+        /// The user's name.
+        name: String,
+    },
+}
+
+impl Refusal {
+    fn text(&self) -> String {
+        match self {
+            Self::User => "sign in as the user `git`: git@host".into(),
+            Self::Program => "only git clone, git fetch and git push work here".into(),
+            Self::Path => "repository not found".into(),
+            Self::Shell { name } => format!("hello {name}, your key works; there is no shell here, only git"),
+        }
+    }
+}
+
+/// A channel about to be used.
+pub(crate) struct Transfer {
+    pub(crate) state: AppState,
+    pub(crate) channel: Channel<Msg>,
+    pub(crate) protocol: Protocol,
+    /// Cancelled when the connection is over.
+    pub(crate) gone: CancellationToken,
+}
+
+impl Transfer {
+    /// Runs the command and closes the channel.
+    pub(crate) async fn run(self, actor: &Actor, command: &Command) {
+        let (mut input, output) = self.channel.split();
+        let turn = tokio::select! {
+            turn = self.state.doors.transfers.turn() => turn,
+            () = self.gone.cancelled() => return,
+        };
+        let Some(turn) = turn else {
+            return finish(&output, FAILED, Some("too many transfers run now; try again in a minute")).await;
+        };
+        let writer = Output::new(output.make_writer(), self.gone.clone());
+        let streams = (input.make_reader(), writer);
+        let (forge, path) = (&self.state.forge, &command.path);
+        let result = match command.service {
+            Service::UploadPack => tokio::select! {
+                result = upload(forge, actor, path, self.protocol, streams) => result,
+                () = self.gone.cancelled() => Err(Error::Transfer(io::ErrorKind::ConnectionAborted.into())),
+            },
+            // A push is not cut down from here: once its pack has come whole it ends by itself, with the refs moved
+            // or not. Before that, the end of its input ends it.
+            Service::ReceivePack => push(forge, actor, path, streams).await,
+        };
+        drop(turn);
+        self.state.doors.metrics.transfer(command.service.name(), "ssh", result.is_ok());
+        match result {
+            Ok(()) => finish(&output, 0, None).await,
+            Err(error) => finish(&output, FAILED, Some(&told(&error))).await,
+        }
+    }
+
+    /// Says why nothing runs and closes the channel.
+    pub(crate) async fn refuse(self, refusal: &Refusal) {
+        let (_, output) = self.channel.split();
+        finish(&output, FAILED, Some(&refusal.text())).await;
+    }
+}
+
+async fn upload(
+    forge: &forge::Forge,
+    actor: &Actor,
+    path: &RepoPath,
+    protocol: Protocol,
+    (input, output): (impl tokio::io::AsyncRead + Unpin + Send, impl AsyncWrite + Unpin + Send),
+) -> Result<(), Error> {
+    forge.begin_upload(actor, path).await?.run(Transport::Ssh, protocol, input, output).await
+}
+
+async fn push(
+    forge: &forge::Forge,
+    actor: &Actor,
+    path: &RepoPath,
+    (input, output): (impl tokio::io::AsyncRead + Unpin + Send, impl AsyncWrite + Unpin + Send),
+) -> Result<(), Error> {
+    forge.begin_push(actor, path).await?.run(Transport::Ssh, input, output).await
+}
+
+/// What the user reads; faults of ours are logged and told without detail.
+fn told(failed: &Error) -> String {
+    match failed {
+        Error::NotFound | Error::SignInNeeded | Error::Name(_) => "repository not found".into(),
+        Error::Store(_) | Error::Git(_) | Error::Vault(_) => {
+            error!(error = chain(failed), "a Git transfer failed");
+            "internal error".into()
+        }
+        other => {
+            debug!(error = chain(other), "a Git transfer was refused or ended early");
+            other.to_string()
+        }
+    }
+}
+
+/// Line, exit status, end. A client that is gone hears nothing of it, and that is no error.
+async fn finish(output: &ChannelWriteHalf<Msg>, status: u32, line: Option<&str>) {
+    let told = async {
+        if let Some(line) = line {
+            output.extended_data_bytes(STDERR, format!("gitgrit: {line}\r\n").into_bytes()).await?;
+        }
+        output.exit_status(status).await?;
+        output.eof().await?;
+        output.close().await
+    };
+    if let Err(error) = told.await {
+        debug!(error = chain(&error), "an SSH client was gone before the end");
+    }
+}
+
+/// The channel's standard output: stays open when the transfer is done with it, as the exit status follows, and fails
+/// once the client is gone, also when it waits for the client's window.
+struct Output<W> {
+    writer: W,
+    gone: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl<W> Output<W> {
+    fn new(writer: W, gone: CancellationToken) -> Self {
+        Self { writer, gone: Box::pin(gone.cancelled_owned()) }
+    }
+}
+
+impl<W: AsyncWrite + Unpin> AsyncWrite for Output<W> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.gone.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        pin!(&mut self.writer).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        pin!(&mut self.writer).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(context)
+    }
+}

@@ -1,0 +1,64 @@
+//! What this host's time service says of the clock: chrony's own measure, else the mark that systemd-timesyncd leaves.
+//! Where neither is there (inside a container, say) nothing is reported; no value is made up.
+
+use std::path::Path;
+use std::time::Duration;
+
+use base::process::Program;
+
+/// Where systemd-timesyncd keeps its state.
+const TIMESYNCD: &str = "/run/systemd/timesync";
+
+/// What is known of the clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct ClockState {
+    /// Says whether it follows a source; `None` when no time service is seen.
+    pub(crate) is_synchronized: Option<bool>,
+    /// How far it is from its source, in seconds, without sign; chrony alone tells.
+    pub(crate) offset: Option<f64>,
+}
+
+/// Asks the host. Blocks for two seconds at most.
+pub(crate) fn ask() -> ClockState {
+    let program = Program::new("chronyc").options(["-c", "tracking"]).deadline(Duration::from_secs(2));
+    let answer = program.output_limit(4096).run(b"").ok().filter(|done| done.status.success());
+    answer.and_then(|done| chrony(&done.stdout)).unwrap_or_else(|| timesyncd(Path::new(TIMESYNCD)))
+}
+
+/// Reads the line that `chronyc -c tracking` prints: 14 fields, the fifth the correction in seconds, the last the leap
+/// status.
+fn chrony(line: &[u8]) -> Option<ClockState> {
+    let fields: Vec<&str> = std::str::from_utf8(line).ok()?.trim().split(',').collect();
+    let (correction, leap) = (fields.get(4)?, fields.get(13)?);
+    let offset: f64 = correction.parse().ok()?;
+    let is_synchronized = *leap != "Not synchronised";
+    let offset = (is_synchronized && offset.is_finite()).then(|| offset.abs());
+    Some(ClockState { is_synchronized: Some(is_synchronized), offset })
+}
+
+/// systemd-timesyncd touches `synchronized` at each contact with its server, since boot.
+fn timesyncd(directory: &Path) -> ClockState {
+    let is_synchronized = directory.is_dir().then(|| directory.join("synchronized").exists());
+    ClockState { is_synchronized, offset: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_of_another_shape_says_nothing() {
+        for line in ["", "506 Cannot talk to daemon", "a,b,c,d,x,f,g,h,i,j,k,l,m,Normal"] {
+            assert_eq!(chrony(line.as_bytes()), None, "{line}");
+        }
+        assert_eq!(timesyncd(Path::new("/nonexistent")), ClockState::default());
+    }
+
+    #[test]
+    fn chrony_tells_offset_and_state() {
+        let line = b"0A000001,10.0.0.1,3,1700000000.1,-0.000012,0.1,0.1,1,0,0,0,0,64,Normal\n";
+        assert_eq!(chrony(line), Some(ClockState { is_synchronized: Some(true), offset: Some(0.000_012) }));
+        let line = b"7F7F0101,,0,0.0,0.000000,0,0,0,0,0,1,1,0,Not synchronised\n";
+        assert_eq!(chrony(line), Some(ClockState { is_synchronized: Some(false), offset: None }));
+    }
+}
