@@ -22,6 +22,7 @@ const SERVER: &[(&str, &str)] = &[
     ("pack.windowMemory", "16m"),
     ("pack.deltaCacheSize", "16m"),
     ("gc.auto", "0"),
+    ("repack.writeBitmaps", "false"),
     ("maintenance.auto", "false"),
     ("protocol.allow", "never"),
     ("protocol.file.allow", "never"),
