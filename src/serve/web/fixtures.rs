@@ -37,7 +37,7 @@ fn ago(seconds: i64) -> Timestamp {
 }
 
 fn visit(here: &str) -> Visit {
-    let user = User { id: 1, name: OwnerName::parse("alice").unwrap(), is_admin: true, scope: Scope::Full };
+    let user = User::new(1, OwnerName::parse("alice").unwrap(), true, Scope::Full);
     Visit {
         actor: Actor::User(user),
         csrf: Some(Secret::new("form-token".into())),
