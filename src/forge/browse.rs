@@ -145,7 +145,7 @@ impl Forge {
     }
 
     fn handle(&self, repo: &RepoRead) -> Result<Repo, Error> {
-        Ok(self.repositories.repo(repo.id)?)
+        Ok(self.0.repositories.repo(repo.id)?)
     }
 }
 

@@ -39,7 +39,7 @@ impl Forge {
 impl Push {
     /// HTTP only: writes the body of `info/refs?service=git-receive-pack`, service line included.
     pub async fn advertise(self, mut output: impl AsyncWrite + Unpin + Send) -> Result<(), Error> {
-        let repo = self.forge.repositories.repo(self.repo.0.id)?;
+        let repo = self.forge.0.repositories.repo(self.repo.0.id)?;
         Ok(receive::advertise(&repo, git::Transport::Http, &mut output).await?)
     }
 
@@ -52,7 +52,7 @@ impl Push {
         mut input: impl AsyncRead + Unpin + Send,
         mut output: impl AsyncWrite + Unpin + Send,
     ) -> Result<(), Error> {
-        let repo = self.forge.repositories.repo(self.repo.0.id)?;
+        let repo = self.forge.0.repositories.repo(self.repo.0.id)?;
         if transport == Transport::Ssh {
             receive::advertise(&repo, git::Transport::Ssh, &mut output).await?;
         }
@@ -93,7 +93,7 @@ impl Push {
     /// A push may take an hour, and rights end sooner.
     async fn may_still_push(&self) -> Result<bool, Error> {
         let Some(user) = self.actor.user() else { return Ok(false) };
-        let account = users::by_id(&self.forge.store.read(), user.id).await?;
+        let account = users::by_id(&self.forge.0.store.read(), user.id).await?;
         if !account.is_some_and(|account| account.is_active) {
             return Ok(false);
         }
@@ -144,7 +144,7 @@ impl Push {
         let actor_id = self.actor.user().ok_or(Error::SignInNeeded)?.id;
         let (repo_id, at) = (self.repo.0.id, self.forge.now());
         let mut noted = Vec::with_capacity(updates.len());
-        let tx = self.forge.store.begin().await?;
+        let tx = self.forge.0.store.begin().await?;
         for update in updates {
             let (ref_name, old_id, new_id) = (update.name.as_str(), shown(&update.old), shown(&update.new));
             let id = intents::insert(&tx, &NewIntent { repo_id, actor_id, at, ref_name, old_id, new_id }).await?;
@@ -157,7 +157,7 @@ impl Push {
 
     /// Writes the events of what moved, and forgets all that was intended.
     async fn conclude(&self, intents: &[IntentRecord], moved: &[RefUpdate]) -> Result<(), Error> {
-        let tx = self.forge.store.begin().await?;
+        let tx = self.forge.0.store.begin().await?;
         for intent in intents {
             if moved.iter().any(|update| update.name.as_str() == intent.ref_name) {
                 store::events::append(&tx, &settle::moved(intent)).await?;
@@ -172,7 +172,7 @@ impl Push {
 
     /// Git failed half-way: what the refs say now is what happened.
     async fn look_again(&self, intents: Vec<IntentRecord>) {
-        let (store, repositories) = (&self.forge.store, &self.forge.repositories);
+        let (store, repositories) = (&self.forge.0.store, &self.forge.0.repositories);
         for intent in intents {
             if let Err(error) = settle::one_intent(store, repositories, intent, self.forge.now()).await {
                 tracing::error!(
@@ -196,7 +196,7 @@ impl Push {
         repo.set_head(&pushed.name).await?;
         let by = self.actor.user().ok_or(Error::SignInNeeded)?.id;
         let (old, new) = (head.as_str(), pushed.name.as_str());
-        let tx = self.forge.store.begin().await?;
+        let tx = self.forge.0.store.begin().await?;
         record(&tx, self.forge.now(), Happened::DefaultBranch { by, id: self.repo.0.id, old, new }).await?;
         Ok(tx.commit().await?)
     }

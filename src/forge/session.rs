@@ -46,7 +46,7 @@ impl Forge {
         let user = self.by_password(name, password, from).await?;
         let now = self.now();
         let (token, expires) = (vault::random::token(), now.plus_seconds(LONGEST));
-        let tx = self.store.begin().await?;
+        let tx = self.0.store.begin().await?;
         sessions::remove_ended(&tx, now, now.plus_seconds(-IDLE)).await?;
         sessions::insert(&tx, &session_hash(&token), user.id, now, expires).await?;
         users::set_seen(&tx, user.id, now).await?;
@@ -57,14 +57,14 @@ impl Forge {
     /// The session that a cookie names; `None` when it is unknown, expired, or its user is not active.
     pub async fn session(&self, token: &Secret<String>) -> Result<Option<Session>, Error> {
         let (hash, now) = (session_hash(token), self.now());
-        let Some(found) = sessions::by_hash(&self.store.read(), &hash).await? else { return Ok(None) };
+        let Some(found) = sessions::by_hash(&self.0.store.read(), &hash).await? else { return Ok(None) };
         if !found.is_active || now >= found.expires || now >= found.seen.plus_seconds(IDLE) {
             return Ok(None);
         }
         if is_stale(Some(found.seen), now) {
             let (forge, hash) = (self.clone(), hash.clone());
             self.note(async move {
-                let tx = forge.store.begin().await?;
+                let tx = forge.0.store.begin().await?;
                 sessions::set_seen(&tx, &hash, now).await?;
                 Ok(tx.commit().await?)
             });
@@ -77,7 +77,7 @@ impl Forge {
 
     /// Ends one session.
     pub async fn sign_out(&self, token: &Secret<String>) -> Result<(), Error> {
-        let tx = self.store.begin().await?;
+        let tx = self.0.store.begin().await?;
         sessions::remove(&tx, &session_hash(token)).await?;
         Ok(tx.commit().await?)
     }
@@ -96,12 +96,12 @@ impl Forge {
     /// The user who owns an SSH key that proved itself; `None` when nobody does. `fingerprint` is `SHA256:…`.
     pub async fn by_ssh_key(&self, fingerprint: &str) -> Result<Option<Actor>, Error> {
         let now = self.now();
-        let found = ssh_keys::owner(&self.store.read(), fingerprint).await?.filter(|found| found.is_active);
+        let found = ssh_keys::owner(&self.0.store.read(), fingerprint).await?.filter(|found| found.is_active);
         let Some(found) = found else { return Ok(None) };
         if is_stale(found.used, now) {
             let forge = self.clone();
             self.note(async move {
-                let tx = forge.store.begin().await?;
+                let tx = forge.0.store.begin().await?;
                 ssh_keys::set_used(&tx, found.key_id, now).await?;
                 Ok(tx.commit().await?)
             });
@@ -111,10 +111,10 @@ impl Forge {
 
     async fn by_token(&self, secret: &Secret<String>, from: IpAddr) -> Result<Actor, Error> {
         let now = self.now();
-        let Some(found) = tokens::owner(&self.store.read(), &token_hash(secret)).await? else {
+        let Some(found) = tokens::owner(&self.0.store.read(), &token_hash(secret)).await? else {
             let attempt = Attempt { account: None, from: Some(from) };
-            self.throttle.check(&attempt, now)?;
-            self.throttle.count(&attempt, now);
+            self.0.throttle.check(&attempt, now)?;
+            self.0.throttle.count(&attempt, now);
             return Err(Error::SignInRefused);
         };
         if !found.is_active || found.token.expires.is_some_and(|end| now >= end) {
@@ -123,7 +123,7 @@ impl Forge {
         if is_stale(found.token.used, now) {
             let forge = self.clone();
             self.note(async move {
-                let tx = forge.store.begin().await?;
+                let tx = forge.0.store.begin().await?;
                 tokens::set_used(&tx, found.token.id, now).await?;
                 Ok(tx.commit().await?)
             });
@@ -140,20 +140,20 @@ impl Forge {
     ) -> Result<UserRecord, Error> {
         let key = OwnerName::parse(name).ok().map(|name| name.key());
         let attempt = Attempt { account: key.clone(), from: Some(from) };
-        self.throttle.check(&attempt, self.now())?;
+        self.0.throttle.check(&attempt, self.now())?;
         let found = match &key {
-            Some(key) => users::by_key(&self.store.read(), key).await?,
+            Some(key) => users::by_key(&self.0.store.read(), key).await?,
             None => None,
         };
-        let place = self.passwords.place().await?;
+        let place = self.0.passwords.place().await?;
         // Again: those who were ahead in the queue may have used up what was left.
-        self.throttle.check(&attempt, self.now())?;
-        self.throttle.count(&attempt, self.now());
+        self.0.throttle.check(&attempt, self.now())?;
+        self.0.throttle.count(&attempt, self.now());
         let stored = found.as_ref().and_then(|user| user.password_hash.clone());
-        let is_right = self.passwords.verify(place, password, stored).await?;
+        let is_right = self.0.passwords.verify(place, password, stored).await?;
         match found {
             Some(user) if is_right && user.is_active => {
-                self.throttle.forgive(&attempt);
+                self.0.throttle.forgive(&attempt);
                 Ok(user)
             }
             _ => Err(Error::SignInRefused),

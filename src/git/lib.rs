@@ -8,6 +8,7 @@ mod environment;
 mod error;
 mod gates;
 mod handles;
+mod head;
 mod pktline;
 mod read;
 pub mod receive;
