@@ -189,3 +189,73 @@ pub(crate) fn one_line(text: &str) -> String {
     let joined = if lines.is_empty() { "no message".to_owned() } else { lines.join("; ") };
     joined.chars().take(400).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    /// Says whether the process is gone, or dead and not yet reaped by whoever inherited it.
+    fn is_dead(pid: &str) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit(") ").next().is_none_or(|rest| rest.is_empty() || rest.starts_with('Z'))
+    }
+
+    #[test]
+    fn what_a_dropped_child_has_started_dies_with_it() {
+        runtime().block_on(async {
+            let script = "sleep 300 & echo $!; wait";
+            let mut running = Running::start(Program::new("sh").options(["-c", script])).unwrap();
+            let mut pid = [0_u8; 32];
+            let count = running.stdout.take().unwrap().read(&mut pid).await.unwrap();
+            let pid = std::str::from_utf8(&pid[..count]).unwrap().trim().to_owned();
+            assert!(!is_dead(&pid));
+            drop(running);
+            let started = std::time::Instant::now();
+            while !is_dead(&pid) {
+                assert!(started.elapsed() < Duration::from_secs(20), "{pid} still lives");
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+
+    #[test]
+    fn a_stall_is_when_nothing_moves() {
+        runtime().block_on(async {
+            let progress = Progress::default();
+            let (mut ours, theirs) = tokio::io::duplex(64);
+            let moving = async {
+                for _ in 0..40 {
+                    ours.write_all(b"x").await.unwrap();
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                drop(ours);
+            };
+            let copied = async { tokio::join!(copy(theirs, tokio::io::sink(), &progress), moving) };
+            tokio::select! {
+                (done, ()) = copied => assert!(done.is_ok()),
+                () = progress.stall(Duration::from_millis(100)) => panic!("it moved all the time"),
+            }
+            assert_eq!(progress.moved(), 40);
+            progress.stall(Duration::from_millis(5)).await;
+        });
+    }
+
+    #[test]
+    fn complaints_are_cut_and_a_nul_in_them_is_a_sign() {
+        runtime().block_on(async {
+            let script = "printf 'a\\000b'; head -c 200000 /dev/zero | tr '\\000' x";
+            let program = Program::new("sh").options(["-c", &format!("({script}) >&2")]);
+            let mut running = Running::start(program).unwrap();
+            let progress = Progress::default();
+            let said = complaints(running.stderr.take(), &progress).await;
+            assert!(said.starts_with("abxx") && said.len() == COMPLAINTS && progress.has_all_input());
+            assert!(running.wait().await.unwrap().success());
+        });
+        assert_eq!(one_line("a\n\n b\x1b\n"), "a; b\u{fffd}");
+        assert_eq!(one_line("\n"), "no message");
+    }
+}

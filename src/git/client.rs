@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base::Secret;
 use base::file::write_atomic;
-use base::name::{NameError, Oid, RefName, TreePath};
+use base::name::{RefName, TreePath};
 use base::process::Program;
-use base::{Hint, Secret};
 
 use crate::child::{finish, one_line};
 use crate::{Error, environment};
@@ -17,8 +17,8 @@ use crate::{Error, environment};
 pub enum Access {
     /// Over HTTP(S).
     Http {
-        /// The whole `Authorization` header's value, as in `Basic …`; none for an anonymous clone.
-        authorization: Option<Secret<String>>,
+        /// The whole `Authorization` header's value, as in `Basic …`.
+        authorization: Secret<String>,
         /// PEM file of the authorities to trust; the host's own when `None`.
         ca_file: Option<PathBuf>,
     },
@@ -31,65 +31,42 @@ pub enum Access {
     },
 }
 
-/// Why a step of the client failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// Git failed.
-    #[error("the Git client failed")]
-    Git(#[from] Error),
-    /// A name does not parse.
-    #[error("the Git client got a name that is none")]
-    Name(#[from] NameError),
-}
-
-impl Hint for ClientError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Git(error) => error.hint(),
-            Self::Name(error) => error.hint(),
-        }
-    }
-}
-
 /// A clone in a scratch directory that the caller owns.
 #[derive(Debug)]
-pub struct Checkout {
+pub struct Clone {
     directory: PathBuf,
     access: Access,
     deadline: Duration,
 }
 
-impl Checkout {
+impl Clone {
     /// Clones `url` into `directory` (which must not exist). The deadline holds for this and for every later step.
-    pub async fn clone_from(
-        url: &str,
-        directory: &Path,
-        access: Access,
-        deadline: Duration,
-    ) -> Result<Self, ClientError> {
-        let checkout = Self { directory: directory.to_owned(), access, deadline };
-        let program = checkout.client("clone").option("--quiet").operands([url.as_ref(), directory.as_os_str()]);
-        checkout.run(program, "clone").await?;
-        Ok(checkout)
+    pub async fn make(url: &str, directory: &Path, access: Access, deadline: Duration) -> Result<Self, Error> {
+        let clone = Self { directory: directory.to_owned(), access, deadline };
+        let program = clone.client("clone").option("--quiet").operands([url.as_ref(), directory.as_os_str()]);
+        clone.run(program, "clone").await?;
+        Ok(clone)
     }
 
-    /// Writes a file at the top of the tree, commits it, and pushes the commit to `branch`. Gives the commit's id.
-    pub async fn commit_and_push(&self, branch: &RefName, file: &str, content: &[u8]) -> Result<Oid, ClientError> {
+    /// Writes a file at the top of the tree, commits it, and pushes the commit to the branch with this short name.
+    /// Gives the commit's id.
+    pub async fn commit_and_push(&self, branch: &str, file: &str, content: &[u8]) -> Result<String, Error> {
+        let target = RefName::branch(branch)?;
         TreePath::default().join(file.as_bytes())?;
-        write_atomic(&self.directory.join(file), content, 0o644).map_err(Error::from)?;
+        write_atomic(&self.directory.join(file), content, 0o644)?;
         self.run(self.here("add").operands([file]), "add").await?;
         let message = format!("--message=Add {file}");
         self.run(self.here("commit").options(["--quiet", "--no-verify", &message]), "commit").await?;
-        let target = format!("HEAD:{branch}");
-        self.run(self.here("push").option("--quiet").operands(["origin", &target]), "push").await?;
-        Ok(self.head().await?)
+        self.run(self.here("push").option("--quiet").operands(["origin", &format!("HEAD:{target}")]), "push").await?;
+        let missing = || Error::Git { command: "rev-parse", message: "the new commit is not there".into() };
+        self.head().await?.ok_or_else(missing)
     }
 
-    /// The commit that the clone's HEAD leads to. Fails while the repository is empty.
-    pub async fn head(&self) -> Result<Oid, ClientError> {
+    /// The commit that the clone's HEAD leads to; `None` while the repository is empty.
+    pub async fn head(&self) -> Result<Option<String>, Error> {
         let program = self.here("rev-parse").options(["--verify", "--quiet", "HEAD"]);
-        let said = self.run(program, "rev-parse").await?;
-        Ok(Oid::parse(said.trim())?)
+        let said = finish(program, "rev-parse", b"", self.deadline).await?;
+        Ok(said.status.success().then(|| said.stdout.trim().to_owned()))
     }
 
     async fn run(&self, program: Program, command: &'static str) -> Result<String, Error> {
@@ -125,9 +102,7 @@ impl Checkout {
         let mut ssh = None;
         match &self.access {
             Access::Http { authorization, ca_file } => {
-                if let Some(authorization) = authorization {
-                    settings.push(("http.extraHeader", format!("Authorization: {}", authorization.expose())));
-                }
+                settings.push(("http.extraHeader", format!("Authorization: {}", authorization.expose())));
                 if let Some(file) = ca_file {
                     settings.push(("http.sslCAInfo", file.display().to_string()));
                 }
@@ -165,8 +140,8 @@ mod tests {
     use super::*;
     use crate::testing::Site;
 
-    fn anonymous() -> Access {
-        Access::Http { authorization: None, ca_file: None }
+    fn access() -> Access {
+        Access::Http { authorization: Secret::new("Basic c2VjcmV0".into()), ca_file: None }
     }
 
     #[test]
@@ -178,13 +153,12 @@ mod tests {
 
     #[test]
     fn a_secret_is_in_the_environment_and_never_in_the_arguments() {
-        let access = Access::Http { authorization: Some(Secret::new("Basic c2VjcmV0".into())), ca_file: None };
-        let checkout = Checkout { directory: "/x".into(), access, deadline: Duration::from_secs(1) };
-        let command = checkout.client("clone").into_command();
+        let clone = Clone { directory: "/x".into(), access: access(), deadline: Duration::from_secs(1) };
+        let command = clone.client("clone").into_command();
         assert!(base::process::arguments(&command).iter().all(|argument| argument == "clone"));
         let is_there = |value: &std::ffi::OsStr| value == "Authorization: Basic c2VjcmV0";
         assert!(command.get_envs().any(|(_, value)| value.is_some_and(is_there)));
-        assert!(!format!("{checkout:?}").contains("c2VjcmV0"));
+        assert!(!format!("{clone:?}").contains("c2VjcmV0"));
     }
 
     #[test]
@@ -192,8 +166,8 @@ mod tests {
         let site = Site::start();
         let place = site.root().join("c");
         for url in [site.url(), site.root().display().to_string(), "ext::sh -c true".into(), "--upload-pack=x".into()] {
-            let made = Checkout::clone_from(&url, &place, anonymous(), Duration::from_secs(20));
-            assert!(matches!(site.block_on(made), Err(ClientError::Git(Error::Git { .. }))), "{url}");
+            let made = Clone::make(&url, &place, access(), Duration::from_secs(20));
+            assert!(matches!(site.block_on(made), Err(Error::Git { .. })), "{url}");
         }
     }
 
@@ -203,7 +177,7 @@ mod tests {
         let place = site.root().join("c");
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/a/b.git", silent.local_addr().unwrap());
-        let made = Checkout::clone_from(&url, &place, anonymous(), Duration::from_millis(300));
-        assert!(matches!(site.block_on(made), Err(ClientError::Git(Error::Stalled { command: "clone", .. }))));
+        let made = Clone::make(&url, &place, access(), Duration::from_millis(300));
+        assert!(matches!(site.block_on(made), Err(Error::Stalled { command: "clone", .. })));
     }
 }

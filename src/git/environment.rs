@@ -22,13 +22,13 @@ const SERVER: &[(&str, &str)] = &[
     ("pack.windowMemory", "16m"),
     ("pack.deltaCacheSize", "16m"),
     ("gc.auto", "0"),
+    ("repack.writeBitmaps", "false"),
     ("maintenance.auto", "false"),
     ("protocol.allow", "never"),
     ("protocol.file.allow", "never"),
     ("transfer.advertiseSID", "false"),
     ("uploadpack.allowFilter", "true"),
     ("uploadpack.allowAnySHA1InWant", "false"),
-    ("uploadpack.allowRefInWant", "true"),
 ];
 
 /// `git` with the given configuration and nothing of the host's.
@@ -37,8 +37,7 @@ pub(crate) fn hermetic<K: AsRef<str>, V: AsRef<str>>(settings: impl IntoIterator
         .env("HOME", "/nonexistent")
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .env("GIT_NO_LAZY_FETCH", "1");
+        .env("GIT_TERMINAL_PROMPT", "0");
     let mut count = 0_usize;
     for (key, value) in settings {
         program = program
@@ -52,7 +51,11 @@ pub(crate) fn hermetic<K: AsRef<str>, V: AsRef<str>>(settings: impl IntoIterator
 /// A server-side `git`. A client never makes a delta of a file above 512 MiB, so no honest push needs one larger
 /// allocation.
 pub(crate) fn server(command: &'static str) -> Program {
-    hermetic(SERVER.iter().copied()).env("GIT_ALLOC_LIMIT", "600m").option("--no-replace-objects").option(command)
+    hermetic(SERVER.iter().copied())
+        .env("GIT_ALLOC_LIMIT", "600m")
+        .env("GIT_NO_LAZY_FETCH", "1")
+        .option("--no-replace-objects")
+        .option(command)
 }
 
 /// A server-side `git` that finds the bare repository at `path`.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use base::Hint;
 use base::file::FileError;
-use base::name::Oid;
+use base::name::{NameError, Oid};
 use base::process::ProcessError;
 
 /// Any failure of a library that reads objects; kept for the chain of causes.
@@ -26,6 +26,9 @@ pub enum Error {
         /// The repository's id.
         id: i64,
     },
+    /// A name does not parse.
+    #[error("a name does not fit")]
+    Name(#[from] NameError),
     /// A file operation failed.
     #[error("a file operation in the repository store failed")]
     File(#[from] FileError),
@@ -93,6 +96,7 @@ pub enum Error {
 impl Hint for Error {
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Name(error) => error.hint(),
             Self::File(error) => error.hint(),
             Self::Process(error) => error.hint(),
             Self::Absent { .. } => Some("restore the repository from a backup, or remove it from the forge".into()),

@@ -12,6 +12,8 @@ const UPLOADS: usize = 32;
 const RECEIVES: usize = 8;
 /// Short Git commands (advertisements, checks) at once.
 const SHORT: usize = 8;
+/// Repositories that are tidied at once.
+const TIDIES: usize = 1;
 /// Reads in process at once, each on a blocking thread.
 const READS: usize = 8;
 
@@ -21,6 +23,7 @@ pub(crate) struct Gates {
     pub(crate) uploads: Semaphore,
     pub(crate) receives: Semaphore,
     pub(crate) short: Semaphore,
+    pub(crate) tidies: Semaphore,
     pub(crate) reads: Arc<Semaphore>,
 }
 
@@ -30,6 +33,7 @@ impl Gates {
             uploads: Semaphore::new(UPLOADS),
             receives: Semaphore::new(RECEIVES),
             short: Semaphore::new(SHORT),
+            tidies: Semaphore::new(TIDIES),
             reads: Arc::new(Semaphore::new(READS)),
         }
     }

@@ -9,6 +9,7 @@ mod error;
 mod gates;
 mod handles;
 mod head;
+mod maintenance;
 mod pktline;
 mod read;
 pub mod receive;

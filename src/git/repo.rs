@@ -100,7 +100,7 @@ impl Repo {
         self.read("a blob", move |git| trees::blob(git, &id, limit)).await
     }
 
-    /// `limit` commits from `from` after the first `skip` (at most 200,000), newest first by commit date.
+    /// `limit` commits from `from` after the first `skip` (at most 50,000), newest first by commit date.
     pub async fn log(&self, from: &Oid, skip: usize, limit: usize) -> Result<Log, Error> {
         let from = from.clone();
         self.read("the history", move |git| commits::log(git, &from, skip, limit)).await
@@ -121,6 +121,11 @@ impl Repo {
     /// Every ref as it is stored, by name, tags not peeled.
     pub(crate) async fn all_refs(&self) -> Result<Vec<(Vec<u8>, Oid)>, Error> {
         self.read("refs", refs::all).await
+    }
+
+    /// Lets the next reader open the repository anew.
+    pub(crate) fn forget_handle(&self) {
+        self.inner.shared.handles.forget(self.inner.id);
     }
 
     /// Runs `work` on a warm handle. One that fails is opened anew and tried once more: packs may have been replaced.

@@ -184,7 +184,7 @@ pub(crate) async fn push(
         return Ok(());
     }
     let mut reply = Reply::new(output, &request);
-    let limits = Limits { pack_bytes: 64 << 20 };
+    let limits = Limits { pack_bytes: 1 << 20 };
     let quarantine = Quarantine::take_in(repo, &mut request, input, &mut reply, limits).await?;
     for update in request.updates() {
         let is_forward = quarantine.is_fast_forward(&update).await?;

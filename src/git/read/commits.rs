@@ -12,7 +12,7 @@ use crate::error::Cause;
 use crate::{Commit, CommitSummary, Log};
 
 /// Commits that a page may be behind.
-const DEEPEST: usize = 200_000;
+const DEEPEST: usize = 50_000;
 const TITLE: usize = 1_000;
 const NAME: usize = 200;
 const PARENTS: usize = 100;

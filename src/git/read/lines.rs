@@ -32,8 +32,8 @@ pub(crate) fn compare(old: &[u8], new: &[u8], limit: usize) -> Option<LineDiff> 
     if added + removed > limit as u64 {
         return None;
     }
-    let old_text = |at: u32| input.before.get(at as usize).map_or("".into(), |token| text(input.interner[*token]));
-    let new_text = |at: u32| input.after.get(at as usize).map_or("".into(), |token| text(input.interner[*token]));
+    let old_text = |at: u32| input.before.get(at as usize).map_or(String::new(), |token| text(input.interner[*token]));
+    let new_text = |at: u32| input.after.get(at as usize).map_or(String::new(), |token| text(input.interner[*token]));
     let (old_count, new_count) = (count(input.before.len()), count(input.after.len()));
     let mut hunks = Vec::new();
     let mut shown = 0;
@@ -44,26 +44,26 @@ pub(crate) fn compare(old: &[u8], new: &[u8], limit: usize) -> Option<LineDiff> 
         let (old_start, new_start) = (first.before.start - before, first.after.start - before);
         let after = (old_count - last.before.end).min(CONTEXT);
         let (old_end, new_end) = (last.before.end + after, (last.after.end + after).min(new_count));
-        let mut lines = Lines { lines: Vec::new(), old: old_start, new: new_start };
+        let mut lines = Lines { so_far: Vec::new(), old: old_start, new: new_start };
         for change in group {
             lines.context(change.before.start, &old_text);
             change.before.clone().for_each(|at| lines.push(LineKind::Removed, old_text(at)));
             change.after.clone().for_each(|at| lines.push(LineKind::Added, new_text(at)));
         }
         lines.context(old_end, &old_text);
-        shown += lines.lines.len();
+        shown += lines.so_far.len();
         if shown > limit {
             return None;
         }
         let header = format!("@@ -{} +{} @@", range(old_start, old_end), range(new_start, new_end));
-        hunks.push(Hunk { header, lines: lines.lines });
+        hunks.push(Hunk { header, lines: lines.so_far });
     }
     Some(LineDiff { hunks, added, removed, shown })
 }
 
 /// Lines of a hunk while it grows, with the next line numbers (from 0).
 struct Lines {
-    lines: Vec<DiffLine>,
+    so_far: Vec<DiffLine>,
     old: u32,
     new: u32,
 }
@@ -74,7 +74,7 @@ impl Lines {
         let new = (kind != LineKind::Removed).then_some(self.new + 1);
         self.old += u32::from(old.is_some());
         self.new += u32::from(new.is_some());
-        self.lines.push(DiffLine { kind, old, new, text });
+        self.so_far.push(DiffLine { kind, old, new, text });
     }
 
     fn context(&mut self, until: u32, text: &impl Fn(u32) -> String) {

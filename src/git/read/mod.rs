@@ -19,8 +19,8 @@ use crate::error::Cause;
 
 /// The largest commit or tag that is read.
 pub(crate) const COMMIT_BYTES: u64 = 1 << 20;
-/// The largest tree that is read: about a million entries.
-pub(crate) const TREE_BYTES: u64 = 32 << 20;
+/// The largest tree that is read: some 300,000 entries.
+pub(crate) const TREE_BYTES: u64 = 16 << 20;
 
 /// Our id of Git's.
 pub(crate) fn oid(id: impl AsRef<gix::oid>) -> Result<Oid, Cause> {

@@ -15,6 +15,8 @@ use crate::error::Cause;
 const PAIRS: usize = 2_500;
 /// The largest file that is compared by content.
 const FILE_BYTES: u64 = 512 << 10;
+/// Bytes that are read to compare files by content.
+const ALL_BYTES: u64 = 24 << 20;
 /// Content in common, in percent, that makes a rename.
 const LIKENESS: u64 = 50;
 
@@ -26,7 +28,7 @@ pub(crate) fn find(git: &gix::Repository, changes: Vec<Change>) -> Result<Vec<Ch
     let (mut added, mut others): (Vec<_>, Vec<_>) =
         rest.into_iter().partition(|change| change.old.is_none() && change.new.as_ref().is_some_and(is_file));
     same_content(&mut deleted, &mut added);
-    if deleted.len() * added.len() <= PAIRS {
+    if deleted.len().saturating_mul(added.len()) <= PAIRS {
         like_content(git, &mut deleted, &mut added)?;
     }
     others.extend(added);
@@ -57,10 +59,14 @@ fn same_content(deleted: &mut Vec<Change>, added: &mut [Change]) {
 }
 
 fn like_content(git: &gix::Repository, deleted: &mut Vec<Change>, added: &mut [Change]) -> Result<(), Cause> {
-    let old: Vec<Option<Lines>> = deleted.iter().map(|change| lines(git, change.old)).collect::<Result<_, _>>()?;
+    let mut budget = ALL_BYTES;
+    let mut old = Vec::new();
+    for change in deleted.iter() {
+        old.push(lines(git, change.old, &mut budget)?);
+    }
     let mut pairs = Vec::new();
     for (to, change) in added.iter().enumerate().filter(|(_, change)| change.old_path.is_none()) {
-        let Some(new) = lines(git, change.new)? else { continue };
+        let Some(new) = lines(git, change.new, &mut budget)? else { continue };
         for (from, old) in old.iter().enumerate().filter_map(|(from, old)| old.as_ref().map(|old| (from, old))) {
             let likeness = likeness(old, &new);
             if likeness >= LIKENESS {
@@ -96,10 +102,11 @@ struct Lines {
     by_hash: HashMap<u64, u64>,
 }
 
-fn lines(git: &gix::Repository, side: Option<Side>) -> Result<Option<Lines>, Cause> {
+/// `None` for what is not compared: no file, an empty or large one, or one that the budget has no room for.
+fn lines(git: &gix::Repository, side: Option<Side>, budget: &mut u64) -> Result<Option<Lines>, Cause> {
     let Some(side) = side else { return Ok(None) };
     match header(git, side.id)? {
-        Some((Kind::Blob, size)) if (1..=FILE_BYTES).contains(&size) => {}
+        Some((Kind::Blob, size)) if (1..=FILE_BYTES.min(*budget)).contains(&size) => *budget -= size,
         _ => return Ok(None),
     }
     let Some(data) = load(git, side.id, Kind::Blob, FILE_BYTES)? else { return Ok(None) };

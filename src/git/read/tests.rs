@@ -140,7 +140,7 @@ fn a_history_is_paged_newest_first() {
 #[test]
 fn a_commit_shows_its_renames_hunks_and_binaries() {
     let (site, tree) = pushed();
-    let text = |range: std::ops::Range<u32>| range.map(|n| format!("line {n}\n")).collect::<String>();
+    let text = |range: std::ops::Range<u32>| range.map(|n| format!("line {n}\n")).collect::<Vec<_>>().concat();
     tree.commit("exact", text(0..50).as_bytes());
     tree.commit("like", text(100..200).as_bytes());
     tree.commit("bin", b"\0a");
@@ -192,7 +192,7 @@ fn a_commit_shows_its_renames_hunks_and_binaries() {
 #[test]
 fn hunks_have_the_headers_that_git_gives_them() {
     let (site, tree) = pushed();
-    let lines = |range: std::ops::Range<u32>| range.map(|n| format!("{n}\n")).collect::<String>();
+    let lines = |range: std::ops::Range<u32>| range.map(|n| format!("{n}\n")).collect::<Vec<_>>().concat();
     let versions = [
         String::new(),
         lines(0..40),
@@ -228,7 +228,7 @@ fn a_tree_that_names_itself_over_and_over_is_given_up() {
     let mut kind = "100644 blob";
     for _ in 0..12 {
         let hash = String::from_utf8(id).unwrap().trim().to_owned();
-        let list: String = (0..10).map(|n| format!("{kind} {hash}\tn{n}\n")).collect();
+        let list = (0..10).map(|n| format!("{kind} {hash}\tn{n}\n")).collect::<Vec<_>>().concat();
         id = tree.git_with(&["mktree"], list.as_bytes());
         kind = "040000 tree";
     }

@@ -11,7 +11,7 @@ use base::file::Lock;
 use base::name::Oid;
 use base::process::Program;
 use tempfile::TempDir;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::{RefUpdate, Reply, Request};
 use crate::child::{Broken, IDLE, Progress, Running, complaints, copy, discard, finish};
@@ -26,6 +26,10 @@ pub(crate) const INCOMING: &str = "tmp_objdir-incoming-";
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Time for one check over all new objects.
 const CHECK: Duration = Duration::from_hours(2);
+/// What a refused pusher may still send, in bytes, before the refusal goes out.
+const DRAINED: u64 = 1 << 30;
+/// How long a refused pusher may be silent before it is taken to have sent everything.
+const DRAINED_WAIT: Duration = Duration::from_secs(1);
 /// Updates that are looked at one by one when the check over all of them fails.
 const SINGLE_CHECKS: usize = 50;
 
@@ -195,20 +199,24 @@ impl Quarantine {
 
     async fn is_connected(&self, tips: &[Oid]) -> Result<bool, Error> {
         let program = self.git("rev-list").options(["--objects", "--quiet", "--stdin", "--not", "--all"]);
-        let lines: String = tips.iter().map(|tip| format!("{tip}\n")).collect();
-        Ok(finish(program, "rev-list", lines.as_bytes(), CHECK).await?.status.success())
+        let lines: Vec<&str> = tips.iter().flat_map(|tip| [tip.as_str(), "\n"]).collect();
+        Ok(finish(program, "rev-list", lines.concat().as_bytes(), CHECK).await?.status.success())
     }
 }
 
 /// Feeds the pack to index-pack. The inner error is what Git had against it.
 async fn index<W: AsyncWrite + Unpin + Send>(
     program: Program,
-    input: impl AsyncRead + Unpin + Send,
+    mut input: impl AsyncRead + Unpin + Send,
     reply: &mut Reply<W>,
 ) -> Result<Result<(), String>, Error> {
     let mut running = Running::start(program)?;
-    match feed(&mut running, input, reply).await {
-        Ok(complaint) => Ok(if running.wait().await?.success() { Ok(()) } else { Err(complaint) }),
+    match feed(&mut running, &mut input, reply).await {
+        Ok(_) if running.wait().await?.success() => Ok(Ok(())),
+        Ok(complaint) => {
+            drain(&mut input).await;
+            Ok(Err(complaint))
+        }
         Err(error) => {
             running.kill().await;
             Err(error)
@@ -256,6 +264,18 @@ async fn feed<W: AsyncWrite + Unpin + Send>(
                     return Err(Error::Stalled { command: "index-pack", seconds: patience.as_secs() });
                 }
             }
+        }
+    }
+}
+
+/// A pusher that is still sending would take our hanging up for a broken line and never read why.
+async fn drain(input: &mut (impl AsyncRead + Unpin + Send)) {
+    let mut buffer = vec![0_u8; 64 << 10];
+    let mut drained = 0_u64;
+    while let Ok(Ok(count @ 1..)) = tokio::time::timeout(DRAINED_WAIT, input.read(&mut buffer)).await {
+        drained += count as u64;
+        if drained > DRAINED {
+            return;
         }
     }
 }

@@ -83,3 +83,45 @@ fn report(request: &Request) -> Vec<u8> {
     pktline::put_flush(&mut out);
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ZERO: &str = "0000000000000000000000000000000000000000";
+
+    /// What goes out for a push of `refs/heads/a` by a client with these capabilities.
+    fn answered(capabilities: &str, refusal: Option<&str>) -> String {
+        let mut bytes = Vec::new();
+        pktline::put(&mut bytes, format!("{ZERO} {} refs/heads/a\0{capabilities}", "a".repeat(40)).as_bytes());
+        pktline::put_flush(&mut bytes);
+        let mut output = Vec::new();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let mut request = Request::read(&mut bytes.as_slice()).await.unwrap();
+            if let Some(reason) = refusal {
+                request.refuse_all(reason);
+            }
+            let mut reply = Reply::new(&mut output, &request);
+            reply.keep_alive().await.unwrap();
+            reply.say("hi\x1b[31m\nthere").await.unwrap();
+            reply.finish(&request).await.unwrap();
+        });
+        String::from_utf8(output).unwrap()
+    }
+
+    #[test]
+    fn each_client_is_answered_as_it_understands() {
+        assert_eq!(answered("", None), "");
+        assert_eq!(answered("report-status", None), "000eunpack ok\n0014ok refs/heads/a\n0000");
+        assert_eq!(answered("side-band-64k", None), "0005\x010013\x02hi [31m there\n0000");
+        let banded = answered("report-status-v2 side-band-64k", None);
+        assert!(banded.ends_with("002b\x01000eunpack ok\n0014ok refs/heads/a\n00000000"), "{banded:?}");
+    }
+
+    #[test]
+    fn a_reason_stays_on_its_line() {
+        let reported = answered("report-status", Some("no\n0000ok refs/heads/a"));
+        assert_eq!(reported, "000eunpack ok\n002dng refs/heads/a no\u{fffd}0000ok refs/heads/a\n0000");
+    }
+}
