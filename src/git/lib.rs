@@ -9,6 +9,7 @@ mod error;
 mod gates;
 mod handles;
 mod maintenance;
+mod head;
 mod pktline;
 mod read;
 pub mod receive;
