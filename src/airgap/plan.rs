@@ -84,6 +84,16 @@ pub enum Action {
     Check,
 }
 
+impl fmt::Display for Action {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(match self {
+            Self::Keep => "keep",
+            Self::Make => "make",
+            Self::Check => "check",
+        })
+    }
+}
+
 /// One line of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Planned {

@@ -19,7 +19,7 @@ use crate::{Error, Repo};
 const MAKING: &str = ".new-";
 /// Prefix of a repository that is being removed.
 const REMOVING: &str = ".gone-";
-/// A half-made repository older than this was left by a crash; another process may still be making a younger one.
+/// A half-made repository or a lock older than this was left by a crash; a younger one may be another process's own.
 const ABANDONED: Duration = Duration::from_mins(10);
 
 /// The directory of all bare repositories: `<root>/xx/<id>.git`, `xx` the id's lowest byte. Cheap to clone.
@@ -135,6 +135,7 @@ fn sweep(root: &Path) -> Result<(), Error> {
                 remove_tree(&path)?;
             } else if path.extension().is_some_and(|extension| extension == "git") {
                 sweep_quarantines(&path.join("objects"))?;
+                sweep_locks(&path, now)?;
             }
         }
     }
@@ -147,6 +148,25 @@ fn sweep_quarantines(objects: &Path) -> Result<(), Error> {
         let lock = quarantine.join("lock");
         if lock.exists() && file::Lock::take(&lock).is_ok() {
             remove_tree(&quarantine)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes lock files that a power cut left: Git would refuse to move those refs for ever.
+fn sweep_locks(repository: &Path, now: SystemTime) -> Result<(), Error> {
+    let mut found: Vec<PathBuf> = ["HEAD.lock", "packed-refs.lock"].map(|name| repository.join(name)).into();
+    let mut waiting = vec![repository.join("refs")];
+    while let Some(directory) = waiting.pop() {
+        waiting.extend(directories(&directory, "")?);
+        let entries = fs::read_dir(&directory).map_err(failed("read", &directory))?;
+        let locks = entries.filter_map(Result::ok).map(|entry| entry.path());
+        found.extend(locks.filter(|path| path.extension().is_some_and(|extension| extension == "lock")));
+    }
+    for lock in found.iter().filter(|lock| lock.is_file() && is_abandoned(lock, now)) {
+        match fs::remove_file(lock) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("remove", lock)(error)),
+            _ => {}
         }
     }
     Ok(())
@@ -205,6 +225,19 @@ mod tests {
         Repositories::open(&root).unwrap();
         assert!(!half.exists() && young.exists());
         assert!(site.repositories.repo(300).is_ok());
+    }
+
+    #[test]
+    fn a_lock_that_a_power_cut_left_is_removed_and_a_young_one_is_not() {
+        let site = Site::start();
+        let heads = site.repo.path().join("refs/heads");
+        fs::create_dir(heads.join("topic")).unwrap();
+        let (old, young) = (heads.join("topic/a.lock"), heads.join("b.lock"));
+        let old_file = fs::File::create(&old).unwrap();
+        let now = fs::File::create(&young).unwrap().metadata().unwrap().modified().unwrap();
+        old_file.set_modified(now.checked_sub(2 * ABANDONED).unwrap()).unwrap();
+        Repositories::open(&site.root().join("repositories")).unwrap();
+        assert!(!old.exists() && young.exists());
     }
 
     #[test]

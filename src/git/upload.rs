@@ -1,11 +1,18 @@
 //! Clone and fetch: git's own upload-pack with both streams passed through. What the client sends is never looked at
 //! here and never becomes an argument.
 
+use std::io;
+use std::time::Duration;
+
 use base::process::Program;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::child::{Broken, IDLE, Progress, Running, complaints, copy, one_line};
 use crate::{Error, Repo, environment, gates, pktline};
+
+/// How long the body of an HTTP request may be silent: it was complete at the client before it was sent, and a place
+/// is held for it.
+const SILENT_BODY: Duration = Duration::from_mins(1);
 
 /// How a Git client talks to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,11 +60,11 @@ pub async fn advertise(
         output.write_all(&head).await.map_err(Error::Transfer)?;
     }
     let program = upload_pack(protocol).options(["--stateless-rpc", "--http-backend-info-refs"]);
-    drive(program.operands([repo.path()]), tokio::io::empty(), output).await
+    drive(program.operands([repo.path()]), tokio::io::empty(), output, IDLE).await
 }
 
-/// Runs one exchange to its end. Git's process group is killed when a stream fails, when nothing moves for ten
-/// minutes, and when the future is dropped. Waits for a free place when too many run.
+/// Runs one exchange to its end. Git's process group is killed when a stream fails, when nothing moves for ten minutes
+/// (one minute while the body of an HTTP request is incomplete), and when the future is dropped. Waits for a free place when too many run.
 pub async fn run(
     repo: &Repo,
     transport: Transport,
@@ -66,11 +73,11 @@ pub async fn run(
     output: impl AsyncWrite + Unpin + Send,
 ) -> Result<(), Error> {
     let _place = gates::enter(&repo.gates().uploads).await?;
-    let mut program = upload_pack(protocol);
-    if transport == Transport::Http {
-        program = program.option("--stateless-rpc");
-    }
-    drive(program.operands([repo.path()]), input, output).await
+    let (program, patience) = match transport {
+        Transport::Http => (upload_pack(protocol).option("--stateless-rpc"), SILENT_BODY),
+        Transport::Ssh => (upload_pack(protocol), IDLE),
+    };
+    drive(program.operands([repo.path()]), input, output, patience).await
 }
 
 fn upload_pack(protocol: Protocol) -> Program {
@@ -81,13 +88,18 @@ async fn drive(
     program: Program,
     input: impl AsyncRead + Unpin + Send,
     output: impl AsyncWrite + Unpin + Send,
+    patience: Duration,
 ) -> Result<(), Error> {
     let mut running = Running::start(program)?;
     let (stdin, stdout, stderr) = (running.stdin.take(), running.stdout.take(), running.stderr.take());
     let progress = Progress::default();
     let feed = async {
         let Some(stdin) = stdin else { return Ok(()) };
-        match copy(input, stdin, &progress).await {
+        let copied = tokio::select! {
+            copied = copy(input, stdin, &progress) => copied,
+            () = progress.stall(patience) => return Err(Error::Transfer(io::ErrorKind::TimedOut.into())),
+        };
+        match copied {
             Err(Broken::Source(error)) => Err(Error::Transfer(error)),
             // Git ends when it has heard enough; what it has to say about it is on the other stream.
             Ok(()) | Err(Broken::Target(_)) => Ok(()),
@@ -143,6 +155,15 @@ mod tests {
         let mut output = Vec::new();
         let done = upload::run(&site.repo, Transport::Http, Protocol::V2, &b"zzzz"[..], &mut output);
         assert!(matches!(site.block_on(done), Err(Error::Git { command: "upload-pack", .. })));
+    }
+
+    #[test]
+    fn a_request_that_never_ends_gives_its_place_back() {
+        let site = Site::start();
+        let (_held, input) = tokio::io::duplex(16);
+        let program = super::upload_pack(Protocol::V2).option("--stateless-rpc").operands([site.repo.path()]);
+        let done = site.block_on(super::drive(program, input, tokio::io::sink(), Duration::from_millis(20)));
+        assert!(matches!(done, Err(Error::Transfer(error)) if error.kind() == std::io::ErrorKind::TimedOut));
     }
 
     #[test]
