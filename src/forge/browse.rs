@@ -145,7 +145,7 @@ impl Forge {
     }
 
     fn handle(&self, repo: &RepoRead) -> Result<Repo, Error> {
-        Ok(self.repositories.repo(repo.id)?)
+        Ok(self.0.repositories.repo(repo.id)?)
     }
 }
 
@@ -193,8 +193,8 @@ async fn file(
 async fn readme(handle: &Repo, entry: &git::Entry) -> Result<Option<Readme>, Error> {
     let content = handle.blob(&entry.id, README).await?.and_then(|blob| blob.content);
     let name = String::from_utf8_lossy(&entry.name).into_owned();
-    let lower = name.to_ascii_lowercase();
-    let is_markdown = lower.ends_with(".md") || lower.ends_with(".markdown");
+    let ending = name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    let is_markdown = matches!(ending.as_str(), "md" | "markdown");
     Ok(content.and_then(text).map(|text| Readme { name, text, is_markdown, id: entry.id.clone() }))
 }
 

@@ -15,7 +15,7 @@ impl Forge {
     /// The actor's keys, newest first.
     pub async fn ssh_keys(&self, actor: &Actor) -> Result<Vec<SshKeyView>, Error> {
         let user = actor.in_full("see keys")?;
-        Ok(ssh_keys::of_user(&self.store.read(), user.id).await?.into_iter().map(view).collect())
+        Ok(ssh_keys::of_user(&self.0.store.read(), user.id).await?.into_iter().map(view).collect())
     }
 
     /// Adds a key in OpenSSH's one-line form (ed25519, ECDSA, RSA of 2,048 bits or more). An empty title becomes the
@@ -28,7 +28,7 @@ impl Forge {
         })?;
         let title = if title.trim().is_empty() { &key.comment } else { title };
         let title = crate::users::one_line("title", title, 1, 100)?;
-        let tx = self.store.begin().await?;
+        let tx = self.0.store.begin().await?;
         if ssh_keys::of_user(&tx, user.id).await?.len() >= MOST {
             return Err(Error::Field { field: "key", problem: format!("is one too many; {MOST} is the most") });
         }
@@ -55,7 +55,7 @@ impl Forge {
     /// Removes one of the actor's keys.
     pub async fn remove_ssh_key(&self, actor: &Actor, id: i64) -> Result<(), Error> {
         let user = actor.in_full("remove keys")?;
-        let tx = self.store.begin().await?;
+        let tx = self.0.store.begin().await?;
         let fingerprint = ssh_keys::remove(&tx, user.id, id).await?.ok_or(Error::NotFound)?;
         record(&tx, self.now(), Happened::KeyRemoved { by: user.id, fingerprint: &fingerprint }).await?;
         Ok(tx.commit().await?)

@@ -20,6 +20,9 @@ mod upload;
 mod users;
 mod view;
 
+#[cfg(test)]
+mod stories;
+
 pub use access::{Access, Actor, RepoAdmin, RepoRead, RepoWrite, Scope, User};
 pub use error::Error;
 pub use probe::Probe;

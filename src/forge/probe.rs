@@ -32,7 +32,7 @@ impl Forge {
     /// Makes a probe whose user also owns the SSH key. For the host's own shell. Fails with `File` while another smoke
     /// test runs, and with `Field` when the key does not parse.
     pub async fn begin_probe(&self, ssh_public_key_line: &str) -> Result<Probe, Error> {
-        let running = Lock::take(&beside(&self.database, "probe.lock")).map_err(Error::File)?;
+        let running = Lock::take(&beside(&self.0.database, "probe.lock")).map_err(Error::File)?;
         let key = PublicKey::parse(ssh_public_key_line)
             .map_err(|error| Error::Field { field: "key", problem: format!("was not taken: {error}") })?;
         self.remove_probes().await?;
@@ -40,7 +40,7 @@ impl Forge {
         let now = self.now();
         let user = OwnerName::parse(&format!("probe-{}", vault::random::text(16).expose()))?;
         let token = fresh_secret();
-        let tx = self.store.begin().await?;
+        let tx = self.0.store.begin().await?;
         let new = NewUserRecord {
             kind: OwnerKind::Service,
             name: user.as_str(),
@@ -84,8 +84,8 @@ impl Forge {
 
     /// Removes every service account: as the caller holds the lock, none of them is in use.
     async fn remove_probes(&self) -> Result<(), Error> {
-        for owner in users::service_accounts(&self.store.read()).await? {
-            let tx = self.store.begin().await?;
+        for owner in users::service_accounts(&self.0.store.read()).await? {
+            let tx = self.0.store.begin().await?;
             let directories = repos::ids_of_owner(&tx, owner).await?;
             for id in &directories {
                 repos::remove(&tx, *id).await?;
@@ -94,7 +94,7 @@ impl Forge {
             users::remove(&tx, owner).await?;
             tx.commit().await?;
             for id in directories {
-                settle::remove_directory(&self.store, &self.repositories, id).await?;
+                settle::remove_directory(&self.0.store, &self.0.repositories, id).await?;
             }
         }
         Ok(())

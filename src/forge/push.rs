@@ -7,7 +7,7 @@ use base::fault;
 use base::name::{Oid, RefName, RepoPath};
 use git::receive::{self, Limits, Quarantine, RefUpdate, Reply, Request};
 use store::intents::{self, IntentRecord, NewIntent};
-use store::{repos, users};
+use store::repos;
 use tokio::sync::oneshot;
 
 use crate::events::{Happened, record};
@@ -39,7 +39,7 @@ impl Forge {
 impl Push {
     /// HTTP only: writes the body of `info/refs?service=git-receive-pack`, service line included.
     pub async fn advertise(self, mut output: impl AsyncWrite + Unpin + Send) -> Result<(), Error> {
-        let repo = self.forge.repositories.repo(self.repo.0.id)?;
+        let repo = self.forge.0.repositories.repo(self.repo.0.id)?;
         Ok(receive::advertise(&repo, git::Transport::Http, &mut output).await?)
     }
 
@@ -52,7 +52,7 @@ impl Push {
         mut input: impl AsyncRead + Unpin + Send,
         mut output: impl AsyncWrite + Unpin + Send,
     ) -> Result<(), Error> {
-        let repo = self.forge.repositories.repo(self.repo.0.id)?;
+        let repo = self.forge.0.repositories.repo(self.repo.0.id)?;
         if transport == Transport::Ssh {
             receive::advertise(&repo, git::Transport::Ssh, &mut output).await?;
         }
@@ -93,8 +93,7 @@ impl Push {
     /// A push may take an hour, and rights end sooner.
     async fn may_still_push(&self) -> Result<bool, Error> {
         let Some(user) = self.actor.user() else { return Ok(false) };
-        let account = users::by_id(&self.forge.store.read(), user.id).await?;
-        if !account.is_some_and(|account| account.is_active) {
+        if !self.forge.still_holds(user).await? {
             return Ok(false);
         }
         match self.forge.repo(&self.actor, &self.repo.0.summary.path).await {
@@ -144,9 +143,10 @@ impl Push {
         let actor_id = self.actor.user().ok_or(Error::SignInNeeded)?.id;
         let (repo_id, at) = (self.repo.0.id, self.forge.now());
         let mut noted = Vec::with_capacity(updates.len());
-        let tx = self.forge.store.begin().await?;
+        let tx = self.forge.0.store.begin().await?;
         for update in updates {
-            let (ref_name, old_id, new_id) = (update.name.as_str(), shown(&update.old), shown(&update.new));
+            let (ref_name, old_id, new_id) =
+                (update.name.as_str(), shown(update.old.as_ref()), shown(update.new.as_ref()));
             let id = intents::insert(&tx, &NewIntent { repo_id, actor_id, at, ref_name, old_id, new_id }).await?;
             let (ref_name, old_id, new_id) = (ref_name.into(), old_id.into(), new_id.into());
             noted.push(IntentRecord { id, repo_id, actor_id, at, ref_name, old_id, new_id });
@@ -157,7 +157,7 @@ impl Push {
 
     /// Writes the events of what moved, and forgets all that was intended.
     async fn conclude(&self, intents: &[IntentRecord], moved: &[RefUpdate]) -> Result<(), Error> {
-        let tx = self.forge.store.begin().await?;
+        let tx = self.forge.0.store.begin().await?;
         for intent in intents {
             if moved.iter().any(|update| update.name.as_str() == intent.ref_name) {
                 store::events::append(&tx, &settle::moved(intent)).await?;
@@ -172,7 +172,7 @@ impl Push {
 
     /// Git failed half-way: what the refs say now is what happened.
     async fn look_again(&self, intents: Vec<IntentRecord>) {
-        let (store, repositories) = (&self.forge.store, &self.forge.repositories);
+        let (store, repositories) = (&self.forge.0.store, &self.forge.0.repositories);
         for intent in intents {
             if let Err(error) = settle::one_intent(store, repositories, intent, self.forge.now()).await {
                 tracing::error!(
@@ -196,14 +196,14 @@ impl Push {
         repo.set_head(&pushed.name).await?;
         let by = self.actor.user().ok_or(Error::SignInNeeded)?.id;
         let (old, new) = (head.as_str(), pushed.name.as_str());
-        let tx = self.forge.store.begin().await?;
+        let tx = self.forge.0.store.begin().await?;
         record(&tx, self.forge.now(), Happened::DefaultBranch { by, id: self.repo.0.id, old, new }).await?;
         Ok(tx.commit().await?)
     }
 }
 
-fn shown(id: &Option<Oid>) -> &str {
-    id.as_ref().map_or(NOTHING, Oid::as_str)
+fn shown(id: Option<&Oid>) -> &str {
+    id.map_or(NOTHING, Oid::as_str)
 }
 
 /// The rules for one ref, whatever else the push holds.

@@ -28,7 +28,7 @@ pub struct NewRepo {
 impl Forge {
     /// The fetch that is the authorisation. `NotFound` when it is absent or hidden from the actor, in one time class.
     pub async fn repo(&self, actor: &Actor, path: &RepoPath) -> Result<RepoRead, Error> {
-        let found = repos::by_keys(&self.store.read(), &path.owner.key(), &path.name.key()).await?;
+        let found = repos::by_keys(&self.0.store.read(), &path.owner.key(), &path.name.key()).await?;
         permitted(actor, found.ok_or(Error::NotFound)?)?.ok_or(Error::NotFound)
     }
 
@@ -44,7 +44,7 @@ impl Forge {
     /// Removes a repository and its objects for good.
     pub async fn delete_repo(&self, repo: RepoAdmin) -> Result<(), Error> {
         let RepoRead { id, summary, by, .. } = repo.0;
-        let tx = self.store.begin().await?;
+        let tx = self.0.store.begin().await?;
         if !repos::remove(&tx, id).await? {
             return Err(Error::NotFound);
         }
@@ -52,12 +52,12 @@ impl Forge {
         let by = by.ok_or(Error::SignInNeeded)?;
         record(&tx, self.now(), Happened::RepoRemoved { by, id, path: &summary.path.to_string() }).await?;
         tx.commit().await?;
-        settle::remove_directory(&self.store, &self.repositories, id).await
+        settle::remove_directory(&self.0.store, &self.0.repositories, id).await
     }
 
     /// What the actor may read, last pushed first; at most 200. The dashboard shows the actor's own apart from the others.
     pub async fn repos(&self, actor: &Actor) -> Result<Vec<RepoSummary>, Error> {
-        let found = repos::visible(&self.store.read(), actor.sight(), LISTED).await?;
+        let found = repos::visible(&self.0.store.read(), actor.sight(), LISTED).await?;
         let mut list = Vec::with_capacity(found.len());
         for record in found {
             list.extend(permitted(actor, record)?.map(|repo| repo.summary));
@@ -75,13 +75,13 @@ impl Forge {
         visibility: Visibility,
     ) -> Result<RepoSummary, Error> {
         let name_key = path.name.key();
-        if repos::by_keys(&self.store.read(), &path.owner.key(), &name_key).await?.is_some() {
+        if repos::by_keys(&self.0.store.read(), &path.owner.key(), &name_key).await?.is_some() {
             return Err(Error::NameTaken(path.name.to_string()));
         }
-        let tx = self.store.begin().await?;
+        let tx = self.0.store.begin().await?;
         let id = loose_directories::take(&tx).await?;
         tx.commit().await?;
-        self.repositories.create(id, &RefName::branch(FIRST_BRANCH)?).await?;
+        self.0.repositories.create(id, &RefName::branch(FIRST_BRANCH)?).await?;
         base::fault::point("forge:repo:directory");
 
         let created = self.now();
@@ -94,10 +94,10 @@ impl Forge {
             description: &description,
             created,
         };
-        let tx = self.store.begin().await?;
+        let tx = self.0.store.begin().await?;
         if let Err(error) = repos::insert(&tx, &new).await {
             drop(tx);
-            settle::remove_directory(&self.store, &self.repositories, id).await?;
+            settle::remove_directory(&self.0.store, &self.0.repositories, id).await?;
             let is_taken = error.is_unique("repos.name_key");
             return Err(if is_taken { Error::NameTaken(path.name.to_string()) } else { error.into() });
         }

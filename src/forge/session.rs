@@ -6,9 +6,11 @@ use std::net::IpAddr;
 use base::Secret;
 use base::clock::Timestamp;
 use base::name::OwnerName;
+use store::tokens::TokenOwner;
 use store::users::UserRecord;
 use store::{sessions, ssh_keys, tokens, users};
 
+use crate::access::Credential;
 use crate::throttle::Attempt;
 use crate::tokens::{TOKEN_PREFIX, token_hash};
 use crate::{Actor, Error, Forge, Scope, User};
@@ -46,7 +48,7 @@ impl Forge {
         let user = self.by_password(name, password, from).await?;
         let now = self.now();
         let (token, expires) = (vault::random::token(), now.plus_seconds(LONGEST));
-        let tx = self.store.begin().await?;
+        let tx = self.0.store.begin().await?;
         sessions::remove_ended(&tx, now, now.plus_seconds(-IDLE)).await?;
         sessions::insert(&tx, &session_hash(&token), user.id, now, expires).await?;
         users::set_seen(&tx, user.id, now).await?;
@@ -57,27 +59,26 @@ impl Forge {
     /// The session that a cookie names; `None` when it is unknown, expired, or its user is not active.
     pub async fn session(&self, token: &Secret<String>) -> Result<Option<Session>, Error> {
         let (hash, now) = (session_hash(token), self.now());
-        let Some(found) = sessions::by_hash(&self.store.read(), &hash).await? else { return Ok(None) };
+        let Some(found) = sessions::by_hash(&self.0.store.read(), &hash).await? else { return Ok(None) };
         if !found.is_active || now >= found.expires || now >= found.seen.plus_seconds(IDLE) {
             return Ok(None);
         }
         if is_stale(Some(found.seen), now) {
             let (forge, hash) = (self.clone(), hash.clone());
             self.note(async move {
-                let tx = forge.store.begin().await?;
+                let tx = forge.0.store.begin().await?;
                 sessions::set_seen(&tx, &hash, now).await?;
                 Ok(tx.commit().await?)
             });
         }
         let csrf = Secret::new(vault::digest::sha256_hex(format!("csrf:{}", token.expose()).as_bytes()));
-        let mut user = user(found.user_id, &found.user_name, found.is_admin, Scope::Full)?;
-        user.session = Some(hash);
-        Ok(Some(Session { actor: Actor::User(user), csrf }))
+        let actor = actor((found.user_id, &found.user_name, found.is_admin), Scope::Full, Credential::Session(hash))?;
+        Ok(Some(Session { actor, csrf }))
     }
 
     /// Ends one session.
     pub async fn sign_out(&self, token: &Secret<String>) -> Result<(), Error> {
-        let tx = self.store.begin().await?;
+        let tx = self.0.store.begin().await?;
         sessions::remove(&tx, &session_hash(token)).await?;
         Ok(tx.commit().await?)
     }
@@ -90,46 +91,60 @@ impl Forge {
             return self.by_token(secret, from).await;
         }
         let found = self.by_password(name, secret, from).await?;
-        Ok(Actor::User(user(found.id, &found.name, found.is_admin, Scope::Write)?))
+        actor((found.id, &found.name, found.is_admin), Scope::Write, Credential::Password)
     }
 
     /// The user who owns an SSH key that proved itself; `None` when nobody does. `fingerprint` is `SHA256:…`.
     pub async fn by_ssh_key(&self, fingerprint: &str) -> Result<Option<Actor>, Error> {
         let now = self.now();
-        let found = ssh_keys::owner(&self.store.read(), fingerprint).await?.filter(|found| found.is_active);
+        let found = ssh_keys::owner(&self.0.store.read(), fingerprint).await?.filter(|found| found.is_active);
         let Some(found) = found else { return Ok(None) };
         if is_stale(found.used, now) {
             let forge = self.clone();
             self.note(async move {
-                let tx = forge.store.begin().await?;
+                let tx = forge.0.store.begin().await?;
                 ssh_keys::set_used(&tx, found.key_id, now).await?;
                 Ok(tx.commit().await?)
             });
         }
-        Ok(Some(Actor::User(user(found.user_id, &found.user_name, found.is_admin, Scope::Write)?)))
+        let credential = Credential::Key(fingerprint.into());
+        actor((found.user_id, &found.user_name, found.is_admin), Scope::Write, credential).map(Some)
     }
 
     async fn by_token(&self, secret: &Secret<String>, from: IpAddr) -> Result<Actor, Error> {
-        let now = self.now();
-        let Some(found) = tokens::owner(&self.store.read(), &token_hash(secret)).await? else {
+        let (hash, now) = (token_hash(secret), self.now());
+        let Some(found) = tokens::owner(&self.0.store.read(), &hash).await? else {
             let attempt = Attempt { account: None, from: Some(from) };
-            self.throttle.check(&attempt, now)?;
-            self.throttle.count(&attempt, now);
+            self.0.throttle.check(&attempt, now)?;
+            self.0.throttle.count(&attempt, now);
             return Err(Error::SignInRefused);
         };
-        if !found.is_active || found.token.expires.is_some_and(|end| now >= end) {
+        if !is_in_force(&found, now) {
             return Err(Error::SignInRefused);
         }
         if is_stale(found.token.used, now) {
             let forge = self.clone();
             self.note(async move {
-                let tx = forge.store.begin().await?;
+                let tx = forge.0.store.begin().await?;
                 tokens::set_used(&tx, found.token.id, now).await?;
                 Ok(tx.commit().await?)
             });
         }
         let scope = if found.token.can_write { Scope::Write } else { Scope::Read };
-        Ok(Actor::User(user(found.user_id, &found.user_name, found.is_admin, scope)?))
+        actor((found.user_id, &found.user_name, found.is_admin), scope, Credential::Token(hash))
+    }
+
+    /// Says whether what the user came with would still be let in, and the user with it.
+    pub(crate) async fn still_holds(&self, user: &User) -> Result<bool, Error> {
+        let (database, now) = (self.0.store.read(), self.now());
+        Ok(match &user.credential {
+            Credential::Password => users::by_id(&database, user.id).await?.is_some_and(|user| user.is_active),
+            Credential::Session(hash) => sessions::by_hash(&database, hash).await?.is_some_and(|found| found.is_active),
+            Credential::Token(hash) => {
+                tokens::owner(&database, hash).await?.is_some_and(|found| is_in_force(&found, now))
+            }
+            Credential::Key(print) => ssh_keys::owner(&database, print).await?.is_some_and(|found| found.is_active),
+        })
     }
 
     pub(crate) async fn by_password(
@@ -140,20 +155,22 @@ impl Forge {
     ) -> Result<UserRecord, Error> {
         let key = OwnerName::parse(name).ok().map(|name| name.key());
         let attempt = Attempt { account: key.clone(), from: Some(from) };
-        self.throttle.check(&attempt, self.now())?;
+        self.0.throttle.check(&attempt, self.now())?;
         let found = match &key {
-            Some(key) => users::by_key(&self.store.read(), key).await?,
+            Some(key) => users::by_key(&self.0.store.read(), key).await?,
             None => None,
         };
-        let place = self.passwords.place().await?;
+        let place = self.0.passwords.place().await?;
         // Again: those who were ahead in the queue may have used up what was left.
-        self.throttle.check(&attempt, self.now())?;
-        self.throttle.count(&attempt, self.now());
+        self.0.throttle.check(&attempt, self.now())?;
+        self.0.throttle.count(&attempt, self.now());
         let stored = found.as_ref().and_then(|user| user.password_hash.clone());
-        let is_right = self.passwords.verify(place, password, stored).await?;
+        let (is_right, place) = self.0.passwords.verify(place, password, stored).await?;
         match found {
             Some(user) if is_right && user.is_active => {
-                self.throttle.forgive(&attempt);
+                self.0.throttle.forgive(&attempt);
+                // Not before: whoever is next must not find this success among the failures.
+                drop(place);
                 Ok(user)
             }
             _ => Err(Error::SignInRefused),
@@ -170,9 +187,14 @@ impl Forge {
     }
 }
 
-/// A signed-in user. Fails with `Name` when what is stored is no name, which cannot be.
-pub(crate) fn user(id: i64, name: &str, is_admin: bool, scope: Scope) -> Result<User, Error> {
-    Ok(User { id, name: OwnerName::parse(name)?, is_admin, scope, session: None })
+/// A signed-in user: id, name, and whether it is an administrator. Fails with `Name` when what is stored is no name,
+/// which cannot be.
+fn actor((id, name, is_admin): (i64, &str, bool), scope: Scope, credential: Credential) -> Result<Actor, Error> {
+    Ok(Actor::User(User { id, name: OwnerName::parse(name)?, is_admin, scope, credential }))
+}
+
+fn is_in_force(found: &TokenOwner, now: Timestamp) -> bool {
+    found.is_active && found.token.expires.is_none_or(|end| now < end)
 }
 
 fn session_hash(token: &Secret<String>) -> String {

@@ -83,7 +83,7 @@ impl From<StoreError> for OpenError {
 
 /// The forge of one site. Cheap to clone.
 #[derive(Clone)]
-pub struct Forge(Arc<Inner>);
+pub struct Forge(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) settings: Settings,
@@ -94,16 +94,9 @@ pub(crate) struct Inner {
     pub(crate) key: Key,
     pub(crate) passwords: Passwords,
     pub(crate) throttle: Throttle,
-    tasks: Mutex<JoinSet<()>>,
+    pub(crate) tasks: Mutex<JoinSet<()>>,
     /// Tells other processes that a forge is open here; see [`settle`].
     _presence: Lock,
-}
-
-impl std::ops::Deref for Forge {
-    type Target = Inner;
-    fn deref(&self) -> &Inner {
-        &self.0
-    }
 }
 
 impl Forge {
@@ -141,16 +134,16 @@ impl Forge {
 
     /// One round trip to the database; what `/readyz` asks.
     pub async fn is_ready(&self) -> Result<(), Error> {
-        facts::get(&self.store.read(), facts::CANARY).await?;
+        facts::get(&self.0.store.read(), facts::CANARY).await?;
         Ok(())
     }
 
     /// Encrypts and decrypts once, and reads the canary that the site's data was begun with.
     pub async fn check_key(&self) -> Result<(), Error> {
-        let fresh = self.key.encrypt(SONG, self.now())?;
-        let canary = facts::get(&self.store.read(), facts::CANARY).await?.unwrap_or_default();
+        let fresh = self.0.key.encrypt(SONG, self.now())?;
+        let canary = facts::get(&self.0.store.read(), facts::CANARY).await?.unwrap_or_default();
         for token in [fresh, canary] {
-            if self.key.decrypt(&token)? != SONG {
+            if self.0.key.decrypt(&token)? != SONG {
                 return Err(FernetError::Token.into());
             }
         }
@@ -164,18 +157,18 @@ impl Forge {
 
     /// Waits for running work and closes the database.
     pub async fn close(&self) {
-        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut tasks = std::mem::take(&mut *self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         while tasks.join_next().await.is_some() {}
-        self.store.close().await;
+        self.0.store.close().await;
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.0.clock.now()
     }
 
     /// Runs `work` to its end whatever becomes of the caller; [`Forge::close`] waits for it.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
         tasks.spawn(work);
     }

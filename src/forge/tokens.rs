@@ -27,7 +27,7 @@ impl Forge {
     /// The actor's tokens, newest first.
     pub async fn tokens(&self, actor: &Actor) -> Result<Vec<TokenView>, Error> {
         let user = actor.in_full("see tokens")?;
-        Ok(tokens::of_user(&self.store.read(), user.id).await?.into_iter().map(view).collect())
+        Ok(tokens::of_user(&self.0.store.read(), user.id).await?.into_iter().map(view).collect())
     }
 
     /// Makes a token; its secret (`ggt_` and 43 characters) is told this once.
@@ -39,7 +39,7 @@ impl Forge {
         }
         let now = self.now();
         let secret = fresh_secret();
-        let tx = self.store.begin().await?;
+        let tx = self.0.store.begin().await?;
         if tokens::of_user(&tx, user.id).await?.len() >= MOST {
             return Err(Error::Field {
                 field: "name",
@@ -63,7 +63,7 @@ impl Forge {
     /// Ends one of the actor's tokens.
     pub async fn revoke_token(&self, actor: &Actor, id: i64) -> Result<(), Error> {
         let user = actor.in_full("revoke tokens")?;
-        let tx = self.store.begin().await?;
+        let tx = self.0.store.begin().await?;
         let name = tokens::remove(&tx, user.id, id).await?.ok_or(Error::NotFound)?;
         record(&tx, self.now(), Happened::TokenRevoked { by: user.id, name: &name }).await?;
         Ok(tx.commit().await?)

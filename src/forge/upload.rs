@@ -63,7 +63,7 @@ impl Forge {
 impl Upload {
     /// HTTP only: writes the body of `info/refs?service=git-upload-pack`, service line included.
     pub async fn advertise(self, protocol: Protocol, mut output: impl AsyncWrite + Unpin + Send) -> Result<(), Error> {
-        let repo = self.forge.repositories.repo(self.repo.id)?;
+        let repo = self.forge.0.repositories.repo(self.repo.id)?;
         Ok(git::upload::advertise(&repo, protocol.into(), &mut output).await?)
     }
 
@@ -75,7 +75,7 @@ impl Upload {
         input: impl AsyncRead + Unpin + Send,
         output: impl AsyncWrite + Unpin + Send,
     ) -> Result<(), Error> {
-        let repo = self.forge.repositories.repo(self.repo.id)?;
+        let repo = self.forge.0.repositories.repo(self.repo.id)?;
         Ok(git::upload::run(&repo, transport.into(), protocol.into(), input, output).await?)
     }
 }

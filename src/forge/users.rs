@@ -5,6 +5,7 @@ use base::name::OwnerName;
 use store::users::{self, NewUserRecord, OwnerKind, UserRecord};
 use store::{StoreError, sessions};
 
+use crate::access::Credential;
 use crate::events::{Happened, record};
 use crate::throttle::Attempt;
 use crate::{Actor, Error, Forge, UserView, passwords};
@@ -26,7 +27,7 @@ impl Forge {
     /// All accounts, by name. For administrators; `NotFound` for everyone else.
     pub async fn users(&self, actor: &Actor) -> Result<Vec<UserView>, Error> {
         actor.as_administrator("see users")?;
-        users::people(&self.store.read()).await?.into_iter().map(view).collect()
+        users::people(&self.0.store.read()).await?.into_iter().map(view).collect()
     }
 
     /// Makes an account. For administrators.
@@ -35,8 +36,8 @@ impl Forge {
         let name = OwnerName::parse(new.name.trim())?;
         let full_name = one_line("full_name", &new.full_name, 0, 100)?;
         passwords::judge(&new.password)?;
-        let hash = self.passwords.hash(&new.password).await?;
-        let tx = self.store.begin().await?;
+        let hash = self.0.passwords.hash(&new.password).await?;
+        let tx = self.0.store.begin().await?;
         let stored = NewUserRecord {
             kind: OwnerKind::User,
             name: name.as_str(),
@@ -58,7 +59,7 @@ impl Forge {
     pub async fn set_user_active(&self, actor: &Actor, name: &str, is_active: bool) -> Result<(), Error> {
         let by = actor.as_administrator("change users")?.id;
         let key = OwnerName::parse(name).map_err(|_| Error::NotFound)?.key();
-        let tx = self.store.begin().await?;
+        let tx = self.0.store.begin().await?;
         let user = users::by_key(&tx, &key).await?.ok_or(Error::NotFound)?;
         if user.id == by {
             return Err(Error::Denied { action: "change your own account's state".into() });
@@ -82,18 +83,21 @@ impl Forge {
         let user = actor.in_full("change the password")?;
         passwords::judge(new)?;
         let attempt = Attempt { account: Some(user.name.key()), from: None };
-        let stored = users::by_id(&self.store.read(), user.id).await?.ok_or(Error::NotFound)?.password_hash;
-        let place = self.passwords.place().await?;
-        self.throttle.check(&attempt, self.now())?;
-        self.throttle.count(&attempt, self.now());
-        if !self.passwords.verify(place, old, stored).await? {
+        let stored = users::by_id(&self.0.store.read(), user.id).await?.ok_or(Error::NotFound)?.password_hash;
+        let place = self.0.passwords.place().await?;
+        self.0.throttle.check(&attempt, self.now())?;
+        self.0.throttle.count(&attempt, self.now());
+        let (is_right, place) = self.0.passwords.verify(place, old, stored).await?;
+        if !is_right {
             return Err(Error::Field { field: "old", problem: "is not your password".into() });
         }
-        self.throttle.forgive(&attempt);
-        let hash = self.passwords.hash(new).await?;
-        let tx = self.store.begin().await?;
+        self.0.throttle.forgive(&attempt);
+        drop(place);
+        let hash = self.0.passwords.hash(new).await?;
+        let tx = self.0.store.begin().await?;
         users::set_password(&tx, user.id, &hash).await?;
-        sessions::remove_of_user(&tx, user.id, user.session.as_deref()).await?;
+        let kept = if let Credential::Session(hash) = &user.credential { Some(hash.as_str()) } else { None };
+        sessions::remove_of_user(&tx, user.id, kept).await?;
         record(&tx, self.now(), Happened::PasswordChanged { by: user.id }).await?;
         Ok(tx.commit().await?)
     }
@@ -105,8 +109,8 @@ impl Forge {
         }
         let name = OwnerName::parse(name)?;
         passwords::judge(password)?;
-        let hash = self.passwords.hash(password).await?;
-        let tx = self.store.begin().await?;
+        let hash = self.0.passwords.hash(password).await?;
+        let tx = self.0.store.begin().await?;
         // Another installer may have come first while this one hashed.
         if users::has_administrator(&tx).await? {
             return Ok(false);
@@ -128,7 +132,7 @@ impl Forge {
 
     /// Says whether the site has an administrator.
     pub async fn has_administrator(&self) -> Result<bool, Error> {
-        Ok(users::has_administrator(&self.store.read()).await?)
+        Ok(users::has_administrator(&self.0.store.read()).await?)
     }
 }
 

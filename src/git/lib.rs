@@ -8,6 +8,7 @@ mod environment;
 mod error;
 mod gates;
 mod handles;
+mod head;
 mod maintenance;
 mod pktline;
 mod read;

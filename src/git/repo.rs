@@ -63,6 +63,12 @@ impl Repo {
         self.read("a ref", move |git| refs::tip(git, &name)).await
     }
 
+    /// What a ref holds, tags not peeled; `None` when there is no such ref.
+    pub async fn target(&self, name: &RefName) -> Result<Option<Oid>, Error> {
+        let name = name.clone();
+        self.read("a ref", move |git| refs::target(git, &name)).await
+    }
+
     /// What `text` names: a branch, a tag, a full ref name, or an object id of at least seven digits. `None` when it
     /// names nothing, several commits, or no commit.
     pub async fn resolve(&self, text: &str) -> Result<Option<Resolved>, Error> {

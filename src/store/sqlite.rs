@@ -47,7 +47,8 @@ pub struct Store(Arc<Shared>);
 
 struct Shared {
     doors: Mutex<Option<Doors>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    readers: Mutex<Vec<JoinHandle<()>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Clone)]
@@ -97,14 +98,15 @@ impl Store {
     /// Lets running statements end, then closes the database. Calls after it fail with [`StoreError::Closed`].
     pub async fn close(&self) {
         let doors = self.0.doors.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let threads = std::mem::take(&mut *self.0.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let readers = std::mem::take(&mut *self.0.readers.lock().unwrap_or_else(PoisonError::into_inner));
+        let writer = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         let joined = tokio::task::spawn_blocking(move || {
-            drop(doors);
-            for thread in threads {
-                if thread.join().is_err() {
-                    tracing::error!("a database thread had panicked");
-                }
-            }
+            let Some(Doors { reads, writes }) = doors else { return };
+            drop(reads);
+            join(readers);
+            // Last, as only who can write brings the journal home when the last connection closes.
+            drop(writes);
+            join(writer);
         });
         if let Err(error) = joined.await {
             tracing::error!(%error, "the database did not close in order");
@@ -165,6 +167,14 @@ impl Query for Tx {
     }
 }
 
+fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {
+    for thread in threads {
+        if thread.join().is_err() {
+            tracing::error!("a database thread had panicked");
+        }
+    }
+}
+
 async fn on_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
@@ -203,16 +213,17 @@ fn open(path: &Path, now: Timestamp) -> Result<Store, StoreError> {
     migrations::run(&mut writer, now)?;
 
     let (writes, begins) = mpsc::channel();
-    let mut threads = vec![start("store-write", move || serve_writes(writer, &begins))?];
+    let writer = Mutex::new(Some(start("store-write", move || serve_writes(writer, &begins))?));
     let (reads, asks) = mpsc::channel();
     let asks = Arc::new(Mutex::new(asks));
+    let mut readers = Vec::with_capacity(READERS);
     for _ in 0..READERS {
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let asks = Arc::clone(&asks);
-        threads.push(start("store-read", move || serve_reads(&connection, &asks))?);
+        readers.push(start("store-read", move || serve_reads(&connection, &asks))?);
     }
     let doors = Mutex::new(Some(Doors { reads, writes }));
-    Ok(Store(Arc::new(Shared { doors, threads: Mutex::new(threads) })))
+    Ok(Store(Arc::new(Shared { doors, readers: Mutex::new(readers), writer })))
 }
 
 /// SQLite would make the file as the umask allows; the journal beside it takes over the file's mode.

@@ -189,6 +189,18 @@ async fn a_closed_store_says_so() {
 }
 
 #[tokio::test]
+async fn closing_leaves_one_whole_file() {
+    let scratch = Scratch::open().await;
+    let tx = scratch.store.begin().await.unwrap();
+    users::insert(&tx, &person("alice")).await.unwrap();
+    tx.commit().await.unwrap();
+    scratch.store.close().await;
+    assert_eq!(std::fs::read_dir(scratch.directory.path()).unwrap().count(), 1);
+    let again = Store::open(&scratch.path(), NOW).await.unwrap();
+    assert!(users::by_key(&again.read(), "alice").await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn transactions_of_many_tasks_lose_nothing() {
     let scratch = Scratch::open().await;
     let mut tasks = tokio::task::JoinSet::new();

@@ -42,6 +42,12 @@ pub(crate) fn tip(git: &gix::Repository, name: &RefName) -> Result<Option<Oid>, 
     peel(git, id.detach())?.map(oid).transpose()
 }
 
+pub(crate) fn target(git: &gix::Repository, name: &RefName) -> Result<Option<Oid>, Cause> {
+    let full: &FullNameRef = name.as_str().try_into()?;
+    let Some(found) = git.try_find_reference(full)?.filter(|found| found.name() == full) else { return Ok(None) };
+    found.try_id().map(oid).transpose()
+}
+
 pub(crate) fn resolve(git: &gix::Repository, text: &str) -> Result<Option<Resolved>, Cause> {
     for prefix in ["refs/heads/", "refs/tags/", ""] {
         if let Some(found) = by_name(git, &format!("{prefix}{text}"))? {
