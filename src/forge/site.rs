@@ -49,6 +49,9 @@ pub enum OpenError {
     /// The key is not a Fernet key.
     #[error("GITGRIT_ENCRYPTION_KEY is not a Fernet key")]
     KeyFormat,
+    /// DATABASE_URL is set, and this version knows the embedded database alone.
+    #[error("DATABASE_URL names a database that this version cannot use")]
+    OtherDatabase,
     /// The database did not open.
     #[error("could not open the database")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -66,6 +69,9 @@ impl Hint for OpenError {
             }
             Self::KeyFormat => {
                 Some("a Fernet key is 32 random bytes in URL-safe base64: 44 characters ending with `=`".into())
+            }
+            Self::OtherDatabase => {
+                Some("remove DATABASE_URL; this version keeps the site's data in SQLite, in the data directory".into())
             }
             Self::Store(_) | Self::Git(_) => None,
         }
@@ -104,6 +110,10 @@ impl Forge {
     /// what a crash left between a ref move and its event. With another key, or a newer schema, nothing is written.
     pub async fn open(options: Options) -> Result<Self, OpenError> {
         let Options { settings, database, repositories, clock } = options;
+        // Taking no notice would put the data where the operator does not look for it.
+        if settings.database_url.is_some() {
+            return Err(OpenError::OtherDatabase);
+        }
         let key = Key::parse(&settings.encryption_key).map_err(|_| OpenError::KeyFormat)?;
         if let Some(look) = Store::look(&database).await? {
             if look.schema > store::KNOWN_SCHEMA {
