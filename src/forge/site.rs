@@ -10,6 +10,7 @@ use base::settings::Settings;
 use base::{Clock, Hint};
 use git::Repositories;
 use store::{Store, StoreError, facts};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use vault::fernet::{FernetError, Key};
 
@@ -101,6 +102,8 @@ pub(crate) struct Inner {
     pub(crate) passwords: Passwords,
     pub(crate) throttle: Throttle,
     pub(crate) tasks: Mutex<JoinSet<()>>,
+    /// Becomes true when the forge closes, for tasks that can be cut short.
+    pub(crate) closing: watch::Sender<bool>,
     /// Tells other processes that a forge is open here; see [`settle`].
     _presence: Lock,
 }
@@ -138,6 +141,7 @@ impl Forge {
             passwords: Passwords::new(),
             throttle: Throttle::new(),
             tasks: Mutex::default(),
+            closing: watch::Sender::new(false),
             _presence: presence,
         })))
     }
@@ -167,6 +171,7 @@ impl Forge {
 
     /// Waits for running work and closes the database.
     pub async fn close(&self) {
+        self.0.closing.send_replace(true);
         let mut tasks = std::mem::take(&mut *self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         while tasks.join_next().await.is_some() {}
         self.0.store.close().await;
