@@ -43,19 +43,8 @@ pub trait Hooks {
     fn start(&self) -> Result<Serving, HookError>;
     /// Runs the site's smoke test, showing its lines: `true` when it passed.
     fn smoketest(&self) -> Result<bool, HookError>;
-    /// Says how far the plan has come.
-    fn tell(&self, planned: &Planned, told: Told);
-}
-
-/// How far a step has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
-    /// There already.
-    Kept,
-    /// Being made.
-    Begun,
-    /// Made.
-    Done,
+    /// Says which step is next, also when there is nothing to do for it.
+    fn tell(&self, planned: &Planned);
 }
 
 /// How an installation ended.
@@ -96,11 +85,10 @@ impl<'a> Operation<'a> {
     /// Carries out the plan, which was made under this lock. A smoke test that did not pass is no error here.
     pub fn apply(&mut self, plan: &Plan, request: &Request, hooks: &dyn Hooks) -> Result<Outcome, InstallError> {
         for planned in &plan.steps {
+            hooks.tell(planned);
             if planned.action == Action::Keep {
-                hooks.tell(planned, Told::Kept);
                 continue;
             }
-            hooks.tell(planned, Told::Begun);
             self.note(planned.step.name(), Event::Begun)?;
             fault::point(&format!("install:{}:before", planned.step));
             let made = self.make(planned.step, plan, request, hooks);
@@ -110,13 +98,13 @@ impl<'a> Operation<'a> {
             }
             fault::point(&format!("install:{}:after", planned.step));
             self.note(planned.step.name(), Event::Done)?;
-            hooks.tell(planned, Told::Done);
         }
         Ok(std::mem::take(&mut self.outcome))
     }
 
     /// Ends the installation, once the operator has seen its outcome: from here on the password is nowhere.
     pub fn finish(mut self) -> Result<(), InstallError> {
+        fault::point("install:finish:before");
         let path = self.site.initial_password();
         match std::fs::remove_file(&path) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {

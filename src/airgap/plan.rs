@@ -84,6 +84,16 @@ pub enum Action {
     Check,
 }
 
+impl fmt::Display for Action {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(match self {
+            Self::Keep => "keep",
+            Self::Make => "make",
+            Self::Check => "check",
+        })
+    }
+}
+
 /// One line of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Planned {
@@ -260,4 +270,97 @@ fn either(step: Step, is_there: bool, make: &str, keep: &str) -> Planned {
 
 fn line(step: Step, action: Action, text: impl Into<String>) -> Planned {
     Planned { step, action, text: text.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use vault::authority::Served;
+
+    use super::*;
+    use crate::service::Serving;
+
+    const NOW: Timestamp = Timestamp(0);
+
+    fn request() -> Request {
+        Request {
+            site_url: BaseUrl::parse("https://[::1]:8828").unwrap(),
+            listen: Listen { http: "127.0.0.1:8828".parse().unwrap(), ssh: "127.0.0.1:2424".parse().unwrap() },
+            is_lab: true,
+            administrator: "root".into(),
+            password: None,
+            values: Values::default(),
+            is_foreground: false,
+        }
+    }
+
+    fn finished() -> Facts {
+        let names = ["::1", "127.0.0.1", "localhost"].map(String::from).into();
+        let listen = request().listen;
+        Facts {
+            has_directories: true,
+            has_env: true,
+            site_url: Some(request().site_url),
+            listen: Some(listen),
+            has_authority: true,
+            certificate: Some(CertificateFact {
+                served: Served { names, not_before: NOW, not_after: NOW.plus_seconds(30 * DAY) },
+                is_ours: true,
+                is_paired: true,
+            }),
+            has_database: true,
+            serving: Some(Serving { pid: 7, http: listen.http, ssh: listen.ssh, version: "0".into() }),
+            ..Facts::default()
+        }
+    }
+
+    fn made(facts: &Facts) -> Vec<Step> {
+        let plan = plan(&request(), facts, NOW).unwrap();
+        plan.steps.iter().filter(|planned| planned.action == Action::Make).map(|planned| planned.step).collect()
+    }
+
+    #[test]
+    fn contradictions_stop_before_anything_is_touched() {
+        let lost = Facts { missing_secrets: vec!["GITGRIT_ENCRYPTION_KEY"], ..finished() };
+        assert_eq!(
+            plan(&request(), &lost, NOW).unwrap_err().to_string(),
+            "`data/gitgrit.sqlite` is there, but GITGRIT_ENCRYPTION_KEY is not"
+        );
+        let moved = Facts { site_url: Some(BaseUrl::parse("https://a").unwrap()), ..finished() };
+        let error = plan(&request(), &moved, NOW).unwrap_err();
+        assert_eq!(error.to_string(), "the site's address is `https://a`, not `https://[::1]:8828`");
+    }
+
+    #[test]
+    fn each_missing_thing_is_one_step_and_nothing_else() {
+        let certificate = |change: fn(&mut CertificateFact)| {
+            let mut fact = finished().certificate.unwrap();
+            change(&mut fact);
+            Facts { certificate: Some(fact), ..finished() }
+        };
+        let cases = [
+            (finished(), vec![]),
+            (Facts::default(), Step::ALL[..7].to_vec()),
+            (Facts { has_directories: false, ..finished() }, vec![Step::Directory]),
+            (Facts { listen: None, ..finished() }, vec![Step::Env]),
+            (Facts { has_authority: false, ..finished() }, vec![Step::Authority]),
+            (Facts { certificate: None, ..finished() }, vec![Step::Certificate]),
+            (certificate(|fact| fact.served.not_after.0 -= 1_000_000), vec![Step::Certificate]),
+            (certificate(|fact| fact.is_paired = false), vec![Step::Certificate]),
+            (certificate(|fact| drop(fact.served.names.pop_first())), vec![Step::Certificate]),
+            (certificate(|fact| (fact.is_ours, fact.served.not_after.0) = (false, -1)), vec![]),
+            (Facts { has_database: false, ..finished() }, vec![Step::Database, Step::Administrator]),
+            (Facts { serving: None, ..finished() }, vec![Step::Serve]),
+        ];
+        for (facts, steps) in cases {
+            assert_eq!(made(&facts), steps, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn in_the_foreground_nothing_is_started_and_nothing_proven() {
+        let foreground = Request { is_foreground: true, ..request() };
+        let plan = plan(&foreground, &finished(), NOW).unwrap();
+        assert_eq!(plan.steps.len(), 6);
+        assert!(!plan.has_changes());
+    }
 }

@@ -180,27 +180,24 @@ pub fn start(
     is_healthy: &dyn Fn(&Serving) -> bool,
 ) -> Result<Serving, ServiceError> {
     let until = Instant::now() + deadline;
-    while Lock::is_held(&site.serve_lock()) {
-        // Another start, cut off before it saw its server answer, is as good as ours.
+    let mut program = Some(program);
+    let mut child = None;
+    loop {
         if let Some(found) = serving(site).filter(is_healthy) {
             return Ok(found);
         }
-        if Instant::now() >= until {
-            return Err(ServiceError::Unhealthy { seconds: deadline.as_secs() });
-        }
-        std::thread::sleep(PAUSE);
-    }
-    let mut child = program.start_detached(open_log(site)?)?;
-    loop {
-        if let Some(found) = serving(site).filter(|found| found.pid == child.id() && is_healthy(found)) {
-            return Ok(found);
-        }
-        if let Some(code) = ended(&mut child) {
-            return Err(ServiceError::Ended { code, last_words: last_words(site) });
+        // Another start, cut off before it saw its server answer, is as good as ours.
+        if !Lock::is_held(&site.serve_lock()) {
+            if let Some(code) = child.as_mut().and_then(ended) {
+                return Err(ServiceError::Ended { code, last_words: last_words(site) });
+            }
+            if let Some(program) = program.take() {
+                child = Some(program.start_detached(open_log(site)?)?);
+            }
         }
         if Instant::now() >= until {
-            // Ours, and of no use; when it is gone already, all the better.
-            let _ = terminate(child.id());
+            // Of no use; when it is gone already, all the better.
+            let _ = child.map(|child| terminate(child.id()));
             return Err(ServiceError::Unhealthy { seconds: deadline.as_secs() });
         }
         std::thread::sleep(PAUSE);

@@ -17,6 +17,7 @@ pub mod finding;
 pub mod hint;
 mod load;
 pub mod name;
+pub mod network;
 pub mod process;
 mod registry;
 pub mod secret;

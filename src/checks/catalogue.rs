@@ -16,7 +16,7 @@ pub struct Known {
 
 macro_rules! catalogue {
     ($($name:ident = $id:literal, $meaning:literal, $fix:literal;)*) => {
-        $(pub(crate) static $name: Known = Known { id: $id, meaning: $meaning, fix: $fix };)*
+        $(#[doc = $meaning] pub static $name: Known = Known { id: $id, meaning: $meaning, fix: $fix };)*
 
         /// Every finding, sorted by area and number.
         pub static CATALOGUE: &[&Known] = &[$(&$name,)*];

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 
 use base::envfile::Values;
 use base::file::write_atomic;
+use base::site::SiteDir;
 use base::template;
 use checks::env::{self as settings, Purpose};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use vault::{fernet, random};
 
+use super::sources::found_site;
 use super::{Console, Exit, Failure, findings};
-use crate::cli::sources::SourceArgs;
 
 /// Length of a generated SECRET_KEY, in characters.
 const SECRET_KEY: usize = 64;
@@ -113,7 +114,7 @@ fn init(args: &InitArgs, console: &mut Console) -> Result<Exit, Failure> {
 }
 
 fn check(args: &CheckArgs, console: &mut Console) -> Result<Exit, Failure> {
-    let of_site = || SourceArgs { env_file: None, site_dir: None }.site().map(|site| site.env());
+    let of_site = || found_site().map(|dir| SiteDir::new(dir).env());
     let file = args.file.clone().or_else(of_site).unwrap_or_else(|| ".env".into());
     let purpose = if args.lab { Purpose::Lab } else { Purpose::Site };
     let found = settings::check(&file, purpose);

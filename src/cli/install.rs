@@ -159,14 +159,8 @@ fn show_plan(site: &SiteDir, plan: &Plan, console: &mut Console) -> Result<(), F
 }
 
 fn write_plan(plan: &Plan, to: &mut dyn std::io::Write) -> std::io::Result<()> {
-    use airgap::plan::Action;
     for Planned { step, action, text } in &plan.steps {
-        let mark = match action {
-            Action::Keep => "keep ",
-            Action::Make => "make ",
-            Action::Check => "check",
-        };
-        writeln!(to, "{mark} {step:<14} {text}")?;
+        writeln!(to, "{action:<5} {step:<14} {text}")?;
     }
     Ok(())
 }

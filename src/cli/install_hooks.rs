@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use airgap::apply::{HookError, Hooks, Told};
+use airgap::apply::{HookError, Hooks};
 use airgap::plan::Planned;
 use airgap::service::Serving;
 use base::Secret;
@@ -77,12 +77,8 @@ impl Hooks for InstallHooks<'_> {
         }
     }
 
-    fn tell(&self, planned: &Planned, told: Told) {
-        let Planned { step, text, .. } = planned;
-        match told {
-            Told::Kept => self.say(&format!("keep  {step:<14} {text}")),
-            Told::Begun => self.say(&format!("...   {step:<14} {text}")),
-            Told::Done => self.say(&format!("done  {step}")),
-        }
+    fn tell(&self, planned: &Planned) {
+        let Planned { step, action, text } = planned;
+        self.say(&format!("{action:<5} {step:<14} {text}"));
     }
 }

@@ -21,6 +21,7 @@ mod serve;
 mod setup;
 mod site;
 mod smoketest;
+mod smoketest_site;
 mod sources;
 mod status;
 mod up;

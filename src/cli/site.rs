@@ -59,13 +59,17 @@ pub(crate) fn runtime() -> Result<Runtime, Failure> {
 
 /// Opens the site's forge in this process, migrating its database where needed.
 pub(crate) async fn open_forge(site: &SiteDir, settings: Settings) -> Result<Forge, Failure> {
-    let options = forge::Options {
+    Ok(Forge::open(forge_options(site, settings)).await?)
+}
+
+/// What the site's forge is opened with.
+pub(crate) fn forge_options(site: &SiteDir, settings: Settings) -> forge::Options {
+    forge::Options {
         settings,
         database: site.database(),
         repositories: site.repositories(),
         clock: Arc::new(SystemClock),
-    };
-    Ok(Forge::open(options).await?)
+    }
 }
 
 /// This program as a child, to be given a verb.

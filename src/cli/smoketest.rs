@@ -3,13 +3,13 @@
 use std::io::Write;
 
 use base::envfile::Values;
-use checks::setup::MOUNT;
+use base::settings::{Settings, Sources};
 use checks::smoke::{self, Line, Questions, Status};
 use clap::Args;
 use serde::Serialize;
 
 use super::sources::SourceArgs;
-use super::{Console, Exit, Failure};
+use super::{Console, Exit, Failure, site, smoketest_site};
 
 /// Prove that GitLab can be reached and the internet cannot
 #[derive(Debug, Args)]
@@ -18,6 +18,10 @@ pub(crate) struct SmoketestArgs {
     /// Also prove that the internet is out of reach
     #[arg(long)]
     check_isolation: bool,
+
+    /// Prove that the site serves its users: pages, database, key, clone and push; GitLab only when one is set
+    #[arg(long)]
+    site: bool,
 
     #[command(flatten)]
     sources: SourceArgs,
@@ -77,7 +81,12 @@ impl<'c> Report<'c> {
 }
 
 pub(crate) fn run(args: &SmoketestArgs, console: &mut Console) -> Result<Exit, Failure> {
-    let values = args.sources.sources(console).values().map_err(|error| Failure::new(Exit::Failure, error))?;
+    let sources = args.sources.sources(console)?;
+    if args.site {
+        return of_site(&sources, args.check_isolation, console);
+    }
+    let values = sources.values().map_err(|error| Failure::new(Exit::Failure, error))?;
+    // One thread is enough for one request, and is there sooner.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut report = Report::new(console);
     runtime.block_on(async {
@@ -91,6 +100,36 @@ pub(crate) fn run(args: &SmoketestArgs, console: &mut Console) -> Result<Exit, F
     report.close()
 }
 
+fn of_site(sources: &Sources, is_isolation_asked: bool, console: &mut Console) -> Result<Exit, Failure> {
+    let values = sources.values()?;
+    let missing = || site::not_installed(std::path::Path::new(site::DEFAULT_SITE));
+    let site = sources.site.as_ref().ok_or_else(missing)?;
+    if !airgap::facts::is_installed(site) {
+        return Err(site::not_installed(site.root()));
+    }
+    let settings = Settings::parse(&values)?;
+    let questions = questions(&values);
+    let runtime = site::runtime()?;
+    let mut report = Report::new(console);
+    let key = runtime.block_on(async {
+        let mut say = |line| report.say(line);
+        if questions.gitlab_url.is_some() {
+            smoke::gitlab(&questions, &mut say).await;
+        }
+        let key = smoketest_site::check(site, &settings, &values, &mut say).await;
+        if is_isolation_asked {
+            smoke::isolation(values.get("GITGRIT_ISOLATION_TARGETS"), &mut say).await;
+        }
+        key
+    });
+    runtime.shutdown_background();
+    let closed = report.close()?;
+    Ok(match key {
+        smoketest_site::KeyState::Fits => closed,
+        smoketest_site::KeyState::Differs => Exit::KeyMismatch,
+    })
+}
+
 fn questions(values: &Values) -> Questions {
     let set = |name: &str| values.get(name).filter(|value| !value.is_empty()).map(str::to_owned);
     Questions {
@@ -98,9 +137,4 @@ fn questions(values: &Values) -> Questions {
         // The stack sets the first; on a host the operator's own path stands in for it.
         ca_bundle: set("REQUESTS_CA_BUNDLE").or_else(|| set("GITGRIT_CUSTOM_CA_FILE_PATH")),
     }
-}
-
-/// Says whether this runs where the stack mounts the operator's CA bundle.
-pub(crate) fn is_in_stack(values: &Values) -> bool {
-    ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"].iter().any(|name| values.get(name) == Some(MOUNT))
 }

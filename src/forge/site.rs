@@ -146,6 +146,12 @@ impl Forge {
         })))
     }
 
+    /// The migrations that opening would run, number and name. Changes nothing.
+    pub async fn pending_migrations(database: &Path) -> Result<Vec<(u32, &'static str)>, OpenError> {
+        let schema = Store::look(database).await?.map_or(0, |look| look.schema);
+        Ok(store::pending(schema).collect())
+    }
+
     /// One round trip to the database; what `/readyz` asks.
     pub async fn is_ready(&self) -> Result<(), Error> {
         facts::get(&self.0.store.read(), facts::CANARY).await?;

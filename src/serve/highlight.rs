@@ -1,18 +1,25 @@
 //! Source code as HTML with a handful of classes; the stylesheet knows their colours for light and dark. Never writes
-//! a style, and never more than two spans' worth of markup around a token.
+//! a style, and gives up colours before a page grows heavy.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use syntect::parsing::{BasicScopeStackOp, ParseState, Scope, ScopeStack, SyntaxReference, SyntaxSet};
 
-use crate::web::text::escaped;
+use crate::web::text::escaped_between;
 
 /// Larger texts are shown without colours, in bytes.
 const LIMIT: usize = 200 << 10;
 
 /// A text with a longer line is shown without colours from there on, in bytes: grammars are slow on minified code.
 const LINE_LIMIT: usize = 2_000;
+
+/// Bytes of HTML that a file may become before colours are given up, and for each line when it has many.
+const WEIGHT: usize = 335_000;
+const LINE_WEIGHT: usize = 140;
+
+/// What colours remain at each step of giving them up.
+const STEPS: [&[&str]; 4] = [&CLASSES, &["c", "s", "k", "h"], &["c", "s"], &[]];
 
 /// How long one text may take; the rest is shown without colours.
 const BUDGET: Duration = Duration::from_millis(1_000);
@@ -72,25 +79,25 @@ struct Grammars {
 }
 
 impl Highlighter {
-    /// The lines of a file as `<li id="L1">…`, each with its number as a link. `name` is the file's.
+    /// The lines of a file as `<li id=L1>…`, each with its number as a link. `name` is the file's.
     pub(crate) fn lines(&self, text: &str, name: &str) -> String {
         let grammars = self.grammars();
-        let grammar = grammars.for_file(name, text).filter(|_| text.len() <= LIMIT);
-        let mut painter = grammar.map(|grammar| Painter::new(grammars, grammar));
-        numbered(text, |line| match &mut painter {
-            Some(painter) => painter.line(line),
-            None => escaped(line),
-        })
+        let Some(grammar) = grammars.for_file(name, text).filter(|_| text.len() <= LIMIT) else {
+            return plain_lines(text);
+        };
+        let lines = Painter::new(grammars, grammar).paint(text);
+        let limit = WEIGHT.max(lines.len() * LINE_WEIGHT);
+        let drawn = STEPS.iter().map(|classes| numbered(&lines, classes));
+        drawn.into_iter().find(|html| html.len() <= limit).unwrap_or_else(|| plain_lines(text))
     }
 
     /// A block of code in a text, `language` as its fence names it.
     pub(crate) fn block(&self, text: &str, language: &str) -> String {
         let grammars = self.grammars();
         let Some(grammar) = grammars.set.find_syntax_by_token(language).filter(|_| text.len() <= LIMIT) else {
-            return escaped(text);
+            return escaped_between(text);
         };
-        let mut painter = Painter::new(grammars, grammar);
-        text.split_inclusive('\n').map(|line| painter.line(line)).collect()
+        Painter::new(grammars, grammar).paint(text).iter().map(|line| markup(line, &CLASSES)).collect()
     }
 
     fn grammars(&self) -> &Grammars {
@@ -101,20 +108,47 @@ impl Highlighter {
     }
 }
 
+/// A piece of a line and its class, which may be none.
+type Token<'t> = (&'t str, &'static str);
+
 /// The lines of a file without colours, in the same form.
 pub(crate) fn plain_lines(text: &str) -> String {
-    numbered(text, escaped)
+    let lines: Vec<Vec<Token<'_>>> = text.split_inclusive('\n').map(|line| vec![(line, "")]).collect();
+    numbered(&lines, &[])
 }
 
 /// End tags of list items are left out, as HTML allows: they would be a tenth of a page.
-fn numbered(text: &str, mut paint: impl FnMut(&str) -> String) -> String {
-    let mut html = String::with_capacity(text.len() * 2);
-    for (index, line) in text.split_inclusive('\n').enumerate() {
+fn numbered(lines: &[Vec<Token<'_>>], classes: &[&str]) -> String {
+    let mut html = String::new();
+    for (index, line) in lines.iter().enumerate() {
         let number = index + 1;
-        let ended = line.strip_suffix("\r\n").map(|bare| format!("{bare}\n"));
-        let painted = paint(ended.as_deref().unwrap_or(line));
-        html.push_str(&format!("<li id=L{number}><a href=#L{number}>{number}</a>{painted}"));
+        html.push_str(&format!("<li id=L{number}><a href=#L{number}>{number}</a>"));
+        html.push_str(&markup(line, classes));
     }
+    html
+}
+
+/// A line's tokens, neighbours of one class under one tag; blanks take the class before them.
+fn markup(line: &[Token<'_>], classes: &[&str]) -> String {
+    let mut html = String::new();
+    let mut open = "";
+    for (text, class) in line {
+        let class = if classes.contains(class) { class } else { "" };
+        let bare = text.trim_end_matches(['\r', '\n']);
+        if class != open && !bare.trim().is_empty() {
+            html.push_str(if open.is_empty() { "" } else { "</i>" });
+            if !class.is_empty() {
+                html.push_str(&format!("<i class={class}>"));
+            }
+            open = class;
+        }
+        html.push_str(&escaped_between(bare));
+        if text.ends_with('\n') {
+            html.push_str(if open.is_empty() { "\n" } else { "</i>\n" });
+            open = "";
+        }
+    }
+    html.push_str(if open.is_empty() { "" } else { "</i>" });
     html
 }
 
@@ -152,19 +186,22 @@ impl<'g> Painter<'g> {
         }
     }
 
-    fn line(&mut self, line: &str) -> String {
+    fn paint<'t>(mut self, text: &'t str) -> Vec<Vec<Token<'t>>> {
+        text.split_inclusive('\n').map(|line| self.line(line).unwrap_or_else(|| vec![(line, "")])).collect()
+    }
+
+    /// The tokens of the next line; `None` once this text has shown to be too slow or too odd.
+    fn line<'t>(&mut self, line: &'t str) -> Option<Vec<Token<'t>>> {
         self.is_tired |= line.len() > LINE_LIMIT || self.started.elapsed() > BUDGET;
         if self.is_tired {
-            return escaped(line);
+            return None;
         }
-        let Ok(changes) = self.state.parse_line(line, &self.grammars.set) else {
-            self.is_tired = true;
-            return escaped(line);
-        };
-        let mut spans = Spans::default();
+        // Grammars end their lines at `\n` alone.
+        let changes = self.state.parse_line(line, &self.grammars.set).inspect_err(|_| self.is_tired = true).ok()?;
+        let mut tokens = Vec::with_capacity(changes.len() + 1);
         let mut from = 0;
         for (at, change) in changes {
-            spans.push(line.get(from..at).unwrap_or_default(), self.class());
+            tokens.push((line.get(from..at).unwrap_or_default(), self.class()));
             from = at.max(from);
             let (grammars, classes) = (self.grammars, &mut self.classes);
             let applied = self.scopes.apply_with_hook(&change, |change, _| match change {
@@ -175,57 +212,12 @@ impl<'g> Painter<'g> {
             });
             self.is_tired |= applied.is_err();
         }
-        spans.push(line.get(from..).unwrap_or_default(), self.class());
-        spans.finish()
+        tokens.push((line.get(from..).unwrap_or_default(), self.class()));
+        Some(tokens)
     }
 
     fn class(&self) -> &'static str {
         self.classes.iter().rev().find_map(|class| *class).unwrap_or_default()
-    }
-}
-
-/// Joins neighbours of one class; spaces between two of them join as well.
-#[derive(Default)]
-struct Spans {
-    html: String,
-    open: &'static str,
-}
-
-impl Spans {
-    fn push(&mut self, text: &str, class: &'static str) {
-        if text.is_empty() {
-            return;
-        }
-        let is_blank = text.chars().all(char::is_whitespace);
-        if class != self.open && !(is_blank && !text.contains('\n')) {
-            self.close();
-            if !class.is_empty() {
-                self.html.push_str(&format!("<span class={class}>"));
-            }
-            self.open = class;
-        }
-        if self.open.is_empty() {
-            self.html.push_str(&escaped(text));
-        } else {
-            let bare = text.trim_end_matches('\n');
-            self.html.push_str(&escaped(bare));
-            if bare.len() < text.len() {
-                self.close();
-                self.html.push('\n');
-            }
-        }
-    }
-
-    fn close(&mut self) {
-        if !self.open.is_empty() {
-            self.html.push_str("</span>");
-            self.open = "";
-        }
-    }
-
-    fn finish(mut self) -> String {
-        self.close();
-        self.html
     }
 }
 
@@ -253,7 +245,7 @@ mod tests {
     #[test]
     fn tokens_get_one_of_our_classes() {
         let html = Highlighter::default().block("let x = \"a\"; // c\n", "rust");
-        assert_eq!(html, "<span class=k>let</span> x = <span class=s>&#34;a&#34;</span>; <span class=c>// c</span>\n");
+        assert_eq!(html, "<i class=k>let</i> x = <i class=s>\"a\"</i>; <i class=c>// c</i>\n");
     }
 
     #[test]
@@ -265,13 +257,16 @@ mod tests {
 
     #[test]
     fn a_file_of_2400_lines_stays_below_350_kilobytes() {
-        let line = "    let value = compute(&input, \"text\", 42).map_err(|error| Failure::of(error))?; // why\n";
-        let text = line.repeat(2_400);
-        assert!(text.len() > 200_000);
-        let cut: String = "    pub(crate) fn name(&self) -> Option<&str> { self.name.as_deref() }\n".repeat(2_400);
-        for text in [text, cut] {
+        let dense = "    pub(crate) fn name(&self) -> Option<&str> { self.name.as_deref() }\n".repeat(2_400);
+        let ordinary: String = include_str!("highlight.rs")
+            .lines()
+            .cycle()
+            .take(2_400)
+            .fold(String::new(), |text, line| text + line + "\n");
+        for (text, is_coloured_in_full) in [(dense, false), (ordinary, true)] {
             let html = Highlighter::default().lines(&text, "a.rs");
             assert!(html.len() < 345_000, "{} bytes from {}", html.len(), text.len());
+            assert_eq!(html.contains("<i class=t>"), is_coloured_in_full);
         }
     }
 }

@@ -5,13 +5,14 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Write};
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use ammonia::Builder;
 use base::name::TreePath;
 use comrak::adapters::{HeadingAdapter, HeadingMeta, SyntaxHighlighterAdapter};
 use comrak::nodes::Sourcepos;
 use comrak::options::Plugins;
-use comrak::{Anchorizer, Options};
+use comrak::{Anchorizer, Arena, Options, format_html_with_plugins, try_parse_document};
 
 use crate::highlight::{CLASSES, Highlighter};
 use crate::web::target::{decode, encode};
@@ -19,6 +20,12 @@ use crate::web::text::revealed;
 
 /// The largest text that is rendered, in bytes.
 pub(crate) const LIMIT: usize = 512 << 10;
+
+/// How long reading a text may take.
+const BUDGET: Duration = Duration::from_millis(1_000);
+
+/// The deepest nesting of tags that is rendered.
+const DEPTH: usize = 500;
 
 /// Keeps ids of a text apart from those of the page.
 const PREFIX: &str = "user-content-";
@@ -82,19 +89,41 @@ pub(crate) struct Place {
     pub(crate) directory: TreePath,
 }
 
-/// Renders GitHub-flavoured Markdown and sanitises it.
-pub(crate) fn render(text: &str, place: &Place, highlighter: &Highlighter) -> String {
+/// Renders GitHub-flavoured Markdown and sanitises it. `None` for a text that takes too long to read, or is nested as
+/// no author nests: sanitising takes the square of the depth.
+pub(crate) fn render(text: &str, place: &Place, highlighter: &Highlighter) -> Option<String> {
     let headings = Headings::default();
     let fences = Fences { highlighter };
     let mut plugins = Plugins::default();
     plugins.render.heading_adapter = Some(&headings);
     plugins.render.codefence_syntax_highlighter = Some(&fences);
-    let html = comrak::markdown_to_html_with_plugins(&revealed(text), &options(), &plugins);
+    let (arena, options, text, started) = (Arena::new(), options(), revealed(text), Instant::now());
+    let root = try_parse_document(&arena, &text, &options, &|| started.elapsed() > BUDGET).ok()?;
+    let mut html = String::with_capacity(text.len() * 2);
+    format_html_with_plugins(root, &options, &mut html, &plugins).ok()?;
+    if depth(&html) > DEPTH {
+        return None;
+    }
     // A box that cannot be ticked needs no form control, which sanitising would drop.
     let html = html
         .replace(r#"<input type="checkbox" checked="" disabled="" />"#, "\u{2611}")
         .replace(r#"<input type="checkbox" disabled="" />"#, "\u{2610}");
-    without_foreign_pictures(&sanitised(&html, place))
+    Some(without_foreign_pictures(&sanitised(&html, place)))
+}
+
+/// How deep the tags of a text are nested, at most: tags that are never closed count as open to the end.
+fn depth(html: &str) -> usize {
+    let (mut now, mut most) = (0_usize, 0);
+    for tag in html.split('<').skip(1) {
+        let is_void = ["br", "hr", "img", "input", "!", "?"].iter().any(|name| tag.starts_with(name));
+        match tag.as_bytes().first() {
+            Some(b'/') => now = now.saturating_sub(1),
+            _ if is_void => {}
+            _ => now += 1,
+        }
+        most = most.max(now);
+    }
+    most
 }
 
 fn options() -> Options<'static> {
@@ -162,7 +191,7 @@ fn sanitised(html: &str, place: &Place) -> String {
         .clean_content_tags(set(&["script", "style", "template", "noscript", "iframe", "object", "svg", "math"]))
         .tag_attributes(attributes)
         .generic_attributes(set(&["id"]))
-        .allowed_classes(HashMap::from([("span", set(&CLASSES))]))
+        .allowed_classes(HashMap::from([("i", set(&CLASSES))]))
         .id_prefix(Some(PREFIX))
         .link_rel(Some("nofollow noopener noreferrer"))
         .url_schemes(set(&["http", "https", "mailto"]))
@@ -172,7 +201,7 @@ fn sanitised(html: &str, place: &Place) -> String {
         .attribute_filter(move |tag, attribute, value| match (tag, attribute) {
             ("a", "href") => resolved(value, &place, false).map(Cow::Owned),
             ("img", "src") => resolved(value, &place, true).map(Cow::Owned),
-            ("a" | "img", "title") | (_, "id" | "alt" | "class") => Some(Cow::Borrowed(value)),
+            ("a" | "img", "title") | (_, "id" | "alt" | "rel") => Some(Cow::Borrowed(value)),
             _ => (value.len() <= 20).then_some(Cow::Borrowed(value)),
         })
         .clean(html)

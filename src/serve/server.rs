@@ -131,10 +131,12 @@ impl Server {
         let ssh_config = ssh::config(host_key::load_or_make(&options.ssh_dir)?);
         let metrics = Metrics::new().map_err(|error| ServeError::Metrics(Box::new(error)))?;
         let site_url = forge.settings().site_url.clone();
+        let trusted_proxies = forge.settings().trusted_proxies.as_slice().into();
         let state = AppState {
             forge,
             is_https: site_url.is_https(),
             is_local: site_url.is_local(),
+            trusted_proxies,
             ca_certificate: ca_certificate.map(Bytes::from),
             doors: Arc::new(Doors {
                 metrics,

@@ -40,12 +40,14 @@ async fn identity_is_that_of_the_key_that_signed_not_of_the_one_offered_before()
     std::fs::copy(bob.with_extension("pub"), &offered).unwrap();
     let first = format!("IdentityFile={}", offered.display());
     let program = Program::new("ssh")
-        .options(["-o", &first])
+        .options(["-o", "LogLevel=DEBUG1", "-o", &first])
         .options(site.ssh_options(&alice))
         .options(["-p", &site.addresses.ssh.port().to_string(), "-T", "-l", "git", "localhost"])
         .env("HOME", site.dir.path())
         .deadline(Duration::from_secs(20));
     let done = tokio::task::spawn_blocking(move || program.run(b"").unwrap()).await.unwrap();
+    let accepted = format!("Server accepts key: {}", offered.display());
+    assert!(done.stderr.contains(&accepted), "the case is the one that is meant: {}", done.stderr);
     assert!(done.stderr.contains("hello alice"), "{}", done.stderr);
 }
 

@@ -57,7 +57,8 @@ impl Renderer {
         }
         let highlighter = Arc::clone(&self.highlighter);
         let key = format!("prose {id} {} {}", place.pages, place.directory);
-        self.kept(key, move || markdown::render(&text, &place, &highlighter)).await
+        let work = move || markdown::render(&text, &place, &highlighter).unwrap_or_default();
+        self.kept(key, work).await.filter(|html| !html.is_empty())
     }
 
     async fn kept(&self, key: String, work: impl FnOnce() -> String + Send + 'static) -> Option<Arc<str>> {

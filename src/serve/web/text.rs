@@ -23,6 +23,11 @@ pub(crate) fn escaped(text: &str) -> String {
     out
 }
 
+/// `text` as HTML text between tags, never inside one: quotes stay as they are, which keeps source code small.
+pub(crate) fn escaped_between(text: &str) -> String {
+    escaped(text).replace("&#34;", "\"").replace("&#39;", "'")
+}
+
 /// `text` with hidden characters made visible, not escaped: what Markdown is read from.
 pub(crate) fn revealed(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -137,6 +142,11 @@ mod tests {
     #[test]
     fn markup_is_escaped_in_text_and_attributes() {
         assert_eq!(escaped(r#"<a href='x' b="y">&"#), "&lt;a href=&#39;x&#39; b=&#34;y&#34;&gt;&amp;");
+    }
+
+    #[test]
+    fn between_tags_quotes_stay_and_references_are_not_made() {
+        assert_eq!(escaped_between("\"a\" &#34; <'"), "\"a\" &amp;#34; &lt;'");
     }
 
     #[test]
