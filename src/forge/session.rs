@@ -109,6 +109,13 @@ impl Forge {
         Ok(Some(Actor::User(user(found.user_id, &found.user_name, found.is_admin, Scope::Write)?)))
     }
 
+    /// Says whether a key belongs to somebody who may sign in. For keys that are only offered: nothing is noted, and
+    /// nobody is named.
+    pub async fn is_ssh_key_known(&self, fingerprint: &str) -> Result<bool, Error> {
+        let found = ssh_keys::owner(&self.0.store.read(), fingerprint).await?;
+        Ok(found.is_some_and(|found| found.is_active))
+    }
+
     async fn by_token(&self, secret: &Secret<String>, from: IpAddr) -> Result<Actor, Error> {
         let now = self.now();
         let Some(found) = tokens::owner(&self.0.store.read(), &token_hash(secret)).await? else {
