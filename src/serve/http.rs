@@ -21,7 +21,7 @@ const PAGE_DEADLINE: Duration = Duration::from_secs(30);
 
 /// All routes of the site.
 pub(crate) fn router(state: AppState) -> Router {
-    let pages = web::router()
+    let pages = web::router(&state)
         .layer(CompressionLayer::new())
         .layer(from_fn(in_time))
         .layer(RequestBodyLimitLayer::new(FORM_LIMIT));

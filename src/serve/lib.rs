@@ -13,10 +13,12 @@ mod git_test;
 mod health;
 #[cfg(test)]
 mod health_test;
+mod highlight;
 mod host_key;
 mod http;
 mod limits;
 mod listen;
+mod markdown;
 mod metrics;
 mod request;
 mod server;
@@ -33,7 +35,7 @@ mod test_client;
 mod test_site;
 mod time_source;
 mod tls;
-mod web;
+pub mod web;
 
 pub use host_key::HostKeyError;
 pub use server::{Addresses, Options, ServeError, Server};

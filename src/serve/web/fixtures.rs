@@ -1,0 +1,492 @@
+//! Every page from values made up here, for tests alone: sizes, escaping and the rules that hold on all pages. With
+//! `GITGRIT_PAGES` set to a directory, the pages are left there to be looked at.
+
+use std::path::PathBuf;
+
+use askama::Template;
+use base::Secret;
+use base::clock::Timestamp;
+use base::name::{Oid, OwnerName, RefName, RepoPath, TreePath};
+use forge::{
+    Actor, ChangeKind, CloneUrls, CommitSummary, CommitView, DiffContent, DiffLine, Entry, EntryKind, File,
+    FileContent, FileDiff, History, Hunk, LineKind, Readme, RepoFrame, RepoSummary, Revision, Scope, SshKeyView,
+    TokenView, Tree, User, UserView, Visibility,
+};
+
+use super::failure::Failure;
+use super::form::{Draft, Fields, Problem};
+use super::listing::{DashboardPage, ExplorePage, rows};
+use super::new_repository::{self, NewRepositoryPage};
+use super::page::Shell;
+use super::password::PasswordPage;
+use super::render::Renderer;
+use super::sign_in::SignInPage;
+use super::target::{LocalPath, Notice};
+use super::visit::Visit;
+use super::{asset, commit, history, keys, repository_settings, source, tokens, tree, users};
+
+const NOW: Timestamp = Timestamp(1_795_226_400_000_000);
+const SOURCE: &str = include_str!("render.rs");
+const README: &str = include_str!("fixtures/readme.md");
+
+/// What a hostile repository, user or commit may be called.
+const HOSTILE: &str = "\"><script>alert(1)</script>'\u{202e}gpj\u{1b}[31m";
+
+/// The same for a file, which holds no slash.
+const HOSTILE_NAME: &str = "\"><img src=x onerror=alert(1)>'\u{202e}gpj\u{1b}\n";
+
+fn ago(seconds: i64) -> Timestamp {
+    NOW.plus_seconds(-seconds)
+}
+
+fn visit(here: &str) -> Visit {
+    let user = User::new(1, OwnerName::parse("alice").unwrap(), true, Scope::Full);
+    Visit {
+        actor: Actor::User(user),
+        csrf: Some(Secret::new("form-token".into())),
+        session: Some(Secret::new("session-token".into())),
+        here: LocalPath::parse(here).unwrap(),
+        notice: None,
+        now: NOW,
+        request: "19aa3c-2f".into(),
+        has_ca: true,
+    }
+}
+
+fn stranger(here: &str) -> Visit {
+    Visit { actor: Actor::Anonymous, csrf: None, session: None, ..visit(here) }
+}
+
+fn summary(path: &str, description: &str, visibility: Visibility, pushed: Option<i64>) -> RepoSummary {
+    RepoSummary {
+        path: RepoPath::parse_joined(path).unwrap(),
+        description: description.into(),
+        visibility,
+        created: ago(90_000_000),
+        pushed: pushed.map(ago),
+    }
+}
+
+fn repos() -> Vec<RepoSummary> {
+    vec![
+        summary(
+            "alice/parcel",
+            "Signed, resumable transfer between two sites that share no network",
+            Visibility::Internal,
+            Some(240),
+        ),
+        summary("alice/site-config", "", Visibility::Private, Some(90_000)),
+        summary(
+            "alice/field-notes",
+            "What we learned on the last three installations, with the commands that worked",
+            Visibility::Public,
+            None,
+        ),
+        summary("bob/firmware", "Controller firmware, release branches only", Visibility::Internal, Some(500_000)),
+        summary(
+            "carol/a-repository-with-a-name-that-is-as-long-as-names-may-reasonably-get-here",
+            HOSTILE,
+            Visibility::Public,
+            Some(40_000_000),
+        ),
+    ]
+}
+
+fn frame(is_empty: bool) -> RepoFrame {
+    let names = |kind: &str, names: &[&str]| {
+        names.iter().map(|name| RefName::parse(&format!("refs/{kind}/{name}")).unwrap()).collect()
+    };
+    RepoFrame {
+        repo: repos().swap_remove(0),
+        clone: CloneUrls {
+            http: "https://forge.acme.internal:8828/alice/parcel.git".into(),
+            ssh: "ssh://git@forge.acme.internal:2424/alice/parcel.git".into(),
+        },
+        default_branch: RefName::branch("main").unwrap(),
+        branches: if is_empty { vec![] } else { names("heads", &["feature/split-volumes", "main", "release-1.2"]) },
+        tags: if is_empty { vec![] } else { names("tags", &["v1.2.0", "v1.1.0", "v1.0.0"]) },
+        can_write: true,
+        can_admin: true,
+    }
+}
+
+fn oid(seed: u8) -> Oid {
+    Oid::parse(&format!("{seed:02x}c4f09b7d").repeat(4)).unwrap()
+}
+
+fn revision() -> Revision {
+    Revision { name: "main".into(), reference: Some(RefName::branch("main").unwrap()), commit: oid(1) }
+}
+
+fn commit_summary(seed: u8, title: &str, age: i64) -> CommitSummary {
+    let author = if seed.is_multiple_of(3) { "Bob Okonkwo" } else { "Alice Lindqvist" };
+    CommitSummary {
+        id: oid(seed),
+        title: title.into(),
+        author: author.into(),
+        authored: ago(age),
+        parents: vec![oid(seed + 1)],
+    }
+}
+
+fn entry(directory: &TreePath, name: &[u8], kind: EntryKind, size: Option<u64>) -> Entry {
+    Entry { name: name.into(), path: directory.join(name).unwrap(), kind, id: oid(9), size }
+}
+
+fn a_tree(path: &str, names: &[(&[u8], EntryKind, Option<u64>)]) -> Tree {
+    let path = TreePath::parse(path.as_bytes()).unwrap();
+    let entries = names.iter().map(|(name, kind, size)| entry(&path, name, *kind, *size)).collect();
+    Tree {
+        revision: revision(),
+        entries,
+        path,
+        is_cut: false,
+        latest: commit_summary(1, "volumes: resume a transfer from the first frame that differs", 240),
+        readme: Some(Readme { name: "README.md".into(), text: README.into(), is_markdown: true, id: oid(7) }),
+    }
+}
+
+fn ordinary_tree(path: &str) -> Tree {
+    use EntryKind::{Executable, File, Submodule, Symlink, Tree};
+    a_tree(
+        path,
+        &[
+            (b".ci", Tree, None),
+            (b"docs", Tree, None),
+            (b"src", Tree, None),
+            (b"vendor", Submodule, None),
+            (b"a name with spaces, #, ? and %.txt", File, Some(12)),
+            (HOSTILE_NAME.as_bytes(), File, Some(1)),
+            (b"not utf-8 \xff\xfe", File, Some(900)),
+            (b"CHANGELOG.md", File, Some(18_412)),
+            (b"Cargo.toml", File, Some(1_204)),
+            (b"latest", Symlink, None),
+            (b"run", Executable, Some(310)),
+        ],
+    )
+}
+
+fn a_file(path: &str, text: &str) -> File {
+    File {
+        revision: revision(),
+        path: TreePath::parse(path.as_bytes()).unwrap(),
+        id: oid(8),
+        size: text.len() as u64,
+        content: FileContent::Text(text.into()),
+    }
+}
+
+fn a_commit() -> CommitView {
+    let line = |kind, old, new, text: &str| DiffLine { kind, old, new, text: text.into() };
+    let hunk = Hunk {
+        header: "@@ -41,7 +41,9 @@".into(),
+        lines: vec![
+            line(
+                LineKind::Context,
+                Some(41),
+                Some(41),
+                "    fn resume(&mut self, from: Frame) -> Result<(), VolumeError> {",
+            ),
+            line(LineKind::Removed, Some(42), None, "        self.seek(from.offset)?;"),
+            line(
+                LineKind::Added,
+                None,
+                Some(42),
+                "        let first = self.frames.iter().position(|frame| !frame.holds());",
+            ),
+            line(
+                LineKind::Added,
+                None,
+                Some(43),
+                "        self.seek(first.map_or(from.offset, |index| self.offset(index)))?;",
+            ),
+            line(
+                LineKind::Added,
+                None,
+                Some(44),
+                "        // \u{202e} a comment that tries to hide </ins><script>alert(1)</script>",
+            ),
+            line(LineKind::Context, Some(43), Some(45), "        Ok(())"),
+            line(LineKind::Context, Some(44), Some(46), "    }"),
+        ],
+    };
+    let file = |path: &str, kind, added, removed, content| FileDiff {
+        path: TreePath::parse(path.as_bytes()).unwrap(),
+        old_path: (kind == ChangeKind::Renamed).then(|| TreePath::parse(b"docs/old name.md").unwrap()),
+        kind,
+        added,
+        removed,
+        content,
+    };
+    CommitView {
+        summary: commit_summary(1, "volumes: resume a transfer from the first frame that differs", 240),
+        body: "A transfer that was cut used to start over with the whole volume.\nNow every frame that is there is hashed, and the first that differs is sent again.\n\nCloses 118.".into(),
+        committer: "Bob Okonkwo".into(),
+        committed: ago(120),
+        files: vec![
+            file("src/volume.rs", ChangeKind::Modified, 3, 1, DiffContent::Hunks(vec![hunk])),
+            file("docs/transfer.md", ChangeKind::Renamed, 0, 0, DiffContent::Hunks(vec![])),
+            file("docs/flow.png", ChangeKind::Added, 0, 0, DiffContent::Binary),
+            file("Cargo.lock", ChangeKind::Modified, 2_104, 1_877, DiffContent::TooLarge),
+            file("src/old.rs", ChangeKind::Deleted, 0, 88, DiffContent::TooLarge),
+        ],
+        file_count: 5,
+        added: 2_107,
+        removed: 1_966,
+    }
+}
+
+fn a_history() -> History {
+    let titles = [
+        "volumes: resume a transfer from the first frame that differs",
+        "docs: say what a courier needs",
+        "manifest: refuse a member whose name climbs",
+        HOSTILE,
+        "",
+    ];
+    let commits =
+        titles.iter().zip(1_u8..).map(|(title, seed)| commit_summary(seed, title, i64::from(seed) * 40_000)).collect();
+    History { revision: revision(), commits, page: 2, has_more: true }
+}
+
+fn account_pages() -> Vec<(&'static str, String)> {
+    let key = SshKeyView {
+        id: 1,
+        title: "laptop".into(),
+        fingerprint: "SHA256:9Zt1u0kq0l8sVxYw2dVb3Jm4nQ5rT6uW7xY8zA9bC0d".into(),
+        kind: "ssh-ed25519".into(),
+        created: ago(9_000_000),
+        used: Some(ago(300)),
+    };
+    let token = |id, name: &str, can_write, expires: Option<i64>| TokenView {
+        id,
+        name: name.into(),
+        can_write,
+        created: ago(600_000),
+        expires: expires.map(ago),
+        used: None,
+    };
+    let user = |name: &str, full_name: &str, is_admin, is_active| UserView {
+        name: OwnerName::parse(name).unwrap(),
+        full_name: full_name.into(),
+        is_admin,
+        is_active,
+        created: ago(90_000_000),
+        seen: is_active.then(|| ago(4_000)),
+    };
+    let users = [
+        user("alice", "Alice Lindqvist", true, true),
+        user("bob", "Bob Okonkwo", false, true),
+        user("mallory", HOSTILE, false, false),
+    ];
+    let keys_at = visit("/settings/keys");
+    let tokens_at = visit("/settings/tokens");
+    let tokens_shown = tokens::rows(
+        &[
+            token(1, "build server", false, Some(-2_000_000)),
+            token(2, HOSTILE, true, Some(100)),
+            token(3, "for ever", true, None),
+        ],
+        NOW,
+    );
+    let refused = Fields::default().draft(Problem::of("key", "is not an OpenSSH public key"));
+    vec![
+        (
+            "keys",
+            keys::KeysPage { shell: Shell::of(&keys_at), keys: keys::rows(&[key], NOW), draft: refused }
+                .render()
+                .unwrap(),
+        ),
+        (
+            "keys-empty",
+            keys::KeysPage {
+                shell: Shell::of(&Visit { notice: Some(Notice::KeyRemoved), ..keys_at }),
+                keys: vec![],
+                draft: Draft::default(),
+            }
+            .render()
+            .unwrap(),
+        ),
+        (
+            "tokens",
+            tokens::TokensPage {
+                shell: Shell::of(&tokens_at),
+                tokens: tokens_shown,
+                secret: Some(Secret::new(format!("ggt_{}", "x4Kq".repeat(11)))),
+                draft: tokens::fresh(),
+            }
+            .render()
+            .unwrap(),
+        ),
+        (
+            "password",
+            PasswordPage {
+                shell: Shell::of(&visit("/settings/password")),
+                draft: Fields::default().draft(Problem::of("again", "the new password is not the same in both fields")),
+            }
+            .render()
+            .unwrap(),
+        ),
+        ("users", users::page(&visit("/admin/users"), &users, Draft::default()).render().unwrap()),
+        (
+            "sign-in",
+            SignInPage {
+                shell: Shell::of(&stranger("/sign-in")),
+                draft: Fields::default().draft(Problem::of_form("the name or the password is wrong")),
+                next: "/alice/parcel".into(),
+            }
+            .render()
+            .unwrap(),
+        ),
+        ("failure", Failure::NotFound.page(&stranger("/alice/secret")).render().unwrap()),
+        ("failure-internal", Failure::Internal("disk".into()).page(&visit("/alice/parcel")).render().unwrap()),
+    ]
+}
+
+async fn repository_pages() -> Vec<(&'static str, String)> {
+    let at = visit("/alice/parcel");
+    let renderer = Renderer::new();
+    let (full, tree) = (frame(false), ordinary_tree(""));
+    let home_readme = tree::readme(&renderer, &full, &tree).await;
+    let files = [
+        ("file", a_file("src/serve/web/render.rs", SOURCE), false),
+        ("file-markdown", a_file("README.md", README), false),
+        ("file-markdown-source", a_file("README.md", README), true),
+        ("file-binary", File { content: FileContent::Binary, size: 81_000, ..a_file("docs/manual.pdf", "") }, false),
+        ("file-large", File { content: FileContent::TooLarge, size: 81_000_000, ..a_file("dump.sql", "") }, false),
+        ("file-symlink", File { content: FileContent::Symlink(HOSTILE.into()), ..a_file("latest", "") }, false),
+        ("file-empty", a_file(".keep", ""), false),
+    ];
+    let mut pages = vec![
+        ("repository", tree::repository_page(&at, &full, &tree, home_readme).render().unwrap()),
+        ("repository-empty", tree::empty_page(&at, &frame(true), "https://forge.acme.internal:8828").render().unwrap()),
+        ("directory", tree::directory_page(&at, &full, &ordinary_tree("docs/reference"), None).render().unwrap()),
+        ("commits", history::page(&at, &full, &a_history()).render().unwrap()),
+        ("commit", commit::page(&at, &full, a_commit()).render().unwrap()),
+        ("repository-settings", repository_settings::page(&at, &full, Draft::default()).render().unwrap()),
+    ];
+    for (name, file, is_source) in files {
+        let body = source::body(&renderer, &full, &file, is_source).await;
+        pages.push((name, source::file_page(&at, &full, &file, body).render().unwrap()));
+    }
+    pages
+}
+
+async fn pages() -> Vec<(&'static str, String)> {
+    let repos = repos();
+    let (mine, others) = repos.split_at(3);
+    let home = visit("/");
+    let mut pages = vec![
+        (
+            "dashboard",
+            DashboardPage { shell: Shell::of(&home), mine: rows(mine, NOW), others: rows(others, NOW) }
+                .render()
+                .unwrap(),
+        ),
+        ("dashboard-empty", DashboardPage { shell: Shell::of(&home), mine: vec![], others: vec![] }.render().unwrap()),
+        (
+            "explore",
+            ExplorePage { shell: Shell::of(&stranger("/explore")), repos: rows(&repos, NOW) }.render().unwrap(),
+        ),
+        ("explore-empty", ExplorePage { shell: Shell::of(&stranger("/")), repos: vec![] }.render().unwrap()),
+        (
+            "new",
+            NewRepositoryPage { shell: Shell::of(&visit("/new")), draft: new_repository::fresh() }.render().unwrap(),
+        ),
+    ];
+    pages.extend(account_pages());
+    pages.extend(repository_pages().await);
+    pages
+}
+
+#[tokio::test]
+async fn no_page_holds_inline_code_or_reaches_outside() {
+    for (name, html) in pages().await {
+        let lower = html.to_ascii_lowercase();
+        for forbidden in [
+            "<style",
+            " style=",
+            "javascript:",
+            "<script>",
+            "data:",
+            "onclick",
+            "onload",
+            "\u{202e}",
+            "\u{1b}",
+            "target=_blank",
+        ] {
+            assert!(!lower.contains(forbidden), "{forbidden:?} on {name}");
+        }
+        for attribute in ["src=\"", "action=\""] {
+            for rest in html.split(attribute).skip(1) {
+                assert!(rest.starts_with('/') && !rest.starts_with("//"), "{attribute}{} on {name}", &rest[..30]);
+            }
+        }
+        assert_eq!(html.matches("<h1").count(), 1, "headings of {name}");
+        assert_eq!(html.matches("<main").count(), 1, "landmarks of {name}");
+    }
+}
+
+#[tokio::test]
+async fn every_form_that_changes_something_carries_the_token() {
+    for (name, html) in pages().await {
+        for form in html.split("<form").skip(1) {
+            let form = form.split("</form").next().unwrap();
+            assert!(
+                form.contains("name=\"csrf\" value=\"form-token\"") || form.contains("action=\"/sign-in\""),
+                "{name}: {form}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_field_has_a_label_and_every_description_is_there() {
+    for (name, html) in pages().await {
+        let ids: Vec<&str> = html.split(" id=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+        for rest in html.split("aria-describedby=\"").chain(html.split("aria-labelledby=\"")).skip(1) {
+            if rest.len() == html.len() || rest.starts_with("<!doctype") {
+                continue;
+            }
+            for id in rest.split('"').next().unwrap().split(' ') {
+                assert!(ids.contains(&id), "{id} on {name}");
+            }
+        }
+        for tag in html.split("<input ").skip(1).chain(html.split("<select ").skip(1)) {
+            let tag = tag.split('>').next().unwrap();
+            if tag.contains("type=\"hidden\"") {
+                continue;
+            }
+            let id = tag.split("id=\"").nth(1).unwrap().split('"').next().unwrap();
+            assert!(html.contains(&format!("for=\"{id}\"")), "{id} on {name}");
+        }
+        let mut unique = ids.clone();
+        unique.sort_unstable();
+        unique.dedup();
+        assert_eq!(unique.len(), ids.len(), "ids of {name} are not unique");
+    }
+}
+
+#[test]
+fn a_directory_of_1100_entries_stays_below_200_kilobytes() {
+    let names: Vec<String> = (0..1_100).map(|index| format!("module_{index:04}_integration_test.rs")).collect();
+    let entries: Vec<_> = names.iter().map(|name| (name.as_bytes(), EntryKind::File, Some(12_345))).collect();
+    let tree = a_tree("src/components/generated", &entries);
+    let html = tree::directory_page(&visit("/"), &frame(false), &tree, None).render().unwrap();
+    assert!(html.len() <= 200_000, "{} bytes", html.len());
+}
+
+#[tokio::test]
+async fn pages_are_left_to_be_looked_at_when_asked_for() {
+    let Some(directory) = std::env::var_os("GITGRIT_PAGES").map(PathBuf::from) else { return };
+    let (css, script, logo) = (asset::address("site.css"), asset::address("copy.js"), asset::address("logo.svg"));
+    assert!(!css.is_empty() && !script.is_empty() && !logo.is_empty());
+    for (path, body) in asset::all() {
+        let file = directory.join(path.trim_start_matches('/'));
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        base::file::write_atomic(&file, body.as_bytes(), 0o644).unwrap();
+    }
+    for (name, html) in pages().await {
+        base::file::write_atomic(&directory.join(format!("{name}.html")), html.as_bytes(), 0o644).unwrap();
+    }
+}

@@ -1,0 +1,80 @@
+//! A file's bytes as they are: `/raw/…`. The type never comes from the file's name or content beyond telling text and
+//! four kinds of pictures apart; nothing served here may run, load or frame anything.
+
+use axum::extract::State;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::response::{IntoResponse, Response};
+
+use super::failure::PageResult;
+use super::frame::At;
+use super::target::encode_value;
+use super::visit::Visit;
+use crate::state::AppState;
+
+/// No script, no request, an origin of its own.
+const POLICY: &str = "sandbox; default-src 'none'";
+
+/// `GET /{owner}/{repo}/raw/{rest}`.
+pub(crate) async fn show(State(state): State<AppState>, visit: Visit, at: At) -> PageResult {
+    let repo = state.forge.repo(&visit.actor, &at.repository).await?;
+    let (_, bytes) = state.forge.raw(&repo, &at.rest).await?;
+    Ok(respond(&at.rest, bytes))
+}
+
+fn respond(rest: &[u8], bytes: Vec<u8>) -> Response {
+    let kind = kind(&bytes);
+    let disposition = if kind == "application/octet-stream" { "attachment" } else { "inline" };
+    let name = rest.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    let name = encode_value(&String::from_utf8_lossy(name));
+    let headers = [
+        (CONTENT_TYPE, kind.to_owned()),
+        (CONTENT_DISPOSITION, format!("{disposition}; filename*=UTF-8''{name}")),
+        (CONTENT_SECURITY_POLICY, POLICY.to_owned()),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+        (CACHE_CONTROL, "private, no-cache".to_owned()),
+    ];
+    (headers, bytes).into_response()
+}
+
+/// The type to serve bytes as: a picture that cannot hold script, text, or bytes to keep.
+fn kind(bytes: &[u8]) -> &'static str {
+    let is_webp = bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
+    match bytes {
+        [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => "image/png",
+        [0xff, 0xd8, 0xff, ..] => "image/jpeg",
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => "image/gif",
+        _ if is_webp => "image/webp",
+        _ if !bytes.contains(&0) && std::str::from_utf8(bytes).is_ok() => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_file_chooses_the_type_that_it_is_served_as() {
+        for (bytes, expected) in [
+            (&b"<script>alert(1)</script>"[..], "text/plain; charset=utf-8"),
+            (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "text/plain; charset=utf-8"),
+            (b"%PDF-1.7\x00", "application/octet-stream"),
+            (b"\xff\xfe<\0s\0", "application/octet-stream"),
+            (b"\x89PNG\r\n\x1a\n..", "image/png"),
+            (b"", "text/plain; charset=utf-8"),
+        ] {
+            assert_eq!(kind(bytes), expected);
+        }
+    }
+
+    #[test]
+    fn a_raw_answer_is_sandboxed_and_its_name_is_encoded() {
+        let response = respond(b"main/a \"b\"\r\nX: y.bin", vec![0]);
+        let header = |name| response.headers().get(name).unwrap().to_str().unwrap().to_owned();
+        assert_eq!(header(CONTENT_SECURITY_POLICY), "sandbox; default-src 'none'");
+        assert_eq!(header(X_CONTENT_TYPE_OPTIONS), "nosniff");
+        assert_eq!(header(CONTENT_DISPOSITION), "attachment; filename*=UTF-8''a%20%22b%22%0D%0AX%3A%20y%2Ebin");
+    }
+}

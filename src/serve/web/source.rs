@@ -1,0 +1,154 @@
+//! Directories and files at a revision: `/src/…`.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::{RawQuery, State};
+use base::name::TreePath;
+use forge::{File, FileContent, RepoFrame, TreeOrFile};
+
+use super::failure::PageResult;
+use super::frame::{At, Crumb, RefMenu, RepoHead, Tab, crumbs};
+use super::page::{Shell, draw};
+use super::render::Renderer;
+use super::target;
+use super::text::{counted, one_line, size};
+use super::tree::{directory_page, place, readme};
+use super::visit::Visit;
+use crate::state::AppState;
+
+/// Names of pictures that `/raw/` serves as such, by their first bytes.
+const PICTURES: [&str; 5] = [".png", ".jpg", ".jpeg", ".gif", ".webp"];
+
+/// What a page shows of a file.
+pub(crate) enum FileBody {
+    /// Markdown, rendered.
+    Prose(Arc<str>),
+    /// Numbered lines.
+    Lines(Arc<str>),
+    /// No bytes.
+    Empty,
+    /// Not text.
+    Binary,
+    /// A picture that `/raw/` serves as one.
+    Image,
+    /// More than a page shows.
+    TooLarge,
+    /// A link's target.
+    Symlink(String),
+}
+
+#[derive(Template)]
+#[template(path = "pages/file.html")]
+pub(crate) struct FilePage {
+    pub(crate) shell: Shell,
+    pub(crate) repo: RepoHead,
+    pub(crate) refs: RefMenu,
+    pub(crate) crumbs: Vec<Crumb>,
+    pub(crate) name: String,
+    pub(crate) facts: String,
+    pub(crate) raw: String,
+    pub(crate) permalink: String,
+    pub(crate) other_view: Option<(&'static str, String)>,
+    pub(crate) body: FileBody,
+}
+
+/// `GET /{owner}/{repo}/src/{rest}`; `?source` shows the text behind rendered Markdown.
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    Extension(renderer): Extension<Renderer>,
+    visit: Visit,
+    at: At,
+    RawQuery(query): RawQuery,
+) -> PageResult {
+    let repo = state.forge.repo(&visit.actor, &at.repository).await?;
+    let (frame, found) = tokio::try_join!(state.forge.frame(&repo), state.forge.tree_or_file(&repo, &at.rest))?;
+    match found {
+        TreeOrFile::Tree(tree) => {
+            let readme = readme(&renderer, &frame, &tree).await;
+            draw(&directory_page(&visit, &frame, &tree, readme))
+        }
+        TreeOrFile::File(file) => {
+            let is_source = query.as_deref() == Some("source");
+            let body = body(&renderer, &frame, &file, is_source).await;
+            draw(&file_page(&visit, &frame, &file, body))
+        }
+    }
+}
+
+/// The page of a file.
+pub(crate) fn file_page(visit: &Visit, frame: &RepoFrame, file: &File, body: FileBody) -> FilePage {
+    let path = &frame.repo.path;
+    let here = target::within(path, "src", &file.revision.name, &file.path);
+    let other_view = match &body {
+        FileBody::Prose(_) => Some(("Source", format!("{here}?source"))),
+        FileBody::Lines(_) if is_markdown(&file.path) => Some(("Rendered", here)),
+        _ => None,
+    };
+    FilePage {
+        shell: Shell::of(visit),
+        repo: RepoHead::of(frame, Tab::Code, Some(&file.revision)),
+        refs: RefMenu::of(frame, "src", &file.revision, &file.path),
+        crumbs: crumbs(path, &file.revision, &file.path),
+        name: one_line(name_of(&file.path)),
+        facts: facts(file),
+        raw: target::within(path, "raw", &file.revision.name, &file.path),
+        permalink: target::within(path, "src", file.revision.commit.as_str(), &file.path),
+        other_view,
+        body,
+    }
+}
+
+/// What is shown of a file; `is_source` asks for the text behind Markdown.
+pub(crate) async fn body(renderer: &Renderer, frame: &RepoFrame, file: &File, is_source: bool) -> FileBody {
+    let text = match &file.content {
+        FileContent::Text(text) => text,
+        FileContent::Binary if is_picture(&file.path) => return FileBody::Image,
+        FileContent::Binary => return FileBody::Binary,
+        FileContent::TooLarge => return FileBody::TooLarge,
+        FileContent::Symlink(target) => return FileBody::Symlink(target.clone()),
+    };
+    if text.is_empty() {
+        return FileBody::Empty;
+    }
+    if is_markdown(&file.path) && !is_source {
+        let place = place(&frame.repo.path, &file.revision.name, &above(&file.path));
+        if let Some(html) = renderer.prose(&file.id, text.clone(), place).await {
+            return FileBody::Prose(html);
+        }
+    }
+    let name = String::from_utf8_lossy(name_of(&file.path)).into_owned();
+    FileBody::Lines(renderer.lines(&file.id, text.clone(), name).await)
+}
+
+fn facts(file: &File) -> String {
+    match &file.content {
+        FileContent::Text(text) => format!("{}, {}", counted(text.lines().count(), "line"), size(file.size)),
+        FileContent::Symlink(_) => "symbolic link".into(),
+        FileContent::Binary | FileContent::TooLarge => size(file.size),
+    }
+}
+
+fn name_of(path: &TreePath) -> &[u8] {
+    path.parts().last().unwrap_or_default()
+}
+
+fn above(path: &TreePath) -> TreePath {
+    let bytes = path.as_bytes();
+    let end = bytes.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+    TreePath::parse(bytes.get(..end).unwrap_or_default()).unwrap_or_default()
+}
+
+fn has_end(path: &TreePath, ends: &[&str]) -> bool {
+    let name = name_of(path).to_ascii_lowercase();
+    ends.iter().any(|end| name.ends_with(end.as_bytes()))
+}
+
+fn is_markdown(path: &TreePath) -> bool {
+    has_end(path, &[".md", ".markdown"])
+}
+
+fn is_picture(path: &TreePath) -> bool {
+    has_end(path, &PICTURES)
+}

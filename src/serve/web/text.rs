@@ -1,0 +1,171 @@
+//! Text from outside, made fit for pages: markup is escaped, and characters that hide or turn around what stands
+//! beside them are printed by name. Every template prints through [`Visible`]; nothing here decides what is shown.
+
+use std::fmt::{self, Write};
+
+use askama::filters::Escaper;
+
+/// The escaper of all pages, named in `askama.toml`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Visible;
+
+impl Escaper for Visible {
+    fn write_escaped_str<W: Write>(&self, mut out: W, text: &str) -> fmt::Result {
+        write_visible(&mut out, text)
+    }
+}
+
+/// `text` as HTML text or attribute value, hidden characters made visible.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + text.len() / 8);
+    // Writing into a String cannot fail.
+    let _ = write_visible(&mut out, text);
+    out
+}
+
+/// `text` as HTML text between tags, never inside one: quotes stay as they are, which keeps source code small.
+pub(crate) fn escaped_between(text: &str) -> String {
+    escaped(text).replace("&#34;", "\"").replace("&#39;", "'")
+}
+
+/// `text` with hidden characters made visible, not escaped: what Markdown is read from.
+pub(crate) fn revealed(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match hidden(c) {
+            Some(shown) => {
+                let _ = write!(out, "{shown}");
+            }
+            None => out.push(c),
+        }
+    }
+    out
+}
+
+/// One line for a list or a title: bytes as Git has them, line breaks made visible too.
+pub(crate) fn one_line(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).replace('\n', "\u{240a}").replace('\t', "\u{2409}").replace('\r', "\u{240d}")
+}
+
+/// A size for people: `812 B`, `12.4 KiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut tenths = u128::from(bytes) * 10 / 1024;
+    let mut unit = 0;
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS.get(unit).unwrap_or(&"TiB"))
+}
+
+/// A count with its noun: `1 line`, `2,400 lines`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    let digits = count.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    format!("{grouped} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+fn write_visible(out: &mut dyn Write, text: &str) -> fmt::Result {
+    let mut plain = 0;
+    for (at, c) in text.char_indices() {
+        let markup = match c {
+            '<' => Some("&lt;"),
+            '>' => Some("&gt;"),
+            '&' => Some("&amp;"),
+            '"' => Some("&#34;"),
+            '\'' => Some("&#39;"),
+            _ => None,
+        };
+        let name = if c.is_ascii() && !c.is_ascii_control() { None } else { hidden(c) };
+        if markup.is_none() && name.is_none() {
+            continue;
+        }
+        out.write_str(text.get(plain..at).unwrap_or_default())?;
+        match (markup, name) {
+            (Some(markup), _) => out.write_str(markup)?,
+            (None, Some(name)) => write!(out, "{name}")?,
+            (None, None) => {}
+        }
+        plain = at + c.len_utf8();
+    }
+    out.write_str(text.get(plain..).unwrap_or_default())
+}
+
+/// How a character that shows nothing, or changes the order of others, is printed.
+enum Shown {
+    Picture(char),
+    Code(u32),
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Picture(c) => out.write_char(*c),
+            Self::Code(code) => write!(out, "[U+{code:04X}]"),
+        }
+    }
+}
+
+fn hidden(c: char) -> Option<Shown> {
+    let code = u32::from(c);
+    match c {
+        '\n' | '\t' => None,
+        '\0'..='\u{1f}' => char::from_u32(0x2400 + code).map(Shown::Picture),
+        '\u{7f}' => Some(Shown::Picture('\u{2421}')),
+        '\u{80}'..='\u{9f}'
+        | '\u{61c}'
+        | '\u{200b}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{2064}'
+        | '\u{2066}'..='\u{2069}'
+        | '\u{feff}' => Some(Shown::Code(code)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_is_escaped_in_text_and_attributes() {
+        assert_eq!(escaped(r#"<a href='x' b="y">&"#), "&lt;a href=&#39;x&#39; b=&#34;y&#34;&gt;&amp;");
+    }
+
+    #[test]
+    fn between_tags_quotes_stay_and_references_are_not_made() {
+        assert_eq!(escaped_between("\"a\" &#34; <'"), "\"a\" &amp;#34; &lt;'");
+    }
+
+    #[test]
+    fn control_and_bidi_characters_show() {
+        assert_eq!(escaped("a\u{1b}[31m\u{202e}b\0\r\u{7f}"), "a\u{241b}[31m[U+202E]b\u{2400}\u{240d}\u{2421}");
+        assert_eq!(escaped("a\tb\nc"), "a\tb\nc");
+        assert_eq!(revealed("x\u{2066}<"), "x[U+2066]<");
+    }
+
+    #[test]
+    fn names_stay_on_one_line() {
+        assert_eq!(one_line(b"a\nb\xff"), "a\u{240a}b\u{fffd}");
+    }
+
+    #[test]
+    fn sizes_and_counts_read_well() {
+        let sizes = [0, 1023, 1024, 12_700, 1_048_575, 1_048_576, u64::MAX].map(size);
+        assert_eq!(sizes[..6], ["0 B", "1023 B", "1.0 KiB", "12.4 KiB", "1023.9 KiB", "1.0 MiB"]);
+        assert_eq!(counted(1, "line"), "1 line");
+        assert_eq!(counted(2_400_000, "line"), "2,400,000 lines");
+    }
+}

@@ -1,0 +1,241 @@
+//! A repository's home and its directories.
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::State;
+use base::clock::Timestamp;
+use base::name::{RepoPath, TreePath};
+use forge::{CloneUrls, Entry, EntryKind, RepoFrame, Tree};
+
+use super::failure::PageResult;
+use super::frame::{At, Crumb, RefMenu, RepoHead, Tab, crumbs};
+use super::moment;
+use super::page::{Shell, draw};
+use super::render::Renderer;
+use super::target;
+use super::text::{escaped, one_line, size};
+use super::visit::Visit;
+use crate::markdown::Place;
+use crate::state::AppState;
+
+/// Where a repository is cloned from.
+pub(crate) struct CloneBox {
+    scheme: &'static str,
+    is_https: bool,
+    http: String,
+    ssh: String,
+}
+
+/// What stands beside the files of a repository's home.
+pub(crate) struct About {
+    description: String,
+    clone: CloneBox,
+    branch_count: usize,
+    tag_count: usize,
+    pushed: String,
+}
+
+/// A directory's entries, its latest commit and its README.
+pub(crate) struct Listing {
+    caption: String,
+    base: String,
+    up: Option<String>,
+    rows: Vec<Row>,
+    is_cut: bool,
+    latest: Latest,
+    pub(crate) readme: Option<ReadmeView>,
+}
+
+struct Row {
+    class: &'static str,
+    href: String,
+    name: String,
+    note: String,
+    is_linked: bool,
+}
+
+struct Latest {
+    author: String,
+    title: String,
+    href: String,
+    short: String,
+    when: String,
+}
+
+/// A README as it is shown.
+pub(crate) struct ReadmeView {
+    name: String,
+    is_markdown: bool,
+    html: String,
+}
+
+#[derive(Template)]
+#[template(path = "pages/repository.html")]
+pub(crate) struct RepositoryPage {
+    pub(crate) shell: Shell,
+    pub(crate) repo: RepoHead,
+    pub(crate) refs: RefMenu,
+    pub(crate) about: About,
+    pub(crate) listing: Listing,
+}
+
+#[derive(Template)]
+#[template(path = "pages/empty-repository.html")]
+pub(crate) struct EmptyRepositoryPage {
+    pub(crate) shell: Shell,
+    pub(crate) repo: RepoHead,
+    pub(crate) description: String,
+    pub(crate) clone: CloneBox,
+    pub(crate) site: String,
+    pub(crate) branch: String,
+    pub(crate) can_write: bool,
+}
+
+#[derive(Template)]
+#[template(path = "pages/directory.html")]
+pub(crate) struct DirectoryPage {
+    pub(crate) shell: Shell,
+    pub(crate) repo: RepoHead,
+    pub(crate) refs: RefMenu,
+    pub(crate) crumbs: Vec<Crumb>,
+    pub(crate) history: String,
+    pub(crate) listing: Listing,
+}
+
+/// `GET /{owner}/{repo}`.
+pub(crate) async fn home(
+    State(state): State<AppState>,
+    Extension(renderer): Extension<Renderer>,
+    visit: Visit,
+    at: At,
+) -> PageResult {
+    let repo = state.forge.repo(&visit.actor, &at.repository).await?;
+    let (frame, tree) = tokio::try_join!(state.forge.frame(&repo), state.forge.home(&repo))?;
+    match tree {
+        Some(tree) => draw(&repository_page(&visit, &frame, &tree, readme(&renderer, &frame, &tree).await)),
+        None => draw(&empty_page(&visit, &frame, state.forge.settings().site_url.as_str())),
+    }
+}
+
+/// The home of a repository with commits.
+pub(crate) fn repository_page(
+    visit: &Visit,
+    frame: &RepoFrame,
+    tree: &Tree,
+    readme: Option<ReadmeView>,
+) -> RepositoryPage {
+    let about = About {
+        description: frame.repo.description.clone(),
+        clone: clone_box(&frame.clone),
+        branch_count: frame.branches.len(),
+        tag_count: frame.tags.len(),
+        pushed: moment::ago_or_never(frame.repo.pushed, visit.now),
+    };
+    RepositoryPage {
+        shell: Shell::of(visit),
+        repo: RepoHead::of(frame, Tab::Code, Some(&tree.revision)),
+        refs: RefMenu::of(frame, "src", &tree.revision, &tree.path),
+        about,
+        listing: listing(&frame.repo.path, tree, readme, visit.now),
+    }
+}
+
+/// The home of a repository that nothing was pushed to.
+pub(crate) fn empty_page(visit: &Visit, frame: &RepoFrame, site: &str) -> EmptyRepositoryPage {
+    EmptyRepositoryPage {
+        shell: Shell::of(visit),
+        repo: RepoHead::of(frame, Tab::Code, None),
+        description: frame.repo.description.clone(),
+        clone: clone_box(&frame.clone),
+        site: site.to_owned(),
+        branch: frame.default_branch.short().to_owned(),
+        can_write: frame.can_write,
+    }
+}
+
+/// A directory below a revision.
+pub(crate) fn directory_page(
+    visit: &Visit,
+    frame: &RepoFrame,
+    tree: &Tree,
+    readme: Option<ReadmeView>,
+) -> DirectoryPage {
+    let path = &frame.repo.path;
+    DirectoryPage {
+        shell: Shell::of(visit),
+        repo: RepoHead::of(frame, Tab::Code, Some(&tree.revision)),
+        refs: RefMenu::of(frame, "src", &tree.revision, &tree.path),
+        crumbs: crumbs(path, &tree.revision, &tree.path),
+        history: target::within(path, "commits", &tree.revision.name, &TreePath::default()),
+        listing: listing(path, tree, readme, visit.now),
+    }
+}
+
+/// The directory's README, rendered; plain text where it is not Markdown or rendering took too long.
+pub(crate) async fn readme(renderer: &Renderer, frame: &RepoFrame, tree: &Tree) -> Option<ReadmeView> {
+    let readme = tree.readme.as_ref()?;
+    let place = place(&frame.repo.path, &tree.revision.name, &tree.path);
+    let rendered = if readme.is_markdown { renderer.prose(&readme.id, readme.text.clone(), place).await } else { None };
+    Some(ReadmeView {
+        name: readme.name.clone(),
+        is_markdown: rendered.is_some(),
+        html: rendered.map_or_else(|| escaped(&readme.text), |html| html.to_string()),
+    })
+}
+
+/// Where the relative links of a text in `directory` lead.
+pub(crate) fn place(path: &RepoPath, revision: &str, directory: &TreePath) -> Place {
+    let root = TreePath::default();
+    Place {
+        pages: target::within(path, "src", revision, &root),
+        raw: target::within(path, "raw", revision, &root),
+        directory: directory.clone(),
+    }
+}
+
+fn clone_box(urls: &CloneUrls) -> CloneBox {
+    let is_https = urls.http.starts_with("https:");
+    CloneBox {
+        scheme: if is_https { "HTTPS" } else { "HTTP" },
+        is_https,
+        http: urls.http.clone(),
+        ssh: urls.ssh.clone(),
+    }
+}
+
+fn listing(path: &RepoPath, tree: &Tree, readme: Option<ReadmeView>, now: Timestamp) -> Listing {
+    let here = target::within(path, "src", &tree.revision.name, &tree.path);
+    let up = if tree.path.is_root() { None } else { here.rsplit_once('/').map(|(above, _)| above.to_owned()) };
+    let latest = &tree.latest;
+    Listing {
+        caption: if tree.path.is_root() { "Files".into() } else { one_line(tree.path.as_bytes()) },
+        base: format!("{here}/"),
+        up,
+        rows: tree.entries.iter().map(row).collect(),
+        is_cut: tree.is_cut,
+        latest: Latest {
+            author: latest.author.clone(),
+            title: latest.title.clone(),
+            href: format!("{}/commit/{}", target::repository(path), latest.id),
+            short: latest.id.short().to_owned(),
+            when: moment::ago(latest.authored, now),
+        },
+        readme,
+    }
+}
+
+fn row(entry: &Entry) -> Row {
+    let (class, note) = match entry.kind {
+        EntryKind::Tree => ("d", String::new()),
+        EntryKind::File | EntryKind::Executable => ("f", entry.size.map(size).unwrap_or_default()),
+        EntryKind::Symlink => ("l", "link".into()),
+        EntryKind::Submodule => ("s", format!("at {}", entry.id.short())),
+    };
+    Row {
+        class,
+        href: target::encode(&entry.name),
+        name: one_line(&entry.name),
+        note,
+        is_linked: entry.kind != EntryKind::Submodule,
+    }
+}

@@ -1,0 +1,183 @@
+//! Who visits and how: the session behind the cookie, read once for each request, and the refusal of forms that other
+//! sites send. Decides no right; that is the forge's.
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header::{COOKIE, HOST, ORIGIN};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
+use axum::middleware::Next;
+use axum::response::Response;
+use base::Secret;
+use base::clock::Timestamp;
+use forge::{Actor, SignedIn};
+
+use super::failure::Failure;
+use super::target::{LocalPath, Notice};
+use crate::request::RequestId;
+use crate::state::AppState;
+
+/// What a page knows of its visitor. Handlers take it as an argument.
+#[derive(Clone, Debug)]
+pub(crate) struct Visit {
+    /// Who it is.
+    pub(crate) actor: Actor,
+    /// What forms of this session carry back; none without a session.
+    pub(crate) csrf: Option<Secret<String>>,
+    /// The session's token, for signing out.
+    pub(crate) session: Option<Secret<String>>,
+    /// The address, to come back to.
+    pub(crate) here: LocalPath,
+    /// What the page before wants said.
+    pub(crate) notice: Option<Notice>,
+    /// The moment of the request.
+    pub(crate) now: Timestamp,
+    /// The request's name in the log.
+    pub(crate) request: String,
+    /// Says whether `/ca.pem` has something to give.
+    pub(crate) has_ca: bool,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Visit {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| Failure::Internal("no visit was read".into()))
+    }
+}
+
+/// The layer around every page: reads the visit, refuses foreign forms, draws failures.
+pub(crate) async fn layer(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let visit = match read(&state, &parts).await {
+        Ok(visit) => visit,
+        Err((visit, failure)) => return failure.respond(&visit),
+    };
+    let is_safe = matches!(parts.method, Method::GET | Method::HEAD);
+    if !is_safe && !is_from_here(&parts.headers, &state) {
+        return Failure::ForeignForm.respond(&visit);
+    }
+    parts.extensions.insert(visit.clone());
+    let response = next.run(Request::from_parts(parts, body)).await;
+    match response.extensions().get::<std::sync::Arc<Failure>>() {
+        Some(failure) => failure.respond(&visit),
+        None => response,
+    }
+}
+
+/// The cookie that carries a session. The `__Host-` name binds it to this host, `/` and TLS.
+pub(crate) fn cookie(state: &AppState, signed_in: &SignedIn) -> String {
+    let seconds = signed_in.expires.seconds().saturating_sub(state.clock.now().seconds()).max(0);
+    written(state.is_https, signed_in.token.expose(), seconds)
+}
+
+/// The cookie that ends a session in the browser.
+pub(crate) fn ended_cookie(state: &AppState) -> String {
+    written(state.is_https, "", 0)
+}
+
+async fn read(state: &AppState, request: &Parts) -> Result<Visit, (Visit, Failure)> {
+    let uri = &request.uri;
+    let here = uri.path_and_query().map_or("/", |whole| whole.as_str());
+    let is_page = request.method == Method::GET;
+    let mut visit = Visit {
+        actor: Actor::Anonymous,
+        csrf: None,
+        session: None,
+        here: LocalPath::parse(if is_page { here } else { "/" }).unwrap_or_else(LocalPath::start),
+        notice: uri.query().and_then(Notice::in_query),
+        now: state.clock.now(),
+        request: request.extensions.get::<RequestId>().map(ToString::to_string).unwrap_or_default(),
+        has_ca: state.ca_certificate.is_some(),
+    };
+    // Assets are the same for everyone: no session is looked up for them.
+    let token = if uri.path().starts_with("/assets/") { None } else { token_in(&request.headers, state.is_https) };
+    if let Some(token) = token {
+        match state.forge.session(&token).await {
+            Ok(Some(session)) => {
+                visit.actor = session.actor;
+                visit.csrf = Some(session.csrf);
+                visit.session = Some(token);
+            }
+            Ok(None) => {}
+            Err(error) => return Err((visit, error.into())),
+        }
+    }
+    Ok(visit)
+}
+
+fn cookie_name(is_https: bool) -> &'static str {
+    if is_https { "__Host-gitgrit" } else { "gitgrit" }
+}
+
+fn written(is_https: bool, value: &str, seconds: i64) -> String {
+    let secure = if is_https { "; Secure" } else { "" };
+    format!("{}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}", cookie_name(is_https))
+}
+
+fn token_in(headers: &HeaderMap, is_https: bool) -> Option<Secret<String>> {
+    let pairs = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(';'));
+    let value =
+        pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(name, _)| *name == cookie_name(is_https))?.1;
+    let is_token = (1..=200).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic());
+    is_token.then(|| Secret::new(value.to_owned()))
+}
+
+fn is_from_here(headers: &HeaderMap, state: &AppState) -> bool {
+    comes_from(headers, state.forge.settings().site_url.as_str())
+}
+
+/// Says whether a browser sent this from a page of this site. Browsers name the page's site in `Sec-Fetch-Site`, and
+/// its origin in `Origin` with every POST; a request that names neither is refused.
+fn comes_from(headers: &HeaderMap, site: &str) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(site) = text("sec-fetch-site") {
+        return site == "same-origin";
+    }
+    let Some(origin) = text(ORIGIN.as_str()) else { return false };
+    let authority = origin.split_once("://").map(|(_, authority)| authority);
+    origin == site || (authority.is_some() && authority == text(HOST.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn forms_of_other_sites_are_refused() {
+        for (pairs, expected) in [
+            (&[][..], false),
+            (&[("origin", "null")], false),
+            (&[("origin", "https://evil.example"), ("host", "forge.internal")], false),
+            (
+                &[("sec-fetch-site", "cross-site"), ("origin", "https://forge.internal"), ("host", "forge.internal")],
+                false,
+            ),
+            (&[("sec-fetch-site", "same-site")], false),
+            (&[("sec-fetch-site", "none")], false),
+            (&[("sec-fetch-site", "same-origin")], true),
+            (&[("origin", "https://forge.internal")], true),
+            (&[("origin", "http://10.0.0.1:8828"), ("host", "10.0.0.1:8828")], true),
+            (&[("host", "forge.internal")], false),
+        ] {
+            assert_eq!(comes_from(&headers(pairs), "https://forge.internal"), expected, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn the_cookie_is_bound_to_host_and_tls() {
+        assert_eq!(written(true, "abc", 60), "__Host-gitgrit=abc; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure");
+        assert_eq!(written(false, "", 0), "gitgrit=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
+    }
+
+    #[test]
+    fn only_our_own_cookie_is_read() {
+        let sent = headers(&[("cookie", "a=b; gitgrit=plain; __Host-gitgrit=bound")]);
+        assert_eq!(token_in(&sent, true).unwrap().expose(), "bound");
+        assert_eq!(token_in(&sent, false).unwrap().expose(), "plain");
+        assert!(token_in(&headers(&[("cookie", "gitgrit=")]), false).is_none());
+    }
+}
