@@ -249,6 +249,7 @@ fn a_history() -> History {
     History { revision: revision(), commits, page: 2, has_more: true }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of pages")]
 fn account_pages() -> Vec<(&'static str, String)> {
     let key = SshKeyView {
         id: 1,
