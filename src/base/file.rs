@@ -114,7 +114,7 @@ pub fn create_dir(path: &Path, mode: u32) -> Result<(), FileError> {
         .map_err(|source| FileError::Write { path: path.into(), source })
 }
 
-/// An exclusive lock on a file, released when dropped or when the process dies.
+/// A lock on a file, released when dropped or when the process dies.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
@@ -135,6 +135,14 @@ impl Lock {
             Err(rustix::io::Errno::WOULDBLOCK) => Err(FileError::Locked { path: path.into() }),
             Err(errno) => Err(FileError::Write { path: path.into(), source: errno.into() }),
         }
+    }
+
+    /// Takes a lock that other sharers may hold too, waiting for who holds it alone. Blocks.
+    pub fn share(path: &Path) -> Result<Self, FileError> {
+        let failed = |source| FileError::Write { path: path.into(), source };
+        let file = File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(failed)?;
+        flock(&file, FlockOperation::LockShared).map_err(|errno| failed(errno.into()))?;
+        Ok(Self { file })
     }
 
     /// Replaces what the lock file says, for whoever finds it held (a process id, say).
@@ -177,6 +185,17 @@ mod tests {
         assert!(Lock::is_held(&path));
         drop(first);
         assert!(!Lock::is_held(&path));
+    }
+
+    #[test]
+    fn sharers_keep_others_from_holding_the_lock_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let (first, second) = (Lock::share(&path).unwrap(), Lock::share(&path).unwrap());
+        drop(first);
+        assert!(matches!(Lock::take(&path), Err(FileError::Locked { .. })));
+        drop(second);
+        assert!(Lock::take(&path).is_ok());
     }
 
     #[test]

@@ -17,11 +17,13 @@ pub mod finding;
 pub mod hint;
 mod load;
 pub mod name;
+pub mod network;
 pub mod process;
 mod registry;
 pub mod secret;
 pub mod settings;
 pub mod site;
+pub mod template;
 pub mod url;
 
 pub use clock::Clock;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::envfile::{self, EnvFileError, Values};
 use crate::file::{FileError, read_text};
+use crate::network::{Network, NetworkError};
 use crate::site::SiteDir;
 use crate::url::{BaseUrl, UrlError};
 use crate::{Hint, Secret};
@@ -57,6 +58,14 @@ pub enum SettingsError {
         /// The variable.
         name: &'static str,
     },
+    /// A list of networks does not parse.
+    #[error("{name} is not usable")]
+    Networks {
+        /// The variable.
+        name: &'static str,
+        /// Why.
+        source: NetworkError,
+    },
     /// `AIRGAPPED` has another value than `True`.
     #[error("AIRGAPPED is not `True`")]
     Airgapped,
@@ -81,6 +90,7 @@ impl Hint for SettingsError {
             }
             Self::Url { source, .. } => source.hint(),
             Self::Port { .. } => None,
+            Self::Networks { source, .. } => source.hint(),
             Self::Airgapped => Some("remove the line, or write AIRGAPPED=True; this program has no other mode".into()),
             Self::Conflict { name, .. } => {
                 Some(format!("keep the {name} that the data was written with and remove the other"))
@@ -121,6 +131,8 @@ pub struct Settings {
     pub ssh_port: u16,
     /// `DATABASE_URL`, when set.
     pub database_url: Option<Secret<String>>,
+    /// Reverse proxies whose forwarded addresses are believed.
+    pub trusted_proxies: Vec<Network>,
 }
 
 impl Settings {
@@ -138,6 +150,8 @@ impl Settings {
             secret_key: Secret::new(required(values, "SECRET_KEY")?.into()),
             encryption_key: Secret::new(required(values, "GITGRIT_ENCRYPTION_KEY")?.into()),
             database_url: set(values, "DATABASE_URL").map(|url| Secret::new(url.to_owned())),
+            trusted_proxies: Network::parse_list(values.get("TRUSTED_PROXIES").unwrap_or_default())
+                .map_err(|source| SettingsError::Networks { name: "TRUSTED_PROXIES", source })?,
             site_url,
         })
     }

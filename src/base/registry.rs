@@ -138,7 +138,10 @@ const fn row(name: &'static str, rule: Rule, default: &'static str, role: Role, 
 
 #[cfg(test)]
 mod tests {
-    use super::REGISTRY;
+    use std::fmt::Write;
+    use std::path::Path;
+
+    use super::{REGISTRY, Role};
 
     #[test]
     fn names_are_unique() {
@@ -147,5 +150,29 @@ mod tests {
         let count = names.len();
         names.dedup();
         assert_eq!(names.len(), count);
+    }
+
+    /// `docs/settings.md` is the registry as a page; it must not lag behind.
+    #[test]
+    fn the_manual_lists_every_setting() {
+        let mut page = String::from(
+            "# Settings\n\nValues come from the process environment, then `--env-file`, then the site's `.env`. \
+             `gitgrit-ops env check` judges a file.\n\n| name | default | set by | purpose |\n|---|---|---|---|\n",
+        );
+        for setting in REGISTRY {
+            let role = match setting.role {
+                Role::Required => "the operator, always",
+                Role::Optional => "the operator, when the default does not fit",
+                Role::GitLab => "the operator, when a GitLab is connected",
+                Role::ComposeInternal => "the stack; do not override",
+            };
+            let default = if setting.default.is_empty() { String::new() } else { format!("`{}`", setting.default) };
+            writeln!(page, "| `{}` | {default} | {role} | {} |", setting.name, setting.purpose).unwrap();
+        }
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/settings.md");
+        if std::env::var_os("GITGRIT_BLESS").is_some() {
+            crate::file::write_atomic(&path, page.as_bytes(), 0o644).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), page, "run GITGRIT_BLESS=1 cargo test");
     }
 }

@@ -2,8 +2,9 @@
 //! every use case asks here.
 
 use base::name::OwnerName;
+use store::repos::Sight;
 
-use crate::{RepoSummary, Visibility};
+use crate::{Error, RepoSummary, Visibility};
 
 /// Who asks.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub struct User {
     pub is_admin: bool,
     /// What the credential allows, at most.
     pub scope: Scope,
+    /// The hash of the session that the user came with, so that it can be told from the user's other ones.
+    pub(crate) session: Option<String>,
 }
 
 /// What a credential allows, at most.
@@ -46,6 +49,43 @@ impl Actor {
             Self::User(user) => Some(user),
         }
     }
+
+    /// The user, for what only a session may do (`action`, as in "change keys"). Fails with `SignInNeeded` or `Denied`.
+    pub(crate) fn in_full(&self, action: &str) -> Result<&User, Error> {
+        let user = self.user().ok_or(Error::SignInNeeded)?;
+        if user.scope < Scope::Full {
+            return Err(Error::Denied { action: format!("{action} with a token or a key") });
+        }
+        Ok(user)
+    }
+
+    /// The administrator, for what only they may do. To everyone else it does not exist.
+    pub(crate) fn as_administrator(&self, action: &str) -> Result<&User, Error> {
+        if !self.user().is_some_and(|user| user.is_admin) {
+            return Err(Error::NotFound);
+        }
+        self.in_full(action)
+    }
+
+    /// Which repositories a list may show.
+    pub(crate) fn sight(&self) -> Sight {
+        let user = self.user();
+        Sight {
+            has_internal: user.is_some(),
+            has_all: user.is_some_and(|user| user.is_admin),
+            owner_id: user.map(|user| user.id),
+        }
+    }
+}
+
+impl Scope {
+    const fn ceiling(self) -> Access {
+        match self {
+            Self::Read => Access::Read,
+            Self::Write => Access::Write,
+            Self::Full => Access::Admin,
+        }
+    }
 }
 
 /// What an actor may do with one repository. Ordered: each level holds those before it.
@@ -64,8 +104,15 @@ pub enum Access {
 impl Access {
     /// The rights of `actor` in a repository of `owner_id` that is `visibility`, cut by the credential's scope.
     pub fn of(actor: &Actor, owner_id: i64, visibility: Visibility) -> Self {
-        let _ = (actor, owner_id, visibility);
-        todo!("skeleton")
+        let Actor::User(user) = actor else {
+            return if visibility == Visibility::Public { Self::Read } else { Self::None };
+        };
+        let granted = match visibility {
+            _ if user.is_admin || user.id == owner_id => Self::Admin,
+            Visibility::Public | Visibility::Internal => Self::Read,
+            Visibility::Private => Self::None,
+        };
+        granted.min(user.scope.ceiling())
     }
 }
 
@@ -75,6 +122,8 @@ pub struct RepoRead {
     pub(crate) id: i64,
     pub(crate) summary: RepoSummary,
     pub(crate) access: Access,
+    /// Whose proof it is.
+    pub(crate) by: Option<i64>,
 }
 
 /// Proof that the actor may push to this repository.
@@ -92,12 +141,90 @@ impl RepoRead {
     }
 
     /// Fails with [`crate::Error::Denied`] when the actor may read but not push.
-    pub fn for_write(self) -> Result<RepoWrite, crate::Error> {
-        todo!("skeleton")
+    pub fn for_write(self) -> Result<RepoWrite, Error> {
+        if self.access >= Access::Write { Ok(RepoWrite(self)) } else { Err(self.denied("push to")) }
     }
 
     /// Fails with [`crate::Error::Denied`] when the actor may not administer it.
-    pub fn for_admin(self) -> Result<RepoAdmin, crate::Error> {
-        todo!("skeleton")
+    pub fn for_admin(self) -> Result<RepoAdmin, Error> {
+        if self.access >= Access::Admin { Ok(RepoAdmin(self)) } else { Err(self.denied("administer")) }
+    }
+
+    fn denied(&self, verb: &str) -> Error {
+        Error::Denied { action: format!("{verb} {}", self.summary.path) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWNER: i64 = 1;
+
+    fn user(id: i64, is_admin: bool, scope: Scope) -> Actor {
+        Actor::User(User { id, name: OwnerName::parse("someone").unwrap(), is_admin, scope, session: None })
+    }
+
+    #[test]
+    fn rights_follow_actor_visibility_and_scope() {
+        use Access::{Admin, None, Read, Write};
+        let who = |name: &str, scope| match name {
+            "stranger" => user(2, false, scope),
+            "owner" => user(OWNER, false, scope),
+            _ => user(3, true, scope),
+        };
+        // public, internal, private
+        let table = [
+            ("stranger", Scope::Read, [Read, Read, None]),
+            ("stranger", Scope::Write, [Read, Read, None]),
+            ("stranger", Scope::Full, [Read, Read, None]),
+            ("owner", Scope::Read, [Read, Read, Read]),
+            ("owner", Scope::Write, [Write, Write, Write]),
+            ("owner", Scope::Full, [Admin, Admin, Admin]),
+            ("administrator", Scope::Read, [Read, Read, Read]),
+            ("administrator", Scope::Write, [Write, Write, Write]),
+            ("administrator", Scope::Full, [Admin, Admin, Admin]),
+        ];
+        let kinds = [Visibility::Public, Visibility::Internal, Visibility::Private];
+        for (name, scope, expected) in table {
+            let found = kinds.map(|visibility| Access::of(&who(name, scope), OWNER, visibility));
+            assert_eq!(found, expected, "{name} {scope:?}");
+        }
+        let anonymous = kinds.map(|visibility| Access::of(&Actor::Anonymous, OWNER, visibility));
+        assert_eq!(anonymous, [Read, None, None]);
+    }
+
+    #[test]
+    fn a_list_never_shows_more_than_the_rights() {
+        let actors = [
+            Actor::Anonymous,
+            user(2, false, Scope::Read),
+            user(OWNER, false, Scope::Read),
+            user(3, true, Scope::Full),
+        ];
+        for actor in actors {
+            let sight = actor.sight();
+            for visibility in [Visibility::Public, Visibility::Internal, Visibility::Private] {
+                let is_listed = visibility == Visibility::Public
+                    || (visibility == Visibility::Internal && sight.has_internal)
+                    || sight.owner_id == Some(OWNER)
+                    || sight.has_all;
+                assert_eq!(
+                    is_listed,
+                    Access::of(&actor, OWNER, visibility) >= Access::Read,
+                    "{actor:?} {visibility:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn tokens_manage_nothing_and_administration_does_not_exist_for_others() {
+        assert!(matches!(Actor::Anonymous.in_full("x"), Err(Error::SignInNeeded)));
+        assert!(matches!(user(1, true, Scope::Write).in_full("x"), Err(Error::Denied { .. })));
+        assert!(matches!(Actor::Anonymous.as_administrator("x"), Err(Error::NotFound)));
+        assert!(matches!(user(1, false, Scope::Full).as_administrator("x"), Err(Error::NotFound)));
+        assert!(matches!(user(1, true, Scope::Write).as_administrator("x"), Err(Error::Denied { .. })));
+        assert!(user(1, true, Scope::Full).as_administrator("x").is_ok());
     }
 }

@@ -1,55 +1,266 @@
-//! What pages read from a repository. Every function takes the proof that the actor may.
+//! What pages read from a repository. Every function takes the proof that the actor may. Never holds more of a
+//! repository in memory than one page shows.
 
-use base::name::{Oid, RefName};
+use base::name::{Oid, RefName, TreePath};
+use git::{DiffLimits, Repo};
 
-use crate::{CommitView, Error, Forge, History, RepoFrame, RepoRead, Revision, Tree, TreeOrFile};
+use crate::convert::commit_summary;
+use crate::{
+    Access, CloneUrls, CommitView, Entry, EntryKind, Error, File, FileContent, Forge, History, Readme, RepoFrame,
+    RepoRead, Revision, Tree, TreeOrFile,
+};
+
+/// Branches, and tags, around a page.
+const REFS: usize = 1_000;
+/// Entries of a directory on a page.
+const ENTRIES: usize = 5_000;
+/// Bytes of a file on a page.
+const TEXT: u64 = 1 << 20;
+/// Bytes of a README on a page.
+const README: u64 = 512 << 10;
+/// Bytes of a file in the raw view.
+const RAW: u64 = 64 << 20;
+/// Commits on a page.
+const COMMITS: usize = 50;
+/// Pages of a history; each costs a walk over those before it.
+const PAGES: u32 = 10_000;
 
 impl Forge {
     /// What surrounds every page of the repository.
     pub async fn frame(&self, repo: &RepoRead) -> Result<RepoFrame, Error> {
-        let _ = repo;
-        todo!("skeleton")
+        let handle = self.handle(repo)?;
+        let (settings, path) = (self.settings(), &repo.summary.path);
+        let names = |list: git::RefList| list.refs.into_iter().map(|one| one.name).collect();
+        let ssh_host = &settings.ssh_clone_host;
+        let ssh = if settings.ssh_port == 22 {
+            format!("git@{ssh_host}:{path}.git")
+        } else {
+            format!("ssh://git@{ssh_host}:{}/{path}.git", settings.ssh_port)
+        };
+        Ok(RepoFrame {
+            repo: repo.summary.clone(),
+            clone: CloneUrls { http: format!("{}/{path}.git", settings.site_url), ssh },
+            default_branch: handle.head().await?,
+            branches: names(handle.branches(REFS).await?),
+            tags: names(handle.tags(REFS).await?),
+            can_write: repo.access >= Access::Write,
+            can_admin: repo.access >= Access::Admin,
+        })
     }
 
     /// The root directory of the default branch; `None` while the repository is empty.
     pub async fn home(&self, repo: &RepoRead) -> Result<Option<Tree>, Error> {
-        let _ = repo;
-        todo!("skeleton")
+        let handle = self.handle(repo)?;
+        match default_revision(&handle).await? {
+            Some(revision) => tree(&handle, revision, TreePath::default()).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// What `<revision>/<path>` names, percent-decoded bytes: the longest branch or tag name that fits, else an object id.
     pub async fn tree_or_file(&self, repo: &RepoRead, rest: &[u8]) -> Result<TreeOrFile, Error> {
-        let _ = (repo, rest);
-        todo!("skeleton")
+        let handle = self.handle(repo)?;
+        let (revision, path) = locate(&handle, rest).await?;
+        let entry = handle.entry(&revision.commit, &path).await?.ok_or(Error::NotFound)?;
+        match entry.kind {
+            git::EntryKind::Tree => tree(&handle, revision, path).await.map(TreeOrFile::Tree),
+            git::EntryKind::Submodule => Err(Error::NotFound),
+            kind => file(&handle, revision, path, &entry.id, kind).await.map(TreeOrFile::File),
+        }
     }
 
-    /// A file's bytes in pieces, for the raw view: the content type is the caller's to choose (never what the file says).
+    /// A file's size and bytes, for the raw view: the content type is the caller's to choose (never what the file says).
+    /// Fails with `Field` for a file of more than 64 MiB.
     pub async fn raw(&self, repo: &RepoRead, rest: &[u8]) -> Result<(u64, Vec<u8>), Error> {
-        let _ = (repo, rest);
-        todo!("skeleton")
+        let handle = self.handle(repo)?;
+        let (revision, path) = locate(&handle, rest).await?;
+        let entry = handle.entry(&revision.commit, &path).await?.ok_or(Error::NotFound)?;
+        if !matches!(entry.kind, git::EntryKind::File | git::EntryKind::Executable) {
+            return Err(Error::NotFound);
+        }
+        let blob = handle.blob(&entry.id, RAW).await?.ok_or(Error::NotFound)?;
+        let bytes = blob.content.ok_or_else(|| Error::Field {
+            field: "file",
+            problem: format!("is larger than {} MiB; clone the repository to get it", RAW >> 20),
+        })?;
+        Ok((blob.size, bytes))
     }
 
     /// A page of 50 commits from what `rest` names (a branch, tag or object id; the default branch when empty).
+    /// `NotFound` past page 10,000 and for an empty repository.
     pub async fn history(&self, repo: &RepoRead, rest: &[u8], page: u32) -> Result<History, Error> {
-        let _ = (repo, rest, page);
-        todo!("skeleton")
+        let handle = self.handle(repo)?;
+        if page > PAGES {
+            return Err(Error::NotFound);
+        }
+        let revision = if rest.is_empty() {
+            default_revision(&handle).await?.ok_or(Error::NotFound)?
+        } else {
+            let text = std::str::from_utf8(rest).map_err(|_| Error::NotFound)?;
+            handle.resolve(text).await?.map(Revision::from).ok_or(Error::NotFound)?
+        };
+        let page = page.max(1);
+        let skip = usize::try_from(page - 1).unwrap_or(usize::MAX).saturating_mul(COMMITS);
+        let log = handle.log(&revision.commit, skip, COMMITS).await?;
+        let commits = log.commits.into_iter().map(commit_summary).collect();
+        Ok(History { revision, commits, page, has_more: log.has_more })
     }
 
     /// A commit and its diff. `id` may be an abbreviation of at least seven digits.
     pub async fn commit(&self, repo: &RepoRead, id: &str) -> Result<CommitView, Error> {
-        let _ = (repo, id);
-        todo!("skeleton")
+        if !(7..=64).contains(&id.len()) || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(Error::NotFound);
+        }
+        let handle = self.handle(repo)?;
+        let id = match Oid::parse(id) {
+            Ok(id) => id,
+            // A branch may be named like an abbreviation; that is not what this address means.
+            Err(_) => match handle.resolve(id).await? {
+                Some(found) if found.reference.is_none() => found.commit,
+                _ => return Err(Error::NotFound),
+            },
+        };
+        let commit = handle.commit(&id).await?.ok_or(Error::NotFound)?;
+        let diff = handle.diff(&commit.summary.id, DiffLimits::PAGE).await?;
+        Ok(CommitView {
+            summary: commit_summary(commit.summary),
+            body: commit.body,
+            committer: commit.committer,
+            committed: commit.committed,
+            files: diff.files.into_iter().map(Into::into).collect(),
+            file_count: diff.file_count,
+            added: diff.added,
+            removed: diff.removed,
+        })
     }
 
     /// The commit that a branch or tag names.
     pub async fn tip(&self, repo: &RepoRead, reference: &RefName) -> Result<Option<Oid>, Error> {
-        let _ = (repo, reference);
-        todo!("skeleton")
+        Ok(self.handle(repo)?.tip(reference).await?)
     }
 
     /// Resolves the text of a revision.
     pub async fn revision(&self, repo: &RepoRead, text: &str) -> Result<Revision, Error> {
-        let _ = (repo, text);
-        todo!("skeleton")
+        self.handle(repo)?.resolve(text).await?.map(Revision::from).ok_or(Error::NotFound)
+    }
+
+    fn handle(&self, repo: &RepoRead) -> Result<Repo, Error> {
+        Ok(self.0.repositories.repo(repo.id)?)
+    }
+}
+
+async fn default_revision(handle: &Repo) -> Result<Option<Revision>, Error> {
+    let head = handle.head().await?;
+    let commit = handle.tip(&head).await?;
+    Ok(commit.map(|commit| Revision { name: head.short().into(), reference: Some(head), commit }))
+}
+
+async fn locate(handle: &Repo, rest: &[u8]) -> Result<(Revision, TreePath), Error> {
+    let (resolved, path) = handle.resolve_path(rest).await?.ok_or(Error::NotFound)?;
+    Ok((resolved.into(), path))
+}
+
+async fn tree(handle: &Repo, revision: Revision, path: TreePath) -> Result<Tree, Error> {
+    let listing = handle.tree(&revision.commit, &path, ENTRIES).await?.ok_or(Error::NotFound)?;
+    let latest = handle.commit(&revision.commit).await?.ok_or(Error::NotFound)?;
+    let readme = match choose_readme(&listing.entries) {
+        Some(entry) => readme(handle, entry).await?,
+        None => None,
+    };
+    let entries = listing.entries.into_iter().map(Entry::from).collect();
+    let latest = commit_summary(latest.summary);
+    Ok(Tree { revision, path, entries, is_cut: listing.is_cut, latest, readme })
+}
+
+async fn file(
+    handle: &Repo,
+    revision: Revision,
+    path: TreePath,
+    id: &Oid,
+    kind: git::EntryKind,
+) -> Result<File, Error> {
+    let blob = handle.blob(id, TEXT).await?.ok_or(Error::NotFound)?;
+    let content = match blob.content {
+        None => FileContent::TooLarge,
+        Some(bytes) if kind == git::EntryKind::Symlink => {
+            FileContent::Symlink(String::from_utf8_lossy(&bytes).into_owned())
+        }
+        Some(bytes) => text(bytes).map_or(FileContent::Binary, FileContent::Text),
+    };
+    Ok(File { revision, path, id: id.clone(), size: blob.size, content })
+}
+
+async fn readme(handle: &Repo, entry: &git::Entry) -> Result<Option<Readme>, Error> {
+    let content = handle.blob(&entry.id, README).await?.and_then(|blob| blob.content);
+    let name = String::from_utf8_lossy(&entry.name).into_owned();
+    let lower = name.to_ascii_lowercase();
+    let is_markdown = lower.ends_with(".md") || lower.ends_with(".markdown");
+    Ok(content.and_then(text).map(|text| Readme { name, text, is_markdown, id: entry.id.clone() }))
+}
+
+/// Text as a page can show it; `None` when there is a NUL in it.
+fn text(bytes: Vec<u8>) -> Option<String> {
+    if bytes.contains(&0) {
+        return None;
+    }
+    Some(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+/// The best of the names that a README has, in whatever case.
+fn choose_readme(entries: &[git::Entry]) -> Option<&git::Entry> {
+    ["readme.md", "readme.markdown", "readme", "readme.txt"].iter().find_map(|wanted| {
+        entries.iter().find(|entry| {
+            matches!(entry.kind, git::EntryKind::File | git::EntryKind::Executable)
+                && entry.name.eq_ignore_ascii_case(wanted.as_bytes())
+        })
+    })
+}
+
+impl From<git::Entry> for Entry {
+    fn from(entry: git::Entry) -> Self {
+        let kind = match entry.kind {
+            git::EntryKind::Tree => EntryKind::Tree,
+            git::EntryKind::File => EntryKind::File,
+            git::EntryKind::Executable => EntryKind::Executable,
+            git::EntryKind::Symlink => EntryKind::Symlink,
+            git::EntryKind::Submodule => EntryKind::Submodule,
+        };
+        Self { name: entry.name, path: entry.path, kind, id: entry.id, size: entry.size }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(name: &str, kind: git::EntryKind) -> git::Entry {
+        git::Entry {
+            name: name.into(),
+            path: TreePath::parse(name.as_bytes()).unwrap(),
+            kind,
+            id: Oid::parse(&"1".repeat(40)).unwrap(),
+            size: None,
+        }
+    }
+
+    #[test]
+    fn the_readme_is_a_file_and_markdown_goes_first() {
+        use git::EntryKind::{File, Symlink, Tree};
+        for (entries, chosen) in [
+            (vec![entry("README.txt", File), entry("ReadMe.md", File)], Some("ReadMe.md")),
+            (vec![entry("README", File), entry("readme.MARKDOWN", File)], Some("readme.MARKDOWN")),
+            (vec![entry("README.md", Tree), entry("readme.txt", File)], Some("readme.txt")),
+            (vec![entry("README.md", Symlink)], None),
+            (vec![entry("README.rst", File)], None),
+        ] {
+            let found = choose_readme(&entries).map(|entry| String::from_utf8_lossy(&entry.name).into_owned());
+            assert_eq!(found.as_deref(), chosen);
+        }
+    }
+
+    #[test]
+    fn what_holds_a_nul_is_not_text() {
+        assert_eq!(text(b"a\0b".to_vec()), None);
+        assert_eq!(text(b"a\xffb".to_vec()).as_deref(), Some("a\u{fffd}b"));
     }
 }

@@ -1,6 +1,9 @@
-//! What a use case may answer instead of a value.
+//! What a use case may answer instead of a value. Tells nobody more than they may know.
+
+use std::io;
 
 use base::Hint;
+use base::file::FileError;
 use base::name::NameError;
 
 /// Why a use case did not happen. Nothing was changed.
@@ -50,6 +53,9 @@ pub enum Error {
     /// A cipher or hash failed.
     #[error("a cryptographic operation failed")]
     Vault(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A file of the site could not be used.
+    #[error("a file of the site could not be used")]
+    File(#[source] FileError),
     /// The client went away or sent what the protocol does not know.
     #[error("the transfer ended early")]
     Transfer(#[source] std::io::Error),
@@ -59,7 +65,36 @@ impl Hint for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Name(error) => error.hint(),
+            Self::File(error) => error.hint(),
             _ => None,
         }
+    }
+}
+
+impl From<store::StoreError> for Error {
+    fn from(error: store::StoreError) -> Self {
+        Self::Store(Box::new(error))
+    }
+}
+
+impl From<git::Error> for Error {
+    fn from(error: git::Error) -> Self {
+        match error {
+            git::Error::Transfer(source) => Self::Transfer(source),
+            git::Error::Protocol { .. } => Self::Transfer(io::Error::new(io::ErrorKind::InvalidData, error)),
+            other => Self::Git(Box::new(other)),
+        }
+    }
+}
+
+impl From<vault::password::PasswordError> for Error {
+    fn from(error: vault::password::PasswordError) -> Self {
+        Self::Vault(Box::new(error))
+    }
+}
+
+impl From<vault::fernet::FernetError> for Error {
+    fn from(error: vault::fernet::FernetError) -> Self {
+        Self::Vault(Box::new(error))
     }
 }

@@ -1,24 +1,68 @@
-//! SSH keys of users.
+//! SSH keys of users. A key that belongs to somebody already is refused without saying to whom.
 
+use base::Hint;
+use base::name::shown;
+use store::ssh_keys::{self, NewSshKeyRecord, SshKeyRecord};
+use vault::ssh_key::PublicKey;
+
+use crate::events::{Happened, record};
 use crate::{Actor, Error, Forge, SshKeyView};
+
+/// Keys of one user.
+const MOST: usize = 100;
 
 impl Forge {
     /// The actor's keys, newest first.
     pub async fn ssh_keys(&self, actor: &Actor) -> Result<Vec<SshKeyView>, Error> {
-        let _ = actor;
-        todo!("skeleton")
+        let user = actor.in_full("see keys")?;
+        Ok(ssh_keys::of_user(&self.0.store.read(), user.id).await?.into_iter().map(view).collect())
     }
 
-    /// Adds a key in OpenSSH's one-line form (ed25519, ECDSA, RSA of 2,048 bits or more). Fails with `Field`, also when the
-    /// key belongs to somebody already.
+    /// Adds a key in OpenSSH's one-line form (ed25519, ECDSA, RSA of 2,048 bits or more). An empty title becomes the
+    /// key's comment. Fails with `Field`, also when the key belongs to somebody already.
     pub async fn add_ssh_key(&self, actor: &Actor, title: &str, line: &str) -> Result<SshKeyView, Error> {
-        let _ = (actor, title, line);
-        todo!("skeleton")
+        let user = actor.in_full("add keys")?;
+        let key = PublicKey::parse(line).map_err(|error| {
+            let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+            Error::Field { field: "key", problem: format!("was not taken: {error}{hint}") }
+        })?;
+        let title = if title.trim().is_empty() { &key.comment } else { title };
+        let title = crate::users::one_line("title", title, 1, 100)?;
+        let tx = self.0.store.begin().await?;
+        if ssh_keys::of_user(&tx, user.id).await?.len() >= MOST {
+            return Err(Error::Field { field: "key", problem: format!("is one too many; {MOST} is the most") });
+        }
+        let new = NewSshKeyRecord {
+            user_id: user.id,
+            title: &title,
+            kind: key.kind.name(),
+            fingerprint: &key.fingerprint,
+            line: &key.line,
+            created: self.now(),
+        };
+        let stored = ssh_keys::insert(&tx, &new).await.map_err(|error| {
+            if error.is_unique("ssh_keys.fingerprint") {
+                Error::Field { field: "key", problem: format!("{} is in use already", shown(&key.fingerprint)) }
+            } else {
+                error.into()
+            }
+        })?;
+        record(&tx, self.now(), Happened::KeyAdded { by: user.id, fingerprint: &key.fingerprint }).await?;
+        tx.commit().await?;
+        Ok(view(stored))
     }
 
     /// Removes one of the actor's keys.
     pub async fn remove_ssh_key(&self, actor: &Actor, id: i64) -> Result<(), Error> {
-        let _ = (actor, id);
-        todo!("skeleton")
+        let user = actor.in_full("remove keys")?;
+        let tx = self.0.store.begin().await?;
+        let fingerprint = ssh_keys::remove(&tx, user.id, id).await?.ok_or(Error::NotFound)?;
+        record(&tx, self.now(), Happened::KeyRemoved { by: user.id, fingerprint: &fingerprint }).await?;
+        Ok(tx.commit().await?)
     }
+}
+
+fn view(key: SshKeyRecord) -> SshKeyView {
+    let SshKeyRecord { id, title, kind, fingerprint, created, used } = key;
+    SshKeyView { id, title, fingerprint, kind, created, used }
 }

@@ -3,19 +3,29 @@
 
 mod access;
 mod browse;
+mod convert;
 mod error;
+mod events;
 mod keys;
+mod passwords;
+mod probe;
 mod push;
 mod repositories;
 mod session;
+mod settle;
 mod site;
+mod throttle;
 mod tokens;
 mod upload;
 mod users;
 mod view;
 
+#[cfg(test)]
+mod stories;
+
 pub use access::{Access, Actor, RepoAdmin, RepoRead, RepoWrite, Scope, User};
 pub use error::Error;
+pub use probe::Probe;
 pub use push::Push;
 pub use repositories::NewRepo;
 pub use session::{Session, SignedIn};

@@ -1,11 +1,25 @@
-//! Signing in and out. Sessions are opaque random tokens; the database holds their hashes.
+//! Signing in and out. Sessions are opaque random tokens; the database holds their hashes. Nothing secret is kept here,
+//! and nothing tells an unknown name from a wrong password.
 
 use std::net::IpAddr;
 
 use base::Secret;
 use base::clock::Timestamp;
+use base::name::OwnerName;
+use store::users::UserRecord;
+use store::{sessions, ssh_keys, tokens, users};
 
-use crate::{Actor, Error, Forge};
+use crate::throttle::Attempt;
+use crate::tokens::{TOKEN_PREFIX, token_hash};
+use crate::{Actor, Error, Forge, Scope, User};
+
+const DAY: i64 = 24 * 60 * 60;
+/// Seconds after which a session ends, used or not.
+const LONGEST: i64 = 30 * DAY;
+/// Seconds after which an unused session ends.
+const IDLE: i64 = 7 * DAY;
+/// Seconds within which a further use is not written down.
+const NOTED: i64 = 60;
 
 /// A fresh session.
 #[derive(Debug)]
@@ -21,7 +35,7 @@ pub struct SignedIn {
 pub struct Session {
     /// Who it is, with [`crate::Scope::Full`].
     pub actor: Actor,
-    /// What forms of this session must carry back.
+    /// What forms of this session must carry back. Follows from the token, so that it is stored nowhere.
     pub csrf: Secret<String>,
 }
 
@@ -29,32 +43,142 @@ impl Forge {
     /// Checks name and password. One answer, in one time, for an unknown name and a wrong password.
     /// Fails with `SignInRefused` or `TooManyAttempts` (10 failures for an account or an address in 15 minutes).
     pub async fn sign_in(&self, name: &str, password: &Secret<String>, from: IpAddr) -> Result<SignedIn, Error> {
-        let _ = (name, password, from);
-        todo!("skeleton")
+        let user = self.by_password(name, password, from).await?;
+        let now = self.now();
+        let (token, expires) = (vault::random::token(), now.plus_seconds(LONGEST));
+        let tx = self.0.store.begin().await?;
+        sessions::remove_ended(&tx, now, now.plus_seconds(-IDLE)).await?;
+        sessions::insert(&tx, &session_hash(&token), user.id, now, expires).await?;
+        users::set_seen(&tx, user.id, now).await?;
+        tx.commit().await?;
+        Ok(SignedIn { token, expires })
     }
 
     /// The session that a cookie names; `None` when it is unknown, expired, or its user is not active.
     pub async fn session(&self, token: &Secret<String>) -> Result<Option<Session>, Error> {
-        let _ = token;
-        todo!("skeleton")
+        let (hash, now) = (session_hash(token), self.now());
+        let Some(found) = sessions::by_hash(&self.0.store.read(), &hash).await? else { return Ok(None) };
+        if !found.is_active || now >= found.expires || now >= found.seen.plus_seconds(IDLE) {
+            return Ok(None);
+        }
+        if is_stale(Some(found.seen), now) {
+            let (forge, hash) = (self.clone(), hash.clone());
+            self.note(async move {
+                let tx = forge.0.store.begin().await?;
+                sessions::set_seen(&tx, &hash, now).await?;
+                Ok(tx.commit().await?)
+            });
+        }
+        let csrf = Secret::new(vault::digest::sha256_hex(format!("csrf:{}", token.expose()).as_bytes()));
+        let mut user = user(found.user_id, &found.user_name, found.is_admin, Scope::Full)?;
+        user.session = Some(hash);
+        Ok(Some(Session { actor: Actor::User(user), csrf }))
     }
 
     /// Ends one session.
     pub async fn sign_out(&self, token: &Secret<String>) -> Result<(), Error> {
-        let _ = token;
-        todo!("skeleton")
+        let tx = self.0.store.begin().await?;
+        sessions::remove(&tx, &session_hash(token)).await?;
+        Ok(tx.commit().await?)
     }
 
     /// The user behind HTTP Basic credentials of a Git client: a token (any user name beside it, or its own user's), or
-    /// name and password. Limited as [`Forge::sign_in`].
+    /// name and password. Limited as [`Forge::sign_in`], but a token that holds is never held up by others' failures.
+    /// Either way the scope is at most [`Scope::Write`].
     pub async fn basic(&self, name: &str, secret: &Secret<String>, from: IpAddr) -> Result<Actor, Error> {
-        let _ = (name, secret, from);
-        todo!("skeleton")
+        if secret.expose().starts_with(TOKEN_PREFIX) {
+            return self.by_token(secret, from).await;
+        }
+        let found = self.by_password(name, secret, from).await?;
+        Ok(Actor::User(user(found.id, &found.name, found.is_admin, Scope::Write)?))
     }
 
     /// The user who owns an SSH key that proved itself; `None` when nobody does. `fingerprint` is `SHA256:…`.
     pub async fn by_ssh_key(&self, fingerprint: &str) -> Result<Option<Actor>, Error> {
-        let _ = fingerprint;
-        todo!("skeleton")
+        let now = self.now();
+        let found = ssh_keys::owner(&self.0.store.read(), fingerprint).await?.filter(|found| found.is_active);
+        let Some(found) = found else { return Ok(None) };
+        if is_stale(found.used, now) {
+            let forge = self.clone();
+            self.note(async move {
+                let tx = forge.0.store.begin().await?;
+                ssh_keys::set_used(&tx, found.key_id, now).await?;
+                Ok(tx.commit().await?)
+            });
+        }
+        Ok(Some(Actor::User(user(found.user_id, &found.user_name, found.is_admin, Scope::Write)?)))
     }
+
+    async fn by_token(&self, secret: &Secret<String>, from: IpAddr) -> Result<Actor, Error> {
+        let now = self.now();
+        let Some(found) = tokens::owner(&self.0.store.read(), &token_hash(secret)).await? else {
+            let attempt = Attempt { account: None, from: Some(from) };
+            self.0.throttle.check(&attempt, now)?;
+            self.0.throttle.count(&attempt, now);
+            return Err(Error::SignInRefused);
+        };
+        if !found.is_active || found.token.expires.is_some_and(|end| now >= end) {
+            return Err(Error::SignInRefused);
+        }
+        if is_stale(found.token.used, now) {
+            let forge = self.clone();
+            self.note(async move {
+                let tx = forge.0.store.begin().await?;
+                tokens::set_used(&tx, found.token.id, now).await?;
+                Ok(tx.commit().await?)
+            });
+        }
+        let scope = if found.token.can_write { Scope::Write } else { Scope::Read };
+        Ok(Actor::User(user(found.user_id, &found.user_name, found.is_admin, scope)?))
+    }
+
+    pub(crate) async fn by_password(
+        &self,
+        name: &str,
+        password: &Secret<String>,
+        from: IpAddr,
+    ) -> Result<UserRecord, Error> {
+        let key = OwnerName::parse(name).ok().map(|name| name.key());
+        let attempt = Attempt { account: key.clone(), from: Some(from) };
+        self.0.throttle.check(&attempt, self.now())?;
+        let found = match &key {
+            Some(key) => users::by_key(&self.0.store.read(), key).await?,
+            None => None,
+        };
+        let place = self.0.passwords.place().await?;
+        // Again: those who were ahead in the queue may have used up what was left.
+        self.0.throttle.check(&attempt, self.now())?;
+        self.0.throttle.count(&attempt, self.now());
+        let stored = found.as_ref().and_then(|user| user.password_hash.clone());
+        let is_right = self.0.passwords.verify(place, password, stored).await?;
+        match found {
+            Some(user) if is_right && user.is_active => {
+                self.0.throttle.forgive(&attempt);
+                Ok(user)
+            }
+            _ => Err(Error::SignInRefused),
+        }
+    }
+
+    /// Writes down a use, beside the request and not in its way.
+    fn note(&self, work: impl Future<Output = Result<(), Error>> + Send + 'static) {
+        self.spawn(async move {
+            if let Err(error) = work.await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a use was not written down");
+            }
+        });
+    }
+}
+
+/// A signed-in user. Fails with `Name` when what is stored is no name, which cannot be.
+pub(crate) fn user(id: i64, name: &str, is_admin: bool, scope: Scope) -> Result<User, Error> {
+    Ok(User { id, name: OwnerName::parse(name)?, is_admin, scope, session: None })
+}
+
+fn session_hash(token: &Secret<String>) -> String {
+    vault::digest::sha256_hex(format!("session:{}", token.expose()).as_bytes())
+}
+
+fn is_stale(noted: Option<Timestamp>, now: Timestamp) -> bool {
+    noted.is_none_or(|noted| now >= noted.plus_seconds(NOTED))
 }

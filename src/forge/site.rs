@@ -1,10 +1,24 @@
-//! The forge itself: what it is opened with, and what it holds.
+//! The forge itself: what it is opened with, what it holds, and how it is opened. Writes nothing before it knows that
+//! the encryption key is the one the site's data was written with.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use base::clock::Timestamp;
+use base::file::Lock;
 use base::settings::Settings;
 use base::{Clock, Hint};
+use git::Repositories;
+use store::{Store, StoreError, facts};
+use tokio::task::JoinSet;
+use vault::fernet::{FernetError, Key};
+
+use crate::passwords::Passwords;
+use crate::throttle::Throttle;
+use crate::{Error, settle};
+
+/// What the canary says.
+const SONG: &[u8] = b"gitgrit";
 
 /// What a forge is opened with.
 pub struct Options {
@@ -43,32 +57,150 @@ pub enum OpenError {
     Git(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-impl Hint for OpenError {}
+impl Hint for OpenError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NewerSchema { .. } => Some("start the version that wrote it, or a newer one".into()),
+            Self::KeyMismatch => {
+                Some("set GITGRIT_ENCRYPTION_KEY to the former key, from the former .env or from a backup".into())
+            }
+            Self::KeyFormat => {
+                Some("a Fernet key is 32 random bytes in URL-safe base64: 44 characters ending with `=`".into())
+            }
+            Self::Store(_) | Self::Git(_) => None,
+        }
+    }
+}
+
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NewerSchema { found, known } => Self::NewerSchema { found, known },
+            other => Self::Store(Box::new(other)),
+        }
+    }
+}
 
 /// The forge of one site. Cheap to clone.
 #[derive(Clone)]
-pub struct Forge {}
+pub struct Forge(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) settings: Settings,
+    pub(crate) database: PathBuf,
+    pub(crate) store: Store,
+    pub(crate) repositories: Repositories,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) key: Key,
+    pub(crate) passwords: Passwords,
+    pub(crate) throttle: Throttle,
+    pub(crate) tasks: Mutex<JoinSet<()>>,
+    /// Tells other processes that a forge is open here; see [`settle`].
+    _presence: Lock,
+}
 
 impl Forge {
     /// Opens the site's forge: migrates the database, checks the key canary (writing it on the first run), and settles
-    /// what a crash left between a ref move and its event.
+    /// what a crash left between a ref move and its event. With another key, or a newer schema, nothing is written.
     pub async fn open(options: Options) -> Result<Self, OpenError> {
-        let _ = options;
-        todo!("skeleton")
+        let Options { settings, database, repositories, clock } = options;
+        let key = Key::parse(&settings.encryption_key).map_err(|_| OpenError::KeyFormat)?;
+        if let Some(look) = Store::look(&database).await? {
+            if look.schema > store::KNOWN_SCHEMA {
+                return Err(OpenError::NewerSchema { found: look.schema, known: store::KNOWN_SCHEMA });
+            }
+            look.canary.map_or(Ok(()), |canary| is_known(&key, &canary))?;
+        }
+        let store = Store::open(&database, clock.now()).await?;
+        let canary = key.encrypt(SONG, clock.now()).map_err(|error| OpenError::Store(Box::new(error)))?;
+        is_known(&key, &settle_canary(&store, &canary).await?)?;
+
+        let opened = on_thread(move || Repositories::open(&repositories)).await;
+        let repositories = opened.map_err(|error| OpenError::Git(Box::new(error)))?;
+        let presence = settle::run(&store, &repositories, &database, clock.now()).await?;
+        Ok(Self(Arc::new(Inner {
+            settings,
+            database,
+            store,
+            repositories,
+            clock,
+            key,
+            passwords: Passwords::new(),
+            throttle: Throttle::new(),
+            tasks: Mutex::default(),
+            _presence: presence,
+        })))
     }
 
     /// One round trip to the database; what `/readyz` asks.
-    pub async fn is_ready(&self) -> Result<(), crate::Error> {
-        todo!("skeleton")
+    pub async fn is_ready(&self) -> Result<(), Error> {
+        facts::get(&self.0.store.read(), facts::CANARY).await?;
+        Ok(())
+    }
+
+    /// Encrypts and decrypts once, and reads the canary that the site's data was begun with.
+    pub async fn check_key(&self) -> Result<(), Error> {
+        let fresh = self.0.key.encrypt(SONG, self.now())?;
+        let canary = facts::get(&self.0.store.read(), facts::CANARY).await?.unwrap_or_default();
+        for token in [fresh, canary] {
+            if self.0.key.decrypt(&token)? != SONG {
+                return Err(FernetError::Token.into());
+            }
+        }
+        Ok(())
     }
 
     /// The settings that the forge was opened with.
     pub fn settings(&self) -> &Settings {
-        todo!("skeleton")
+        &self.0.settings
     }
 
     /// Waits for running work and closes the database.
     pub async fn close(&self) {
-        todo!("skeleton")
+        let mut tasks = std::mem::take(&mut *self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        while tasks.join_next().await.is_some() {}
+        self.0.store.close().await;
     }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// Runs `work` to its end whatever becomes of the caller; [`Forge::close`] waits for it.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(work);
+    }
+}
+
+async fn settle_canary(store: &Store, canary: &str) -> Result<String, StoreError> {
+    if let Some(found) = facts::get(&store.read(), facts::CANARY).await? {
+        return Ok(found);
+    }
+    let tx = store.begin().await?;
+    let kept = facts::put_once(&tx, facts::CANARY, canary).await?;
+    tx.commit().await?;
+    Ok(kept)
+}
+
+fn is_known(key: &Key, canary: &str) -> Result<(), OpenError> {
+    match key.decrypt(canary) {
+        Ok(song) if song == SONG => Ok(()),
+        _ => Err(OpenError::KeyMismatch),
+    }
+}
+
+/// Runs what blocks on a thread that may.
+pub(crate) async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        // The task is never aborted, so this is its panic, and it is the caller's as well.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// A file beside the database.
+pub(crate) fn beside(database: &Path, name: &str) -> PathBuf {
+    database.with_file_name(name)
 }

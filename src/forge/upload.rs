@@ -1,4 +1,5 @@
 //! Clone and fetch: permission first, then Git's own upload-pack with both streams passed through.
+//! Looks at no byte of them.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -51,16 +52,19 @@ impl Forge {
     /// Permission to read `path` for a Git client. `NotFound` for hidden and absent alike; an anonymous actor gets
     /// `SignInNeeded` in both of these cases, so that the client asks for credentials.
     pub async fn begin_upload(&self, actor: &Actor, path: &RepoPath) -> Result<Upload, Error> {
-        let _ = (actor, path);
-        todo!("skeleton")
+        match self.repo(actor, path).await {
+            Ok(repo) => Ok(Upload { repo, forge: self.clone() }),
+            Err(Error::NotFound) if actor.user().is_none() => Err(Error::SignInNeeded),
+            Err(error) => Err(error),
+        }
     }
 }
 
 impl Upload {
     /// HTTP only: writes the body of `info/refs?service=git-upload-pack`, service line included.
-    pub async fn advertise(self, protocol: Protocol, output: impl AsyncWrite + Unpin + Send) -> Result<(), Error> {
-        let _ = (protocol, output, self.repo, self.forge);
-        todo!("skeleton")
+    pub async fn advertise(self, protocol: Protocol, mut output: impl AsyncWrite + Unpin + Send) -> Result<(), Error> {
+        let repo = self.forge.0.repositories.repo(self.repo.id)?;
+        Ok(git::upload::advertise(&repo, protocol.into(), &mut output).await?)
     }
 
     /// Runs the exchange. Kills Git when `output` is gone, on the deadline, or when dropped.
@@ -71,7 +75,45 @@ impl Upload {
         input: impl AsyncRead + Unpin + Send,
         output: impl AsyncWrite + Unpin + Send,
     ) -> Result<(), Error> {
-        let _ = (transport, protocol, input, output);
-        todo!("skeleton")
+        let repo = self.forge.0.repositories.repo(self.repo.id)?;
+        Ok(git::upload::run(&repo, transport.into(), protocol.into(), input, output).await?)
+    }
+}
+
+impl From<Transport> for git::Transport {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::Http => Self::Http,
+            Transport::Ssh => Self::Ssh,
+        }
+    }
+}
+
+impl From<Protocol> for git::Protocol {
+    fn from(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::V0 => Self::V0,
+            Protocol::V1 => Self::V1,
+            Protocol::V2 => Self::V2,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Protocol;
+
+    #[test]
+    fn only_known_protocol_versions_are_heard() {
+        for (text, expected) in [
+            ("", Protocol::V0),
+            ("version=2", Protocol::V2),
+            ("foo:version=1", Protocol::V1),
+            ("version=1:version=2", Protocol::V2),
+            ("version=22", Protocol::V0),
+            ("version=2\n--x", Protocol::V0),
+        ] {
+            assert_eq!(Protocol::parse(text), expected, "{text:?}");
+        }
     }
 }

@@ -1,8 +1,13 @@
-//! Accounts, made by the administrator.
+//! Accounts, made by the administrator. To everyone else the administration does not exist.
 
 use base::Secret;
+use base::name::OwnerName;
+use store::users::{self, NewUserRecord, OwnerKind, UserRecord};
+use store::{StoreError, sessions};
 
-use crate::{Actor, Error, Forge, UserView};
+use crate::events::{Happened, record};
+use crate::throttle::Attempt;
+use crate::{Actor, Error, Forge, UserView, passwords};
 
 /// An account to make.
 #[derive(Debug)]
@@ -20,41 +25,151 @@ pub struct NewUser {
 impl Forge {
     /// All accounts, by name. For administrators; `NotFound` for everyone else.
     pub async fn users(&self, actor: &Actor) -> Result<Vec<UserView>, Error> {
-        let _ = actor;
-        todo!("skeleton")
+        actor.as_administrator("see users")?;
+        users::people(&self.0.store.read()).await?.into_iter().map(view).collect()
     }
 
     /// Makes an account. For administrators.
     pub async fn create_user(&self, actor: &Actor, new: NewUser) -> Result<UserView, Error> {
-        let _ = (actor, new);
-        todo!("skeleton")
+        let by = actor.as_administrator("make users")?.id;
+        let name = OwnerName::parse(new.name.trim())?;
+        let full_name = one_line("full_name", &new.full_name, 0, 100)?;
+        passwords::judge(&new.password)?;
+        let hash = self.0.passwords.hash(&new.password).await?;
+        let tx = self.0.store.begin().await?;
+        let stored = NewUserRecord {
+            kind: OwnerKind::User,
+            name: name.as_str(),
+            name_key: &name.key(),
+            full_name: &full_name,
+            password_hash: Some(&hash),
+            is_admin: new.is_admin,
+            created: self.now(),
+        };
+        let id = users::insert(&tx, &stored).await.map_err(taken(&name))?;
+        let event = Happened::UserCreated { by: Some(by), name: name.as_str(), is_admin: new.is_admin };
+        record(&tx, self.now(), event).await?;
+        let user = users::by_id(&tx, id).await?.ok_or(Error::NotFound)?;
+        tx.commit().await?;
+        view(user)
     }
 
     /// Lets a user sign in, or no longer; ends the user's sessions in the second case. For administrators, not on themselves.
     pub async fn set_user_active(&self, actor: &Actor, name: &str, is_active: bool) -> Result<(), Error> {
-        let _ = (actor, name, is_active);
-        todo!("skeleton")
+        let by = actor.as_administrator("change users")?.id;
+        let key = OwnerName::parse(name).map_err(|_| Error::NotFound)?.key();
+        let tx = self.0.store.begin().await?;
+        let user = users::by_key(&tx, &key).await?.ok_or(Error::NotFound)?;
+        if user.id == by {
+            return Err(Error::Denied { action: "change your own account's state".into() });
+        }
+        users::set_active(&tx, user.id, is_active).await?;
+        if !is_active {
+            sessions::remove_of_user(&tx, user.id, None).await?;
+        }
+        record(&tx, self.now(), Happened::UserActive { by, name: &user.name, is_active }).await?;
+        Ok(tx.commit().await?)
     }
 
-    /// Changes the actor's own password; the other sessions of the actor end.
+    /// Changes the actor's own password; the other sessions of the actor end. Fails with `Field` on `old` when that is
+    /// not the password, and with `TooManyAttempts` as [`Forge::sign_in`] does.
     pub async fn change_password(
         &self,
         actor: &Actor,
         old: &Secret<String>,
         new: &Secret<String>,
     ) -> Result<(), Error> {
-        let _ = (actor, old, new);
-        todo!("skeleton")
+        let user = actor.in_full("change the password")?;
+        passwords::judge(new)?;
+        let attempt = Attempt { account: Some(user.name.key()), from: None };
+        let stored = users::by_id(&self.0.store.read(), user.id).await?.ok_or(Error::NotFound)?.password_hash;
+        let place = self.0.passwords.place().await?;
+        self.0.throttle.check(&attempt, self.now())?;
+        self.0.throttle.count(&attempt, self.now());
+        if !self.0.passwords.verify(place, old, stored).await? {
+            return Err(Error::Field { field: "old", problem: "is not your password".into() });
+        }
+        self.0.throttle.forgive(&attempt);
+        let hash = self.0.passwords.hash(new).await?;
+        let tx = self.0.store.begin().await?;
+        users::set_password(&tx, user.id, &hash).await?;
+        sessions::remove_of_user(&tx, user.id, user.session.as_deref()).await?;
+        record(&tx, self.now(), Happened::PasswordChanged { by: user.id }).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Makes the first administrator, or finds that one is there: `true` when it was made. For the host's own shell.
     pub async fn ensure_administrator(&self, name: &str, password: &Secret<String>) -> Result<bool, Error> {
-        let _ = (name, password);
-        todo!("skeleton")
+        if self.has_administrator().await? {
+            return Ok(false);
+        }
+        let name = OwnerName::parse(name)?;
+        passwords::judge(password)?;
+        let hash = self.0.passwords.hash(password).await?;
+        let tx = self.0.store.begin().await?;
+        // Another installer may have come first while this one hashed.
+        if users::has_administrator(&tx).await? {
+            return Ok(false);
+        }
+        let stored = NewUserRecord {
+            kind: OwnerKind::User,
+            name: name.as_str(),
+            name_key: &name.key(),
+            full_name: "",
+            password_hash: Some(&hash),
+            is_admin: true,
+            created: self.now(),
+        };
+        users::insert(&tx, &stored).await.map_err(taken(&name))?;
+        record(&tx, self.now(), Happened::UserCreated { by: None, name: name.as_str(), is_admin: true }).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Says whether the site has an administrator.
     pub async fn has_administrator(&self) -> Result<bool, Error> {
-        todo!("skeleton")
+        Ok(users::has_administrator(&self.0.store.read()).await?)
+    }
+}
+
+fn taken(name: &OwnerName) -> impl Fn(StoreError) -> Error {
+    move |error| {
+        if error.is_unique("owners.name_key") { Error::NameTaken(name.to_string()) } else { error.into() }
+    }
+}
+
+fn view(user: UserRecord) -> Result<UserView, Error> {
+    let UserRecord { name, full_name, is_admin, is_active, created, seen, .. } = user;
+    let full_name = if full_name.is_empty() { name.clone() } else { full_name };
+    Ok(UserView { name: OwnerName::parse(&name)?, full_name, is_admin, is_active, created, seen })
+}
+
+/// A form's text, trimmed: one line of `least` to `most` characters.
+pub(crate) fn one_line(field: &'static str, text: &str, least: usize, most: usize) -> Result<String, Error> {
+    let text = text.trim();
+    let count = text.chars().count();
+    let problem = if text.chars().any(char::is_control) {
+        "must be one line of plain text".into()
+    } else if count < least {
+        "must not be empty".into()
+    } else if count > most {
+        format!("must have at most {most} characters")
+    } else {
+        return Ok(text.into());
+    };
+    Err(Error::Field { field, problem })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_a_form_is_one_line_of_bounded_length() {
+        assert_eq!(one_line("title", "  a b ", 1, 3).unwrap(), "a b");
+        for refused in ["", "  ", "abcd", "a\nb", "a\u{1b}b"] {
+            assert!(one_line("title", refused, 1, 3).is_err(), "{refused:?}");
+        }
+        assert_eq!(one_line("description", "", 0, 3).unwrap(), "");
     }
 }

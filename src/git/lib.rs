@@ -1,1 +1,35 @@
-//! Everything that touches git objects or starts git
+//! Everything that touches git objects or starts git. Reads in process, with every size looked at before loading;
+//! starts `git` for packs alone. Knows repositories by number: no name from outside becomes a path or an argument,
+//! and no hook ever runs.
+
+mod child;
+pub mod client;
+mod environment;
+mod error;
+mod gates;
+mod handles;
+mod head;
+mod maintenance;
+mod pktline;
+mod read;
+pub mod receive;
+mod repo;
+mod repositories;
+#[cfg(test)]
+mod testing;
+pub mod upload;
+mod value;
+
+pub use error::Error;
+pub use repo::Repo;
+pub use repositories::Repositories;
+pub use upload::{Protocol, Transport};
+pub use value::*;
+
+/// What `git --version` says, as in `2.47.3`. Fails when there is no `git` on this host.
+pub async fn version() -> Result<String, Error> {
+    let program = environment::hermetic::<&str, &str>([]).option("--version");
+    let said = child::finish(program, "version", b"", std::time::Duration::from_secs(10)).await?;
+    let version = said.stdout.strip_prefix("git version ").and_then(|rest| rest.split_ascii_whitespace().next());
+    version.map(str::to_owned).ok_or_else(|| Error::Git { command: "version", message: child::one_line(&said.stdout) })
+}

@@ -57,7 +57,11 @@ impl Web {
     /// Serves one connection to its end.
     pub(crate) async fn serve(self, stream: TcpStream, peer: SocketAddr, ending: Ending) {
         let mut first = [0];
-        let Ok(Ok(1)) = tokio::time::timeout(self.greeting, stream.peek(&mut first)).await else { return };
+        let greeting = tokio::select! {
+            greeting = tokio::time::timeout(self.greeting, stream.peek(&mut first)) => greeting,
+            () = ending.stop.cancelled() => return,
+        };
+        let Ok(Ok(1)) = greeting else { return };
         let Some(tls) = &self.tls else {
             return talk(stream, Version::One, ending, Service::Site { router: self.router, peer }).await;
         };

@@ -120,7 +120,7 @@ impl Drop for Cut {
 /// Logs a transfer's failure: faults of ours loudly, clients that went away quietly.
 fn log(failed: &Error, id: &RequestId) {
     match failed {
-        Error::Store(_) | Error::Git(_) | Error::Vault(_) => {
+        Error::Store(_) | Error::Git(_) | Error::Vault(_) | Error::File(_) => {
             error!(request.id = %id, error = chain(failed), "a Git request failed");
         }
         _ => debug!(request.id = %id, error = chain(failed), "a Git request was refused"),
@@ -143,7 +143,7 @@ pub(crate) fn failure(error: &Error, id: &RequestId) -> Response {
         Error::Field { .. } | Error::NameTaken(_) | Error::Transfer(_) => {
             refused(StatusCode::BAD_REQUEST, &error.to_string())
         }
-        Error::Store(_) | Error::Git(_) | Error::Vault(_) => {
+        Error::Store(_) | Error::Git(_) | Error::Vault(_) | Error::File(_) => {
             log(error, id);
             internal_error(id)
         }

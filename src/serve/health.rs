@@ -74,7 +74,7 @@ async fn authority(State(state): State<AppState>) -> Response {
 const fn class(error: &forge::Error) -> &'static str {
     match error {
         forge::Error::Store(_) => "database",
-        forge::Error::Git(_) => "repositories",
+        forge::Error::Git(_) | forge::Error::File(_) => "repositories",
         forge::Error::Vault(_) => "keys",
         _ => "forge",
     }

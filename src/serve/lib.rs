@@ -8,7 +8,11 @@ mod connection;
 mod connection_test;
 mod git_answer;
 mod git_http;
+#[cfg(test)]
+mod git_test;
 mod health;
+#[cfg(test)]
+mod health_test;
 mod highlight;
 mod host_key;
 mod http;
@@ -21,8 +25,14 @@ mod server;
 mod service;
 mod ssh;
 mod ssh_command;
+#[cfg(test)]
+mod ssh_test;
 mod ssh_transfer;
 mod state;
+#[cfg(test)]
+mod test_client;
+#[cfg(test)]
+mod test_site;
 mod time_source;
 mod tls;
 pub mod web;

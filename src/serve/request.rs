@@ -15,6 +15,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base::clock::Timestamp;
+use base::network::Network;
 use futures_util::FutureExt;
 use tracing::{debug, error, info};
 
@@ -60,7 +61,7 @@ impl RequestIds {
     }
 }
 
-/// The other end of the connection. An extension of every request; handlers take it as `Extension<Peer>`.
+/// Who asks, by address: the other end of the connection, or who is behind a trusted proxy. An extension of every request; handlers take it as `Extension<Peer>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
@@ -69,12 +70,30 @@ impl Peer {
     pub(crate) fn address(self) -> IpAddr {
         self.0.ip().to_canonical()
     }
+
+    /// Who is behind this peer: the last address in `X-Forwarded-For` that no trusted proxy has, when the peer is one.
+    /// What a visitor wrote into the header stands before that and is never looked at.
+    fn behind(self, proxies: &[Network], headers: &HeaderMap) -> Self {
+        let is_trusted = |address: IpAddr| proxies.iter().any(|proxy| proxy.contains(address));
+        let values = headers.get_all("x-forwarded-for").iter().rev();
+        let mut hops = values.flat_map(|value| value.to_str().unwrap_or("?").rsplit(','));
+        let mut known = self;
+        while is_trusted(known.address()) {
+            let Some(Ok(address)) = hops.next().map(|hop| hop.trim().parse::<IpAddr>()) else { break };
+            known = Self(SocketAddr::new(address, 0));
+        }
+        known
+    }
 }
 
 /// The middleware around everything.
 pub(crate) async fn around(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let id = state.doors.request_ids.next();
     request.extensions_mut().insert(id.clone());
+    if let Some(peer) = request.extensions().get::<Peer>().copied() {
+        let known = peer.behind(&state.trusted_proxies, request.headers());
+        request.extensions_mut().insert(known);
+    }
     let mut record = Record::begin(Arc::clone(&state.doors), &request, id.clone());
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let mut response = answer.unwrap_or_else(|panic| {
@@ -156,6 +175,38 @@ impl Drop for Record {
 }
 
 /// Milliseconds with three digits after the point.
-fn milliseconds(took: Duration) -> f64 {
+pub(crate) fn milliseconds(took: Duration) -> f64 {
     (took.as_secs_f64() * 1e6).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn behind(peer: &str, headers: &[&'static str]) -> String {
+        let proxies = Network::parse_list("10.0.0.0/24, 127.0.0.1").unwrap();
+        let mut map = HeaderMap::new();
+        for value in headers {
+            map.append("x-forwarded-for", HeaderValue::from_static(value));
+        }
+        Peer(SocketAddr::new(peer.parse().unwrap(), 1)).behind(&proxies, &map).address().to_string()
+    }
+
+    #[test]
+    fn nobody_forges_an_address_through_a_header() {
+        assert_eq!(behind("192.0.2.1", &["10.9.9.9"]), "192.0.2.1", "not from a proxy");
+        assert_eq!(behind("10.0.0.1", &["127.0.0.1, 192.0.2.7"]), "192.0.2.7", "the visitor wrote the first");
+        assert_eq!(behind("10.0.0.1", &["192.0.2.8", "192.0.2.7, 10.0.0.2"]), "192.0.2.7", "two proxies");
+        assert_eq!(behind("10.0.0.1", &["192.0.2.7, unknown"]), "10.0.0.1", "junk ends the search");
+        assert_eq!(behind("10.0.0.1", &[]), "10.0.0.1");
+    }
+
+    #[test]
+    fn the_chain_of_causes_is_one_line() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("could not read `a`")]
+        struct Outer(#[source] std::io::Error);
+        let error = Outer(std::io::ErrorKind::NotFound.into());
+        assert_eq!(chain(&error), "could not read `a`: entity not found");
+    }
 }

@@ -131,10 +131,12 @@ impl Server {
         let ssh_config = ssh::config(host_key::load_or_make(&options.ssh_dir)?);
         let metrics = Metrics::new().map_err(|error| ServeError::Metrics(Box::new(error)))?;
         let site_url = forge.settings().site_url.clone();
+        let trusted_proxies = forge.settings().trusted_proxies.as_slice().into();
         let state = AppState {
             forge,
             is_https: site_url.is_https(),
             is_local: site_url.is_local(),
+            trusted_proxies,
             ca_certificate: ca_certificate.map(Bytes::from),
             doors: Arc::new(Doors {
                 metrics,
@@ -160,6 +162,11 @@ impl Server {
     /// Where it listens, with the ports that were found for port 0.
     pub const fn addresses(&self) -> Addresses {
         self.addresses
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn state(&self) -> &AppState {
+        &self.state
     }
 
     /// Serves until `shutdown` ends. Then nothing new is taken, what runs has 30 s to finish, and the rest is cut.

@@ -97,7 +97,11 @@ pub(crate) async fn serve(state: AppState, config: Arc<Config>, accepted: (TcpSt
     };
     let deadline = tokio::time::Instant::now() + GRACE;
     let opening = russh::server::run_stream(config, Cuttable::new(stream, cut.clone()), connection);
-    let mut session = match tokio::time::timeout_at(deadline, opening).await {
+    let opened = tokio::select! {
+        opened = tokio::time::timeout_at(deadline, opening) => opened,
+        () = ending.stop.cancelled() => return,
+    };
+    let mut session = match opened {
         Ok(Ok(session)) => session,
         Ok(Err(error)) => return debug!(error = chain(&error), "an SSH connection did not begin"),
         Err(_) => return debug!("an SSH client said nothing"),

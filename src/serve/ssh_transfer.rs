@@ -4,6 +4,7 @@
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use base::name::RepoPath;
 use forge::{Actor, Error, Protocol, Transport};
@@ -11,9 +12,9 @@ use russh::server::Msg;
 use russh::{Channel, ChannelWriteHalf};
 use tokio::io::AsyncWrite;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tracing::{debug, error};
+use tracing::{debug, error, info};
 
-use crate::request::chain;
+use crate::request::{chain, milliseconds};
 use crate::service::Service;
 use crate::ssh_command::Command;
 use crate::state::AppState;
@@ -61,6 +62,7 @@ pub(crate) struct Transfer {
 impl Transfer {
     /// Runs the command and closes the channel.
     pub(crate) async fn run(self, actor: &Actor, command: &Command) {
+        let begun = Instant::now();
         let (mut input, output) = self.channel.split();
         let turn = tokio::select! {
             turn = self.state.doors.transfers.turn() => turn,
@@ -82,7 +84,10 @@ impl Transfer {
             Service::ReceivePack => push(forge, actor, path, streams).await,
         };
         drop(turn);
-        self.state.doors.metrics.transfer(command.service.name(), "ssh", result.is_ok());
+        let (service, duration_ms) = (command.service.name(), milliseconds(begun.elapsed()));
+        self.state.doors.metrics.transfer(service, "ssh", result.is_ok());
+        let user = actor.user().map(|user| user.id);
+        info!(user.id = user, service, is_ok = result.is_ok(), duration_ms, "SSH command ended");
         match result {
             Ok(()) => finish(&output, 0, None).await,
             Err(error) => finish(&output, FAILED, Some(&told(&error))).await,
@@ -119,7 +124,7 @@ async fn push(
 fn told(failed: &Error) -> String {
     match failed {
         Error::NotFound | Error::SignInNeeded | Error::Name(_) => "repository not found".into(),
-        Error::Store(_) | Error::Git(_) | Error::Vault(_) => {
+        Error::Store(_) | Error::Git(_) | Error::Vault(_) | Error::File(_) => {
             error!(error = chain(failed), "a Git transfer failed");
             "internal error".into()
         }

@@ -5,6 +5,7 @@ use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use base::Clock;
+use base::network::Network;
 use bytes::Bytes;
 use forge::Forge;
 
@@ -25,6 +26,8 @@ pub(crate) struct AppState {
     pub(crate) is_https: bool,
     /// Says whether SITE_URL's host is this machine alone (a laboratory): no HSTS then.
     pub(crate) is_local: bool,
+    /// Reverse proxies whose `X-Forwarded-For` is believed.
+    pub(crate) trusted_proxies: Arc<[Network]>,
     /// The site authority's certificate, PEM, as `/ca.pem` gives it.
     pub(crate) ca_certificate: Option<Bytes>,
     /// What the doors share among themselves.

@@ -1,1 +1,25 @@
-//! The forge's tables: queries and migrations
+//! The forge's tables: migrations and queries, one file per noun. Holds all the SQL of the forge and none of its rights:
+//! whoever calls has already decided that the actor may.
+
+mod error;
+mod migrations;
+mod sqlite;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub mod events;
+pub mod facts;
+pub mod intents;
+pub mod loose_directories;
+pub mod repos;
+pub mod sessions;
+pub mod ssh_keys;
+pub mod tokens;
+pub mod users;
+
+pub use error::StoreError;
+pub use migrations::KNOWN_SCHEMA;
+pub use sqlite::{Look, Query, Reader, Store, Tx};
+pub use value::{FromValue, Row, Value};

@@ -1,1 +1,11 @@
-//! Keys, ciphers, passwords, tokens and the site's certificate authority
+//! Keys, ciphers, passwords, tokens and the site's certificate authority.
+//! Holds no state, touches no disk and no socket: bytes in, bytes out. Secrets go in and out as `Secret`.
+
+pub mod authority;
+pub mod digest;
+pub mod fernet;
+pub mod password;
+pub mod random;
+pub mod ssh_key;
+mod ssh_pair;
+mod ssh_wire;

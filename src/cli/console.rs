@@ -1,0 +1,40 @@
+//! The terminal and the environment, handed in: data goes to `out`, words to `err`.
+
+use std::io::{self, IsTerminal, Write};
+
+use base::envfile::Values;
+use base::settings::REGISTRY;
+
+/// What a verb talks to.
+pub(crate) struct Console {
+    /// Data: what was asked for.
+    pub(crate) out: Box<dyn Write>,
+    /// Words: progress, warnings, errors.
+    pub(crate) err: Box<dyn Write>,
+    /// Says whether data shall be JSON.
+    pub(crate) is_json: bool,
+    /// Says whether a person reads `err`.
+    pub(crate) is_terminal: bool,
+    /// The process environment, cut down to the settings that exist.
+    pub(crate) environment: Values,
+}
+
+impl Console {
+    /// This process's own.
+    pub(crate) fn standard() -> Self {
+        let named = |name: &'static str| std::env::var(name).ok().map(|value| (name, value));
+        Self {
+            out: Box::new(io::stdout()),
+            err: Box::new(io::stderr()),
+            is_json: false,
+            is_terminal: io::stderr().is_terminal(),
+            environment: REGISTRY.iter().filter_map(|setting| named(setting.name)).collect(),
+        }
+    }
+
+    /// Writes one JSON value and a line end to `out`.
+    pub(crate) fn json(&mut self, value: &impl serde::Serialize) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut self.out, value)?;
+        writeln!(self.out)
+    }
+}

@@ -1,0 +1,117 @@
+//! A failed command: its exit code, the chain of causes once, and the hints.
+
+use std::error::Error;
+use std::io::{self, Write};
+
+use base::Hint;
+use serde::Serialize;
+
+use super::{Console, Exit};
+
+/// Why a verb ended early.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    error: Box<dyn Error + Send + Sync>,
+    hints: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct FailureView<'f> {
+    error: String,
+    causes: Vec<String>,
+    hints: &'f [String],
+    exit: u8,
+}
+
+impl Failure {
+    /// A failure with the error's own hint.
+    pub(crate) fn new(exit: Exit, error: impl Hint + Send + Sync + 'static) -> Self {
+        Self { exit, hints: error.hint().into_iter().collect(), error: Box::new(error) }
+    }
+
+    /// A failure of the command line's own making.
+    pub(crate) fn said(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, hints: Vec::new(), error: message.into().into() }
+    }
+
+    /// Adds a hint.
+    #[must_use]
+    pub(crate) fn hinted(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Prints the failure and gives its exit code. A reader that went away is no failure.
+    pub(crate) fn print(&self, console: &mut Console) -> Exit {
+        if self.is_broken_pipe() {
+            return Exit::Ok;
+        }
+        let causes = self.causes();
+        if console.is_json {
+            let view = FailureView { error: self.error.to_string(), causes, hints: &self.hints, exit: self.exit as u8 };
+            let _ = console.json(&view);
+            return self.exit;
+        }
+        let _ = writeln!(console.err, "error: {}", self.error);
+        for cause in causes {
+            let _ = writeln!(console.err, "  caused by: {cause}");
+        }
+        for hint in &self.hints {
+            let _ = writeln!(console.err, "hint: {hint}");
+        }
+        self.exit
+    }
+
+    fn causes(&self) -> Vec<String> {
+        let mut causes = Vec::new();
+        let mut next = self.error.source();
+        while let Some(cause) = next {
+            causes.push(cause.to_string());
+            next = cause.source();
+        }
+        causes
+    }
+
+    fn is_broken_pipe(&self) -> bool {
+        self.error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// Writing to the console failed.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self { exit: Exit::Failure, error: Box::new(error), hints: Vec::new() }
+    }
+}
+
+impl From<base::settings::SettingsError> for Failure {
+    fn from(error: base::settings::SettingsError) -> Self {
+        let exit = match error {
+            base::settings::SettingsError::Conflict { .. } => Exit::KeyMismatch,
+            _ => Exit::Failure,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<base::file::FileError> for Failure {
+    fn from(error: base::file::FileError) -> Self {
+        let exit = match error {
+            base::file::FileError::Locked { .. } => Exit::Locked,
+            _ => Exit::Failure,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<forge::OpenError> for Failure {
+    fn from(error: forge::OpenError) -> Self {
+        let exit = match error {
+            forge::OpenError::KeyMismatch | forge::OpenError::KeyFormat => Exit::KeyMismatch,
+            forge::OpenError::NewerSchema { .. } => Exit::Version,
+            _ => Exit::Failure,
+        };
+        Self::new(exit, error)
+    }
+}

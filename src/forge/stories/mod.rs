@@ -1,0 +1,149 @@
+//! Stories of a site in a scratch directory, told through the forge's own face, with real Git beneath.
+
+mod accounts;
+mod opening;
+mod pushing;
+mod repositories;
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use base::Secret;
+use base::clock::{FixedClock, Timestamp};
+use base::envfile::Values;
+use base::name::RepoPath;
+use base::process::Program;
+use base::settings::Settings;
+use vault::fernet::Key;
+
+use crate::{Actor, Forge, NewRepo, NewToken, NewUser, OpenError, Options, RepoSummary, Visibility};
+
+const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+const PASSWORD: &str = "correct horse battery";
+
+fn secret(text: &str) -> Secret<String> {
+    Secret::new(text.into())
+}
+
+fn path(text: &str) -> RepoPath {
+    RepoPath::parse_joined(text).unwrap()
+}
+
+fn settings(key: &Secret<String>) -> Settings {
+    let values: Values = [
+        ("SITE_URL", "https://forge.acme.internal:8828"),
+        ("SECRET_KEY", "s"),
+        ("GITGRIT_ENCRYPTION_KEY", key.expose().as_str()),
+    ]
+    .into_iter()
+    .collect();
+    Settings::parse(&values).unwrap()
+}
+
+async fn open(directory: &Path, key: &Secret<String>, clock: &Arc<FixedClock>) -> Result<Forge, OpenError> {
+    let options = Options {
+        settings: settings(key),
+        database: directory.join("db"),
+        repositories: directory.join("repositories"),
+        clock: Arc::clone(clock) as Arc<_>,
+    };
+    Forge::open(options).await
+}
+
+/// A site with one administrator, `root`.
+struct Site {
+    forge: Forge,
+    clock: Arc<FixedClock>,
+    key: Secret<String>,
+    directory: tempfile::TempDir,
+}
+
+impl Site {
+    async fn open() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Arc::new(FixedClock::new(Timestamp(1_700_000_000_000_000)));
+        let key = Key::generate();
+        let forge = open(directory.path(), &key, &clock).await.unwrap();
+        assert!(forge.ensure_administrator("root", &secret(PASSWORD)).await.unwrap());
+        Self { forge, clock, key, directory }
+    }
+
+    async fn sign_in(&self, name: &str) -> Actor {
+        let signed_in = self.forge.sign_in(name, &secret(PASSWORD), HOME).await.unwrap();
+        self.forge.session(&signed_in.token).await.unwrap().unwrap().actor
+    }
+
+    /// Makes the user and signs in.
+    async fn user(&self, name: &str) -> Actor {
+        let root = self.sign_in("root").await;
+        let new = NewUser { name: name.into(), full_name: String::new(), password: secret(PASSWORD), is_admin: false };
+        self.forge.create_user(&root, new).await.unwrap();
+        self.sign_in(name).await
+    }
+
+    async fn repo(&self, actor: &Actor, name: &str, visibility: Visibility) -> RepoSummary {
+        let new = NewRepo { name: name.into(), description: String::new(), visibility };
+        self.forge.create_repo(actor, new).await.unwrap()
+    }
+
+    async fn token(&self, actor: &Actor, can_write: bool, days: Option<u32>) -> Secret<String> {
+        let new = NewToken { name: "ci".into(), can_write, days };
+        self.forge.create_token(actor, new).await.unwrap().1
+    }
+}
+
+/// A work tree with real commits.
+struct Work(tempfile::TempDir);
+
+impl Work {
+    fn new() -> Self {
+        let work = Self(tempfile::tempdir().unwrap());
+        work.git(&["init", "--quiet", "--initial-branch=main", "."], b"");
+        work
+    }
+
+    fn git(&self, arguments: &[&str], input: &[u8]) -> Vec<u8> {
+        let mut program = Program::new("git").directory(self.0.path()).options(arguments.iter());
+        for (name, value) in [
+            ("HOME", "/nonexistent"),
+            ("GIT_CONFIG_NOSYSTEM", "1"),
+            ("GIT_AUTHOR_NAME", "Alice"),
+            ("GIT_AUTHOR_EMAIL", "alice@example.internal"),
+            ("GIT_COMMITTER_NAME", "Alice"),
+            ("GIT_COMMITTER_EMAIL", "alice@example.internal"),
+        ] {
+            program = program.env(name, value);
+        }
+        let done = program.run(input).unwrap();
+        assert!(done.status.success(), "git {arguments:?}: {}", done.stderr);
+        done.stdout
+    }
+
+    /// Commits a file and gives the commit's id.
+    fn commit(&self, file: &str, content: &[u8]) -> String {
+        base::file::write_atomic(&self.0.path().join(file), content, 0o644).unwrap();
+        self.git(&["add", "--all"], b"");
+        self.git(&["commit", "--quiet", "--message=Add a file"], b"");
+        String::from_utf8(self.git(&["rev-parse", "HEAD"], b"")).unwrap().trim().to_owned()
+    }
+
+    /// What a client sends to receive-pack: commands, and a pack with everything that HEAD reaches.
+    fn push_body(&self, commands: &[(&str, &str, &str)], capabilities: &str) -> Vec<u8> {
+        let mut body = Vec::new();
+        for (number, (old, new, name)) in commands.iter().enumerate() {
+            let mut line = format!("{old} {new} {name}");
+            if number == 0 {
+                line.push_str(&format!("\0report-status {capabilities}"));
+            }
+            body.extend(format!("{:04x}{line}", line.len() + 4).as_bytes());
+        }
+        body.extend(b"0000");
+        if commands.iter().any(|(_, new, _)| *new != ZERO) {
+            body.extend(self.git(&["pack-objects", "--quiet", "--revs", "--stdout"], b"HEAD\n"));
+        }
+        body
+    }
+}
+
+const ZERO: &str = "0000000000000000000000000000000000000000";

@@ -1,0 +1,59 @@
+//! How much may run at once. Who finds no place waits; nobody is refused.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::Error;
+
+/// Clones and fetches that run Git at once; an idle one holds about 6 MiB.
+const UPLOADS: usize = 32;
+/// Pushes that run Git at once.
+const RECEIVES: usize = 8;
+/// Short Git commands (advertisements, checks) at once.
+const SHORT: usize = 8;
+/// Repositories that are tidied at once.
+const TIDIES: usize = 1;
+/// Reads in process at once, each on a blocking thread.
+const READS: usize = 8;
+
+/// The places of one site.
+#[derive(Debug)]
+pub(crate) struct Gates {
+    pub(crate) uploads: Semaphore,
+    pub(crate) receives: Semaphore,
+    pub(crate) short: Semaphore,
+    pub(crate) tidies: Semaphore,
+    pub(crate) reads: Arc<Semaphore>,
+}
+
+impl Gates {
+    pub(crate) fn new() -> Self {
+        Self {
+            uploads: Semaphore::new(UPLOADS),
+            receives: Semaphore::new(RECEIVES),
+            short: Semaphore::new(SHORT),
+            tidies: Semaphore::new(TIDIES),
+            reads: Arc::new(Semaphore::new(READS)),
+        }
+    }
+}
+
+/// Waits for a place.
+pub(crate) async fn enter(gate: &Semaphore) -> Result<SemaphorePermit<'_>, Error> {
+    gate.acquire().await.map_err(|_| Error::Cancelled)
+}
+
+/// Runs `work` on a blocking thread once there is a place; the place is held until `work` ends, also when the caller
+/// has stopped waiting.
+pub(crate) async fn blocking<T: Send + 'static>(
+    gate: &Arc<Semaphore>,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let place = Arc::clone(gate).acquire_owned().await.map_err(|_| Error::Cancelled)?;
+    let task = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        work()
+    });
+    task.await.map_err(|_| Error::Cancelled)?
+}

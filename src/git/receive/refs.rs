@@ -1,0 +1,79 @@
+//! The moment a push happens: refs move by git's own transaction, old values compared, all or nothing when asked so.
+//! Ref names and ids travel on standard input between NULs, never as arguments.
+
+use std::time::Duration;
+
+use super::{RefUpdate, Request};
+use crate::child::finish;
+use crate::gates::enter;
+use crate::{Error, Repo, environment};
+
+/// Time for one transaction.
+const TRANSACTION: Duration = Duration::from_mins(5);
+
+/// Moves the refs of all updates that still stand, comparing old values; what Git refuses is refused in `request`.
+/// Gives the updates that happened.
+pub async fn move_refs(repo: &Repo, request: &mut Request) -> Result<Vec<RefUpdate>, Error> {
+    let mut updates = request.updates();
+    if updates.is_empty() {
+        return Ok(updates);
+    }
+    let _place = enter(&repo.gates().short).await?;
+    let Some(reason) = transact(repo, &updates).await? else { return Ok(updates) };
+    if request.is_atomic() || updates.len() == 1 {
+        request.refuse_all(reason);
+        return Ok(Vec::new());
+    }
+    // One of them spoiled it for all: each on its own, deletions first, as they may make room for other names.
+    updates.sort_by_key(|update| update.new.is_some());
+    let mut happened = Vec::new();
+    for update in updates {
+        match transact(repo, std::slice::from_ref(&update)).await? {
+            None => happened.push(update),
+            Some(reason) => request.refuse(&update.name, reason),
+        }
+    }
+    Ok(happened)
+}
+
+/// One transaction. `Some` is why nothing moved.
+async fn transact(repo: &Repo, updates: &[RefUpdate]) -> Result<Option<&'static str>, Error> {
+    let mut script = b"start\0".to_vec();
+    for update in updates {
+        let old = update.old.as_ref().map_or(ZERO, |old| old.as_str());
+        match &update.new {
+            Some(new) => script.extend(format!("update {}\0{new}\0{old}\0", update.name).as_bytes()),
+            None => script.extend(format!("delete {}\0{old}\0", update.name).as_bytes()),
+        }
+    }
+    script.extend_from_slice(b"prepare\0commit\0");
+    let program = environment::in_repository("update-ref", repo.path()).options(["--no-deref", "--stdin", "-z"]);
+    let said = finish(program, "update-ref", &script, TRANSACTION).await?;
+    if said.status.success() {
+        return Ok(None);
+    }
+    tracing::debug!(repository = repo.id(), said = said.stderr.trim(), "a ref transaction was refused");
+    Ok(Some(reason(&said.stderr)))
+}
+
+const ZERO: &str = "0000000000000000000000000000000000000000";
+
+/// What the pusher may know of update-ref's complaint.
+fn reason(complaint: &str) -> &'static str {
+    let known = [
+        ("but expected", "the ref has moved meanwhile; fetch first"),
+        ("reference already exists", "the ref has moved meanwhile; fetch first"),
+        ("reference is missing", "the ref has moved meanwhile; fetch first"),
+        ("unable to resolve reference", "the ref has moved meanwhile; fetch first"),
+        ("cannot create", "the name conflicts with another ref"),
+        ("cannot process", "the name conflicts with another ref of this push"),
+        ("non-commit object", "a branch must name a commit"),
+        ("nonexistent object", "missing objects"),
+        (".lock", "another push is moving this ref; try again"),
+        ("No space left", "the server has no space left"),
+    ];
+    known
+        .iter()
+        .find(|(sign, _)| complaint.contains(sign))
+        .map_or("the ref could not be moved", |(_, meaning)| *meaning)
+}

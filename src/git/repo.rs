@@ -1,0 +1,150 @@
+//! One repository: what can be read from it, each on the room's bounded blocking pool. Never writes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base::name::{Oid, RefName, TreePath};
+
+use crate::error::Cause;
+use crate::gates::{Gates, blocking};
+use crate::read::{commits, diff, refs, trees};
+use crate::repositories::Shared;
+use crate::{Blob, Commit, Diff, DiffLimits, Entry, Error, Listing, Log, RefList, Resolved};
+
+/// A repository on disk. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Repo {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    id: i64,
+    path: PathBuf,
+    shared: Arc<Shared>,
+}
+
+impl Repo {
+    pub(crate) fn new(id: i64, path: PathBuf, shared: &Arc<Shared>) -> Self {
+        Self { inner: Arc::new(Inner { id, path, shared: Arc::clone(shared) }) }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> i64 {
+        self.inner.id
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    pub(crate) fn gates(&self) -> &Gates {
+        &self.inner.shared.gates
+    }
+
+    /// The branch that HEAD names, also when it has no commit yet.
+    pub async fn head(&self) -> Result<RefName, Error> {
+        self.read("HEAD", refs::head).await
+    }
+
+    /// Branches by name, at most `limit`.
+    pub async fn branches(&self, limit: usize) -> Result<RefList, Error> {
+        self.read("branches", move |git| refs::branches(git, limit)).await
+    }
+
+    /// Tags that lead to commits, greatest name first (numbers compared as numbers), at most `limit`.
+    pub async fn tags(&self, limit: usize) -> Result<RefList, Error> {
+        self.read("tags", move |git| refs::tags(git, limit)).await
+    }
+
+    /// The commit that a ref leads to; `None` when there is no such ref, or it leads to no commit.
+    pub async fn tip(&self, name: &RefName) -> Result<Option<Oid>, Error> {
+        let name = name.clone();
+        self.read("a ref", move |git| refs::tip(git, &name)).await
+    }
+
+    /// What a ref holds, tags not peeled; `None` when there is no such ref.
+    pub async fn target(&self, name: &RefName) -> Result<Option<Oid>, Error> {
+        let name = name.clone();
+        self.read("a ref", move |git| refs::target(git, &name)).await
+    }
+
+    /// What `text` names: a branch, a tag, a full ref name, or an object id of at least seven digits. `None` when it
+    /// names nothing, several commits, or no commit.
+    pub async fn resolve(&self, text: &str) -> Result<Option<Resolved>, Error> {
+        let text = text.to_owned();
+        self.read("a revision", move |git| refs::resolve(git, &text)).await
+    }
+
+    /// Splits `<revision>/<path>`: the branch, else the tag, that fits the front, else an object id.
+    pub async fn resolve_path(&self, rest: &[u8]) -> Result<Option<(Resolved, TreePath)>, Error> {
+        let rest = rest.to_vec();
+        self.read("a revision", move |git| refs::resolve_path(git, &rest)).await
+    }
+
+    /// What is at `path` in the commit; the root tree for the empty path.
+    pub async fn entry(&self, commit: &Oid, path: &TreePath) -> Result<Option<Entry>, Error> {
+        let (commit, path) = (commit.clone(), path.clone());
+        self.read("a tree", move |git| trees::entry(git, &commit, &path)).await
+    }
+
+    /// The directory at `path`, at most `limit` entries; `None` when there is no directory.
+    pub async fn tree(&self, commit: &Oid, path: &TreePath, limit: usize) -> Result<Option<Listing>, Error> {
+        let (commit, path) = (commit.clone(), path.clone());
+        self.read("a tree", move |git| trees::listing(git, &commit, &path, limit)).await
+    }
+
+    /// A blob of at most `limit` bytes; only its size when it is larger. `None` when there is no such blob.
+    pub async fn blob(&self, id: &Oid, limit: u64) -> Result<Option<Blob>, Error> {
+        let id = id.clone();
+        self.read("a blob", move |git| trees::blob(git, &id, limit)).await
+    }
+
+    /// `limit` commits from `from` after the first `skip` (at most 50,000), newest first by commit date.
+    pub async fn log(&self, from: &Oid, skip: usize, limit: usize) -> Result<Log, Error> {
+        let from = from.clone();
+        self.read("the history", move |git| commits::log(git, &from, skip, limit)).await
+    }
+
+    /// A commit in full; `None` when the id is not that of a commit.
+    pub async fn commit(&self, id: &Oid) -> Result<Option<Commit>, Error> {
+        let id = id.clone();
+        self.read("a commit", move |git| commits::commit(git, &id)).await
+    }
+
+    /// What the commit changed against its first parent; empty when the id is not that of a commit.
+    pub async fn diff(&self, commit: &Oid, limits: DiffLimits) -> Result<Diff, Error> {
+        let commit = commit.clone();
+        self.read("a diff", move |git| diff::of_commit(git, &commit, &limits)).await
+    }
+
+    /// Every ref as it is stored, by name, tags not peeled.
+    pub(crate) async fn all_refs(&self) -> Result<Vec<(Vec<u8>, Oid)>, Error> {
+        self.read("refs", refs::all).await
+    }
+
+    /// Lets the next reader open the repository anew.
+    pub(crate) fn forget_handle(&self) {
+        self.inner.shared.handles.forget(self.inner.id);
+    }
+
+    /// Runs `work` on a warm handle. One that fails is opened anew and tried once more: packs may have been replaced.
+    async fn read<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        work: impl Fn(&gix::Repository) -> Result<T, Cause> + Send + 'static,
+    ) -> Result<T, Error> {
+        let inner = Arc::clone(&self.inner);
+        blocking(&self.gates().reads, move || {
+            let handles = &inner.shared.handles;
+            let attempt = || handles.get(inner.id, &inner.path).and_then(|git| work(&git));
+            attempt()
+                .or_else(|_| {
+                    handles.forget(inner.id);
+                    attempt()
+                })
+                .map_err(|source| Error::Read { what, id: inner.id, source })
+        })
+        .await
+    }
+}

@@ -1,0 +1,255 @@
+//! The repositories of a site on disk, by id. Names never reach this file, and nothing of a repository is visible
+//! before it is whole.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use base::file;
+use base::name::RefName;
+
+use crate::gates::{Gates, blocking};
+use crate::handles::Handles;
+use crate::receive::INCOMING;
+use crate::{Error, Repo};
+
+/// Prefix of a repository that is being made.
+const MAKING: &str = ".new-";
+/// Prefix of a repository that is being removed.
+const REMOVING: &str = ".gone-";
+/// A half-made repository or a lock older than this was left by a crash; a younger one may be another process's own.
+const ABANDONED: Duration = Duration::from_mins(10);
+
+/// The directory of all bare repositories: `<root>/xx/<id>.git`, `xx` the id's lowest byte. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Repositories {
+    shared: Arc<Shared>,
+}
+
+/// What all handles of one site share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    root: PathBuf,
+    pub(crate) gates: Gates,
+    pub(crate) handles: Handles,
+}
+
+impl Repositories {
+    /// Opens (and makes, at 0700) the directory; sweeps what broken pushes and removals left behind. Blocks.
+    pub fn open(root: &Path) -> Result<Self, Error> {
+        file::create_dir(root, 0o700)?;
+        let root = fs::canonicalize(root).map_err(failed("open", root))?;
+        let repositories = Self { shared: Arc::new(Shared { root, gates: Gates::new(), handles: Handles::new() }) };
+        sweep(&repositories.shared.root)?;
+        Ok(repositories)
+    }
+
+    /// Makes an empty repository whose HEAD names `default_branch`. `Present` when the id is taken.
+    pub async fn create(&self, id: i64, default_branch: &RefName) -> Result<Repo, Error> {
+        let path = self.path(id);
+        let head = format!("ref: {default_branch}\n");
+        blocking(&self.shared.gates.reads, move || make(id, &path, &head)).await?;
+        self.repo(id)
+    }
+
+    /// Removes the repository and its objects for good; one that is gone already is no error.
+    pub async fn remove(&self, id: i64) -> Result<(), Error> {
+        let path = self.path(id);
+        self.shared.handles.forget(id);
+        blocking(&self.shared.gates.reads, move || {
+            let gone = path.with_file_name(format!("{REMOVING}{id}"));
+            match fs::rename(&path, &gone) {
+                Ok(()) => {}
+                // An earlier removal may have been cut short after its rename.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(failed("remove", &path)(error)),
+            }
+            remove_tree(&gone)
+        })
+        .await
+    }
+
+    /// A handle. Fails with `Absent` when it is not on disk.
+    pub fn repo(&self, id: i64) -> Result<Repo, Error> {
+        let path = self.path(id);
+        if path.join("HEAD").is_file() { Ok(Repo::new(id, path, &self.shared)) } else { Err(Error::Absent { id }) }
+    }
+
+    fn path(&self, id: i64) -> PathBuf {
+        self.shared.root.join(format!("{:02x}", id.rem_euclid(256))).join(format!("{id}.git"))
+    }
+}
+
+/// Names the directory in an error.
+pub(crate) fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Error + use<> {
+    let path = path.to_owned();
+    move |source| Error::Directory { action, path: path.clone(), source }
+}
+
+/// Builds the repository beside its place and renames it there.
+fn make(id: i64, path: &Path, head: &str) -> Result<(), Error> {
+    if path.exists() {
+        return Err(Error::Present { id });
+    }
+    let Some(shelf) = path.parent() else { return Err(Error::Absent { id }) };
+    file::create_dir(shelf, 0o700)?;
+    let building = tempfile::Builder::new().prefix(MAKING).tempdir_in(shelf).map_err(failed("make", shelf))?;
+    for directory in ["objects/info", "objects/pack", "refs/heads", "refs/tags"] {
+        file::create_dir(&building.path().join(directory), 0o700)?;
+    }
+    let config = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n";
+    file::write_atomic(&building.path().join("config"), config.as_bytes(), 0o600)?;
+    file::write_atomic(&building.path().join("HEAD"), head.as_bytes(), 0o600)?;
+    match fs::rename(building.path(), path) {
+        Ok(()) => {}
+        Err(error) if matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) => {
+            return Err(Error::Present { id });
+        }
+        Err(error) => return Err(failed("make", path)(error)),
+    }
+    sync_directory(shelf)
+}
+
+/// Makes what was renamed into `path` survive a power cut.
+pub(crate) fn sync_directory(path: &Path) -> Result<(), Error> {
+    fs::File::open(path).and_then(|directory| directory.sync_all()).map_err(failed("write", path))
+}
+
+fn remove_tree(path: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn sweep(root: &Path) -> Result<(), Error> {
+    // The file system's own idea of now; on a shared volume it may not be this host's.
+    let now =
+        tempfile::tempfile_in(root).and_then(|probe| probe.metadata()?.modified()).map_err(failed("use", root))?;
+    for shelf in directories(root, "")? {
+        for path in directories(&shelf, "")? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with(REMOVING) || (name.starts_with(MAKING) && is_abandoned(&path, now)) {
+                remove_tree(&path)?;
+            } else if path.extension().is_some_and(|extension| extension == "git") {
+                sweep_quarantines(&path.join("objects"))?;
+                sweep_locks(&path, now)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Removes quarantines whose push is dead: their lock is there and free.
+fn sweep_quarantines(objects: &Path) -> Result<(), Error> {
+    for quarantine in directories(objects, INCOMING)? {
+        let lock = quarantine.join("lock");
+        if lock.exists() && file::Lock::take(&lock).is_ok() {
+            remove_tree(&quarantine)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes lock files that a power cut left: Git would refuse to move those refs for ever.
+fn sweep_locks(repository: &Path, now: SystemTime) -> Result<(), Error> {
+    let mut found: Vec<PathBuf> = ["HEAD.lock", "packed-refs.lock"].map(|name| repository.join(name)).into();
+    let mut waiting = vec![repository.join("refs")];
+    while let Some(directory) = waiting.pop() {
+        waiting.extend(directories(&directory, "")?);
+        let entries = fs::read_dir(&directory).map_err(failed("read", &directory))?;
+        let locks = entries.filter_map(Result::ok).map(|entry| entry.path());
+        found.extend(locks.filter(|path| path.extension().is_some_and(|extension| extension == "lock")));
+    }
+    for lock in found.iter().filter(|lock| lock.is_file() && is_abandoned(lock, now)) {
+        match fs::remove_file(lock) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("remove", lock)(error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn is_abandoned(path: &Path, now: SystemTime) -> bool {
+    fs::metadata(path)
+        .and_then(|metadata| metadata.modified())
+        .is_ok_and(|modified| now.duration_since(modified).is_ok_and(|age| age > ABANDONED))
+}
+
+fn directories(path: &Path, prefix: &str) -> Result<Vec<PathBuf>, Error> {
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(failed("read", path))?,
+    };
+    let is_wanted = |entry: &fs::DirEntry| {
+        entry.file_type().is_ok_and(|kind| kind.is_dir()) && entry.file_name().to_string_lossy().starts_with(prefix)
+    };
+    let entries = entries.collect::<io::Result<Vec<_>>>().map_err(failed("read", path))?;
+    Ok(entries.iter().filter(|entry| is_wanted(entry)).map(fs::DirEntry::path).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Site;
+
+    #[test]
+    fn an_id_is_made_once_and_removed_for_good() {
+        let site = Site::start();
+        let main = RefName::branch("trunk").unwrap();
+        site.block_on(async {
+            let again = site.repositories.create(300, &main).await;
+            assert!(matches!(again, Err(Error::Present { id: 300 })));
+            let made = site.repositories.create(-1, &main).await.unwrap();
+            assert!(made.path().ends_with("ff/-1.git"));
+            assert_eq!(made.head().await.unwrap(), main);
+            site.repositories.remove(-1).await.unwrap();
+            site.repositories.remove(-1).await.unwrap();
+            assert!(matches!(site.repositories.repo(-1), Err(Error::Absent { id: -1 })));
+            assert!(made.branches(1).await.is_err());
+        });
+        site.git(&["fsck", "--strict"]);
+        assert_eq!(site.git(&["config", "--list", "--local"]).lines().count(), 3);
+    }
+
+    #[test]
+    fn a_removal_cut_short_is_finished_at_the_next_start() {
+        let site = Site::start();
+        let root = site.root().join("repositories");
+        let half = root.join("2c/.gone-44");
+        fs::create_dir(&half).unwrap();
+        let young = root.join("2c/.new-x");
+        fs::create_dir(&young).unwrap();
+        Repositories::open(&root).unwrap();
+        assert!(!half.exists() && young.exists());
+        assert!(site.repositories.repo(300).is_ok());
+    }
+
+    #[test]
+    fn a_lock_that_a_power_cut_left_is_removed_and_a_young_one_is_not() {
+        let site = Site::start();
+        let heads = site.repo.path().join("refs/heads");
+        fs::create_dir(heads.join("topic")).unwrap();
+        let (old, young) = (heads.join("topic/a.lock"), heads.join("b.lock"));
+        let old_file = fs::File::create(&old).unwrap();
+        let now = fs::File::create(&young).unwrap().metadata().unwrap().modified().unwrap();
+        old_file.set_modified(now.checked_sub(2 * ABANDONED).unwrap()).unwrap();
+        Repositories::open(&site.root().join("repositories")).unwrap();
+        assert!(!old.exists() && young.exists());
+    }
+
+    #[test]
+    fn makers_of_the_same_id_do_not_meet() {
+        let site = Site::start();
+        let main = RefName::branch("main").unwrap();
+        let made = site.block_on(async {
+            let both = tokio::join!(site.repositories.create(7, &main), site.repositories.create(7, &main));
+            [both.0.is_ok(), both.1.is_ok()]
+        });
+        assert_eq!(made.iter().filter(|is_made| **is_made).count(), 1);
+        let shelf: Vec<_> = directories(&site.root().join("repositories/07"), "").unwrap();
+        assert_eq!(shelf.len(), 1);
+    }
+}

@@ -1,0 +1,116 @@
+//! Why the database did not do what it was asked. Names no rows: what is in them is the caller's to tell or to hide.
+
+use std::path::PathBuf;
+
+use base::Hint;
+use base::file::FileError;
+
+/// A database operation that failed. The transaction that it was in, if any, is rolled back when its handle is dropped.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file did not open, or is not a database.
+    #[error("could not open the database `{path}`")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// The file could not be made.
+    #[error("could not make the database")]
+    Make(#[source] FileError),
+    /// A newer program wrote this database.
+    #[error("the database has schema {found}, and this program knows {known}")]
+    NewerSchema {
+        /// The database's schema number.
+        found: u32,
+        /// The newest that this program knows.
+        known: u32,
+    },
+    /// The database was migrated by a program whose migration of that number reads differently.
+    #[error("migration {number} of the database is not the one that this program knows")]
+    OtherMigration {
+        /// The migration's number.
+        number: u32,
+    },
+    /// A migration failed, and was undone.
+    #[error("migration {number} of the database failed")]
+    Migration {
+        /// The migration's number.
+        number: u32,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// A value that must be unique is there already.
+    #[error("`{on}` has this value already")]
+    Unique {
+        /// Table and column, as in `owners.name_key`.
+        on: String,
+    },
+    /// Another process kept the database locked for longer than we wait.
+    #[error("the database is locked by another process")]
+    Busy(#[source] rusqlite::Error),
+    /// A statement failed.
+    #[error("a database statement failed")]
+    Statement(#[source] rusqlite::Error),
+    /// A row does not hold what this program writes there.
+    #[error("column {column} of a row is not {wanted}")]
+    Shape {
+        /// The column's place, from 0.
+        column: usize,
+        /// What was expected.
+        wanted: &'static str,
+    },
+    /// The transaction took longer than a transaction may, and was undone.
+    #[error("the transaction took too long and was undone")]
+    Overdue,
+    /// The store was closed.
+    #[error("the database is closed")]
+    Closed,
+    /// A thread could not be started.
+    #[error("could not start a database thread")]
+    Thread(#[source] std::io::Error),
+}
+
+impl StoreError {
+    pub(crate) fn of_statement(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode::{ConstraintViolation, DatabaseBusy, DatabaseLocked};
+        const UNIQUE: &str = "UNIQUE constraint failed: ";
+        match &error {
+            rusqlite::Error::SqliteFailure(failure, Some(message)) if failure.code == ConstraintViolation => {
+                match message.strip_prefix(UNIQUE) {
+                    Some(columns) => Self::Unique { on: columns.into() },
+                    None => Self::Statement(error),
+                }
+            }
+            rusqlite::Error::SqliteFailure(failure, _) if matches!(failure.code, DatabaseBusy | DatabaseLocked) => {
+                Self::Busy(error)
+            }
+            _ => Self::Statement(error),
+        }
+    }
+
+    /// Says whether it is [`StoreError::Unique`] on a column, given as `table.column`.
+    pub fn is_unique(&self, column: &str) -> bool {
+        matches!(self, Self::Unique { on } if on.split(", ").any(|one| one == column))
+    }
+}
+
+impl Hint for StoreError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Make(error) => error.hint(),
+            Self::NewerSchema { .. } => Some("start the version that wrote it, or a newer one".into()),
+            Self::OtherMigration { .. } => {
+                Some("this database belongs to another build of the program; start that one".into())
+            }
+            Self::Busy(_) => Some("find the process that holds the database file open, and end it".into()),
+            Self::Statement(rusqlite::Error::SqliteFailure(failure, _))
+                if failure.code == rusqlite::ErrorCode::DiskFull =>
+            {
+                Some("free some space on the file system of the data directory".into())
+            }
+            _ => None,
+        }
+    }
+}

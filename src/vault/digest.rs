@@ -1,0 +1,43 @@
+//! Digests. SHA-256 alone: what names a thing must be the same everywhere.
+
+use std::fmt::Write;
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+/// SHA-256 of `content`.
+pub fn sha256(content: &[u8]) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest(&SHA256, content).as_ref());
+    bytes
+}
+
+/// SHA-256 of `content` as 64 lower-case hexadecimal digits.
+pub fn sha256_hex(content: &[u8]) -> String {
+    sha256(content).iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing into a String has no way to fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Compares two byte strings in a time that depends on their lengths alone.
+pub fn is_same(one: &[u8], two: &[u8]) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(one, two).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sha256_of_abc_is_the_published_one() {
+        assert_eq!(sha256_hex(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+
+    #[test]
+    fn only_equal_texts_are_the_same() {
+        assert!(is_same(b"abc", b"abc"));
+        assert!(!is_same(b"abc", b"abd"));
+        assert!(!is_same(b"abc", b"ab"));
+    }
+}
