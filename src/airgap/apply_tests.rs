@@ -12,7 +12,7 @@ use vault::authority::read_served;
 use super::*;
 use crate::facts::look;
 use crate::plan::plan;
-use crate::service::Listen;
+use crate::server::Listen;
 
 /// 2026-11-21T00:00:00Z.
 const NOW: Timestamp = Timestamp(1_795_219_200_000_000);

@@ -11,7 +11,7 @@ use vault::authority::AuthorityError;
 
 use crate::journal::JournalError;
 use crate::plan::Step;
-use crate::service::ServiceError;
+use crate::server::ServiceError;
 
 /// Why an installation stopped. Everything before the failed step is there, and the next run goes on from it.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ pub mod error;
 pub mod facts;
 pub mod journal;
 pub mod plan;
-pub mod service;
+pub mod server;
 pub mod site_git;
 pub mod status;
 pub mod unit;

@@ -129,9 +129,9 @@ impl From<forge::Error> for Failure {
     }
 }
 
-impl From<airgap::service::ServiceError> for Failure {
-    fn from(error: airgap::service::ServiceError) -> Self {
-        use airgap::service::ServiceError;
+impl From<airgap::server::ServiceError> for Failure {
+    fn from(error: airgap::server::ServiceError) -> Self {
+        use airgap::server::ServiceError;
         let exit = match &error {
             ServiceError::File(base::file::FileError::Locked { .. }) => Exit::Locked,
             ServiceError::Ended { code, .. } => server_exit(*code),
