@@ -86,6 +86,7 @@ impl Push {
             let result = self.move_refs(&repo, &mut request, quarantine).await;
             // The client may be gone; what was done stays done.
             let _ = done.send(result.map(|()| request));
+            self.forge.tidy(repo);
         });
         outcome.await.map_err(|error| Error::Git(Box::new(error)))?
     }

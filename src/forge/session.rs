@@ -111,6 +111,13 @@ impl Forge {
         actor((found.user_id, &found.user_name, found.is_admin), Scope::Write, credential).map(Some)
     }
 
+    /// Says whether a key belongs to somebody who may sign in. For keys that are only offered: nothing is noted, and
+    /// nobody is named.
+    pub async fn is_ssh_key_known(&self, fingerprint: &str) -> Result<bool, Error> {
+        let found = ssh_keys::owner(&self.0.store.read(), fingerprint).await?;
+        Ok(found.is_some_and(|found| found.is_active))
+    }
+
     async fn by_token(&self, secret: &Secret<String>, from: IpAddr) -> Result<Actor, Error> {
         let (hash, now) = (token_hash(secret), self.now());
         let Some(found) = tokens::owner(&self.0.store.read(), &hash).await? else {

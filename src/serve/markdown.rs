@@ -22,7 +22,7 @@ use crate::web::text::revealed;
 pub(crate) const LIMIT: usize = 512 << 10;
 
 /// How long reading a text may take.
-const BUDGET: Duration = Duration::from_millis(1_000);
+const BUDGET: Duration = Duration::from_secs(1);
 
 /// The deepest nesting of tags that is rendered.
 const DEPTH: usize = 500;
@@ -230,7 +230,7 @@ fn resolved(url: &str, place: &Place, is_picture: bool) -> Option<String> {
     if let Some(fragment) = fragment.filter(|_| !is_picture) {
         let is_line = fragment.strip_prefix('L').is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
         let prefix = if is_line { "" } else { PREFIX };
-        address.push_str(&format!("#{prefix}{fragment}"));
+        address = format!("{address}#{prefix}{fragment}");
     }
     Some(address)
 }
@@ -273,11 +273,7 @@ fn without_foreign_pictures(html: &str) -> String {
             "</a>" => false,
             _ => is_in_link || tag == "<a>" || tag.starts_with("<a "),
         };
-        if tag.starts_with("<img") {
-            write_picture(&mut out, tag, is_in_link)
-        } else {
-            out.push_str(tag)
-        }
+        out.push_str(&if tag.starts_with("<img") { picture(tag, is_in_link) } else { Cow::Borrowed(tag) });
         rest = after;
     }
     out.push_str(rest);
@@ -297,20 +293,17 @@ fn tag_end(text: &str) -> usize {
     text.len()
 }
 
-fn write_picture(out: &mut String, tag: &str, is_in_link: bool) {
+fn picture(tag: &str, is_in_link: bool) -> Cow<'_, str> {
     let source = attribute(tag, "src").unwrap_or_default();
     if source.starts_with('/') {
-        out.push_str(tag);
-        return;
+        return Cow::Borrowed(tag);
     }
     let words = attribute(tag, "alt").filter(|words| !words.trim().is_empty()).unwrap_or(source);
-    let words = words.replace('<', "&lt;").replace('>', "&gt;");
-    let words = if words.is_empty() { "picture".to_owned() } else { words };
+    let words = if words.is_empty() { "picture" } else { words }.replace('<', "&lt;").replace('>', "&gt;");
     if source.is_empty() || is_in_link {
-        out.push_str(&words);
-    } else {
-        out.push_str(&format!(r#"<a href="{source}" rel="nofollow noopener noreferrer">{words}</a>"#));
+        return Cow::Owned(words);
     }
+    Cow::Owned(format!(r#"<a href="{source}" rel="nofollow noopener noreferrer">{words}</a>"#))
 }
 
 fn attribute<'t>(tag: &'t str, name: &str) -> Option<&'t str> {

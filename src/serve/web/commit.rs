@@ -126,7 +126,7 @@ impl CommitPage {
         }
     }
 
-    fn line_number(number: &Option<u32>) -> String {
+    fn line_number(number: Option<u32>) -> String {
         number.map(|number| number.to_string()).unwrap_or_default()
     }
 

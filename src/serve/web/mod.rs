@@ -26,6 +26,8 @@ mod tokens;
 mod tree;
 mod users;
 mod visit;
+#[cfg(test)]
+mod walk_test;
 
 use axum::routing::{MethodRouter, get, post};
 use axum::{Extension, Router, middleware};

@@ -53,11 +53,13 @@ impl Shell {
         }
     }
 
-    pub(crate) fn asset(&self, name: &str) -> String {
+    /// The address of an asset.
+    pub(crate) fn asset(name: &str) -> String {
         asset::address(name)
     }
 
-    pub(crate) fn version(&self) -> &'static str {
+    /// The program's version.
+    pub(crate) fn version() -> &'static str {
         env!("CARGO_PKG_VERSION")
     }
 

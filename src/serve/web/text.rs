@@ -44,7 +44,7 @@ pub(crate) fn revealed(text: &str) -> String {
 
 /// One line for a list or a title: bytes as Git has them, line breaks made visible too.
 pub(crate) fn one_line(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).replace('\n', "\u{240a}").replace('\t', "\u{2409}").replace('\r', "\u{240d}")
+    String::from_utf8_lossy(bytes).replace('\n', "[U+000A]").replace('\t', "[U+0009]")
 }
 
 /// A size for people: `812 B`, `12.4 KiB`.
@@ -101,38 +101,29 @@ fn write_visible(out: &mut dyn Write, text: &str) -> fmt::Result {
     out.write_str(text.get(plain..).unwrap_or_default())
 }
 
-/// How a character that shows nothing, or changes the order of others, is printed.
-enum Shown {
-    Picture(char),
-    Code(u32),
-}
+/// The code of a character that shows nothing, or changes the order of others, as its printed name has it.
+struct Hidden(u32);
 
-impl fmt::Display for Shown {
+impl fmt::Display for Hidden {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Picture(c) => out.write_char(*c),
-            Self::Code(code) => write!(out, "[U+{code:04X}]"),
-        }
+        write!(out, "[U+{:04X}]", self.0)
     }
 }
 
-fn hidden(c: char) -> Option<Shown> {
-    let code = u32::from(c);
-    match c {
-        '\n' | '\t' => None,
-        '\0'..='\u{1f}' => char::from_u32(0x2400 + code).map(Shown::Picture),
-        '\u{7f}' => Some(Shown::Picture('\u{2421}')),
-        '\u{80}'..='\u{9f}'
-        | '\u{61c}'
+fn hidden(c: char) -> Option<Hidden> {
+    let is_hidden = match c {
+        '\n' | '\t' => false,
+        '\u{61c}'
         | '\u{200b}'
         | '\u{200e}'
         | '\u{200f}'
         | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{2064}'
         | '\u{2066}'..='\u{2069}'
-        | '\u{feff}' => Some(Shown::Code(code)),
-        _ => None,
-    }
+        | '\u{feff}' => true,
+        other => other.is_control(),
+    };
+    is_hidden.then(|| Hidden(u32::from(c)))
 }
 
 #[cfg(test)]
@@ -151,14 +142,14 @@ mod tests {
 
     #[test]
     fn control_and_bidi_characters_show() {
-        assert_eq!(escaped("a\u{1b}[31m\u{202e}b\0\r\u{7f}"), "a\u{241b}[31m[U+202E]b\u{2400}\u{240d}\u{2421}");
+        assert_eq!(escaped("a\u{1b}[31m\u{202e}b\0\r\u{7f}"), "a[U+001B][31m[U+202E]b[U+0000][U+000D][U+007F]");
         assert_eq!(escaped("a\tb\nc"), "a\tb\nc");
         assert_eq!(revealed("x\u{2066}<"), "x[U+2066]<");
     }
 
     #[test]
     fn names_stay_on_one_line() {
-        assert_eq!(one_line(b"a\nb\xff"), "a\u{240a}b\u{fffd}");
+        assert_eq!(one_line(b"a\nb\xff"), "a[U+000A]b\u{fffd}");
     }
 
     #[test]
