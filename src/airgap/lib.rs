@@ -1,1 +1,12 @@
-//! Install and first-run steps of a site
+//! Installs a site and looks after its running server, from the host's own shell. Works on a host where the server
+//! cannot start: never imports the forge, whose migrations and accounts come in through [`apply::Hooks`].
+
+pub mod apply;
+pub mod error;
+pub mod facts;
+pub mod journal;
+pub mod plan;
+pub mod service;
+pub mod site_git;
+pub mod status;
+pub mod unit;

@@ -56,6 +56,10 @@ impl SiteDir {
         journal: "state/journal.jsonl";
         /// Held by the running server; says its process id and addresses as JSON.
         serve_lock: "state/serve.lock";
+        /// Where the server listens, as the installation was told: two addresses as JSON.
+        listen: "state/listen.json";
+        /// The administrator's first password, mode 0600, until an installation has ended and shown it.
+        initial_password: "state/initial-admin-password";
         /// What the server printed.
         serve_log: "state/serve.log";
     }

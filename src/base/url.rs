@@ -62,9 +62,17 @@ impl BaseUrl {
             return Err(UrlError::Tail(crate::name::shown(tail)));
         }
         let is_local = match url.host().ok_or(UrlError::Host)? {
-            Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+            Host::Domain(name) => {
+                // A dot at the end only says that the name is whole.
+                let name = name.strip_suffix('.').unwrap_or(name);
+                name == "localhost" || name.ends_with(".localhost")
+            }
             Host::Ipv4(address) => address.is_loopback() || address.is_unspecified(),
-            Host::Ipv6(address) => address.is_loopback() || address.is_unspecified(),
+            Host::Ipv6(address) => {
+                let is_mapped =
+                    address.to_ipv4_mapped().is_some_and(|four| four.is_loopback() || four.is_unspecified());
+                address.is_loopback() || address.is_unspecified() || is_mapped
+            }
         };
         let host = url.host_str().ok_or(UrlError::Host)?.to_owned();
         let port = url.port_or_known_default().ok_or(UrlError::Host)?;
@@ -131,6 +139,8 @@ mod tests {
             "https://0.0.0.0",
             "https://0x7f.1",
             "https://a.localhost",
+            "https://localhost.",
+            "https://[::ffff:127.0.0.1]",
         ] {
             assert!(BaseUrl::parse(local).unwrap().is_local(), "{local}");
         }

@@ -1,13 +1,24 @@
-//! Placeholder while the verb is written.
+//! Ends a site's server.
 
 use clap::Args;
 
+use super::site::{SiteArgs, stop};
+use super::status::show;
 use super::{Console, Exit, Failure};
 
-/// Down
+/// Stop a site's server, once what runs has finished
 #[derive(Debug, Args)]
-pub(crate) struct DownArgs {}
+#[command(after_help = "Example:\n  gitgrit-ops down /srv/gitgrit")]
+pub(crate) struct DownArgs {
+    #[command(flatten)]
+    site: SiteArgs,
+}
 
-pub(crate) fn run(_: &DownArgs, _: &mut Console) -> Result<Exit, Failure> {
-    todo!("skeleton")
+pub(crate) fn run(args: &DownArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let site = args.site.installed()?;
+    match stop(&site)? {
+        Some(ended) => writeln!(console.err, "stopped (process {})", ended.pid)?,
+        None => writeln!(console.err, "no server was running")?,
+    }
+    show(&site, console)
 }

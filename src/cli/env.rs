@@ -1,13 +1,127 @@
-//! Placeholder while the verb is written.
+//! The site's settings: writes a fresh `.env`, and judges one. Shows no secret.
 
-use clap::Args;
+use std::io::Write;
+use std::path::PathBuf;
 
-use super::{Console, Exit, Failure};
+use base::envfile::Values;
+use base::file::write_atomic;
+use base::site::SiteDir;
+use base::template;
+use checks::env::{self as settings, Purpose};
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use vault::{fernet, random};
 
-/// Env
+use super::sources::found_site;
+use super::{Console, Exit, Failure, findings};
+
+/// Length of a generated SECRET_KEY, in characters.
+const SECRET_KEY: usize = 64;
+/// Length of a generated database password, in characters.
+const PASSWORD: usize = 32;
+
+/// Write or judge a site's settings
 #[derive(Debug, Args)]
-pub(crate) struct EnvArgs {}
+pub(crate) struct EnvArgs {
+    #[command(subcommand)]
+    verb: EnvVerb,
+}
 
-pub(crate) fn run(_: &EnvArgs, _: &mut Console) -> Result<Exit, Failure> {
-    todo!("skeleton")
+#[derive(Debug, Subcommand)]
+enum EnvVerb {
+    /// Write a fresh .env with generated secrets, mode 0600
+    #[command(after_help = "Example:\n  gitgrit-ops env init --site-url https://forge.acme.internal")]
+    Init(InitArgs),
+    /// Judge every variable of a .env file
+    #[command(after_help = "Example:\n  gitgrit-ops env check .env --strict")]
+    Check(CheckArgs),
+}
+
+#[derive(Debug, Args)]
+struct InitArgs {
+    /// The file to write; never overwritten
+    #[arg(default_value = ".env")]
+    file: PathBuf,
+
+    /// The site's address
+    #[arg(long, value_name = "URL")]
+    site_url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    /// The file [default: the site's .env, or ./.env]
+    file: Option<PathBuf>,
+
+    /// End with exit code 4 when there are only warnings
+    #[arg(long)]
+    strict: bool,
+
+    /// The site is tried on one machine: take loopback addresses for a warning
+    #[arg(long)]
+    lab: bool,
+}
+
+#[derive(Serialize)]
+struct InitView {
+    file: String,
+    generated: [&'static str; 3],
+}
+
+#[derive(Serialize)]
+struct CheckView<'c> {
+    file: String,
+    findings: &'c [base::Finding],
+}
+
+pub(crate) fn run(args: &EnvArgs, console: &mut Console) -> Result<Exit, Failure> {
+    match &args.verb {
+        EnvVerb::Init(args) => init(args, console),
+        EnvVerb::Check(args) => check(args, console),
+    }
+}
+
+fn init(args: &InitArgs, console: &mut Console) -> Result<Exit, Failure> {
+    if args.file.symlink_metadata().is_ok() {
+        let message = format!("`{}` is already there", args.file.display());
+        return Err(Failure::said(Exit::Failure, message)
+            .hinted("name another file, or move this one away; its secrets may be in use"));
+    }
+    let mut values = Values::default();
+    if let Some(url) = &args.site_url {
+        let url = base::url::BaseUrl::parse(url).map_err(|error| Failure::new(Exit::Usage, error))?;
+        values.set("SITE_URL", url.as_str());
+    }
+    values.set("SECRET_KEY", random::text(SECRET_KEY).expose().as_str());
+    values.set("GITGRIT_ENCRYPTION_KEY", fernet::Key::generate().expose().as_str());
+    values.set("POSTGRES_PASSWORD", random::text(PASSWORD).expose().as_str());
+    let text = template::render(&values).map_err(|error| Failure::new(Exit::Failure, error))?;
+    write_atomic(&args.file, text.as_bytes(), 0o600)?;
+    let view = InitView {
+        file: args.file.display().to_string(),
+        generated: ["SECRET_KEY", "GITGRIT_ENCRYPTION_KEY", "POSTGRES_PASSWORD"],
+    };
+    if console.is_json {
+        console.json(&view)?;
+        return Ok(Exit::Ok);
+    }
+    writeln!(console.out, "{}", view.file)?;
+    writeln!(console.err, "generated {}", view.generated.join(", "))?;
+    if args.site_url.is_none() {
+        writeln!(console.err, "set SITE_URL in it, then run: gitgrit-ops env check {}", view.file)?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn check(args: &CheckArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let of_site = || found_site().map(|dir| SiteDir::new(dir).env());
+    let file = args.file.clone().or_else(of_site).unwrap_or_else(|| ".env".into());
+    let purpose = if args.lab { Purpose::Lab } else { Purpose::Site };
+    let found = settings::check(&file, purpose);
+    if console.is_json {
+        console.json(&CheckView { file: file.display().to_string(), findings: &found })?;
+    } else {
+        findings::print(&found, console)?;
+    }
+    Ok(findings::exit(&found, args.strict))
 }

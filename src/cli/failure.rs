@@ -1,6 +1,7 @@
 //! A failed command: its exit code, the chain of causes once, and the hints.
 
 use std::error::Error;
+use std::fmt;
 use std::io::{self, Write};
 
 use base::Hint;
@@ -113,5 +114,75 @@ impl From<forge::OpenError> for Failure {
             _ => Exit::Failure,
         };
         Self::new(exit, error)
+    }
+}
+
+impl From<serve::ServeError> for Failure {
+    fn from(error: serve::ServeError) -> Self {
+        Self::new(Exit::Failure, error)
+    }
+}
+
+impl From<forge::Error> for Failure {
+    fn from(error: forge::Error) -> Self {
+        Self::new(Exit::Failure, error)
+    }
+}
+
+impl From<airgap::service::ServiceError> for Failure {
+    fn from(error: airgap::service::ServiceError) -> Self {
+        use airgap::service::ServiceError;
+        let exit = match &error {
+            ServiceError::File(base::file::FileError::Locked { .. }) => Exit::Locked,
+            ServiceError::Ended { code, .. } => server_exit(*code),
+            _ => Exit::Failure,
+        };
+        Self::new(exit, error)
+    }
+}
+
+/// A step that the command line carried out itself ends with the exit code and the hints of its own failure.
+impl From<airgap::error::InstallError> for Failure {
+    fn from(error: airgap::error::InstallError) -> Self {
+        use airgap::error::InstallError;
+        let exit = match &error {
+            InstallError::File(base::file::FileError::Locked { .. }) => Exit::Locked,
+            InstallError::Settings(base::settings::SettingsError::Conflict { .. })
+            | InstallError::SecretLost { .. } => Exit::KeyMismatch,
+            InstallError::Hook { source, .. } => {
+                let inner = source.downcast_ref::<Self>();
+                let hints = inner.map(|failure| failure.hints.clone()).unwrap_or_default();
+                return Self {
+                    exit: inner.map_or(Exit::Failure, |failure| failure.exit),
+                    error: Box::new(error),
+                    hints,
+                };
+            }
+            _ => Exit::Failure,
+        };
+        Self::new(exit, error)
+    }
+}
+
+/// So that a failure can travel through a room that knows nothing of exit codes.
+impl fmt::Display for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(out)
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
+}
+
+/// What the exit code of a server that ended at once means for whoever started it.
+const fn server_exit(code: i32) -> Exit {
+    match code {
+        11 => Exit::Locked,
+        12 => Exit::KeyMismatch,
+        16 => Exit::Version,
+        _ => Exit::Failure,
     }
 }

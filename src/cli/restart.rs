@@ -1,13 +1,22 @@
-//! Placeholder while the verb is written.
+//! Ends a site's server and starts it again.
 
 use clap::Args;
 
+use super::site::{SiteArgs, start, stop};
+use super::status::show;
 use super::{Console, Exit, Failure};
 
-/// Restart
+/// Stop a site's server and start it again
 #[derive(Debug, Args)]
-pub(crate) struct RestartArgs {}
+#[command(after_help = "Example:\n  gitgrit-ops restart /srv/gitgrit")]
+pub(crate) struct RestartArgs {
+    #[command(flatten)]
+    site: SiteArgs,
+}
 
-pub(crate) fn run(_: &RestartArgs, _: &mut Console) -> Result<Exit, Failure> {
-    todo!("skeleton")
+pub(crate) fn run(args: &RestartArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let site = args.site.installed()?;
+    stop(&site)?;
+    start(&site)?;
+    show(&site, console)
 }

@@ -1,13 +1,21 @@
-//! Placeholder while the verb is written.
+//! Starts a site's server in the background.
 
 use clap::Args;
 
+use super::site::{SiteArgs, start};
+use super::status::show;
 use super::{Console, Exit, Failure};
 
-/// Up
+/// Start a site's server
 #[derive(Debug, Args)]
-pub(crate) struct UpArgs {}
+#[command(after_help = "Example:\n  gitgrit-ops up /srv/gitgrit")]
+pub(crate) struct UpArgs {
+    #[command(flatten)]
+    site: SiteArgs,
+}
 
-pub(crate) fn run(_: &UpArgs, _: &mut Console) -> Result<Exit, Failure> {
-    todo!("skeleton")
+pub(crate) fn run(args: &UpArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let site = args.site.installed()?;
+    start(&site)?;
+    show(&site, console)
 }

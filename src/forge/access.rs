@@ -26,8 +26,28 @@ pub struct User {
     pub is_admin: bool,
     /// What the credential allows, at most.
     pub scope: Scope,
-    /// The hash of the session that the user came with, so that it can be told from the user's other ones.
-    pub(crate) session: Option<String>,
+    /// What the user came with, so that it can be asked again whether it still holds.
+    pub(crate) credential: Credential,
+}
+
+impl User {
+    /// A user for a fixture of pages. The forge makes its own, from credentials that it has checked.
+    pub const fn new(id: i64, name: OwnerName, is_admin: bool, scope: Scope) -> Self {
+        Self { id, name, is_admin, scope, credential: Credential::Password }
+    }
+}
+
+/// What a user came with.
+#[derive(Clone, Debug)]
+pub(crate) enum Credential {
+    /// Name and password, for this one request.
+    Password,
+    /// A session, by its token's hash.
+    Session(String),
+    /// A token, by its hash.
+    Token(String),
+    /// An SSH key, by its fingerprint.
+    Key(String),
 }
 
 /// What a credential allows, at most.
@@ -162,7 +182,13 @@ mod tests {
     const OWNER: i64 = 1;
 
     fn user(id: i64, is_admin: bool, scope: Scope) -> Actor {
-        Actor::User(User { id, name: OwnerName::parse("someone").unwrap(), is_admin, scope, session: None })
+        Actor::User(User {
+            id,
+            name: OwnerName::parse("someone").unwrap(),
+            is_admin,
+            scope,
+            credential: Credential::Password,
+        })
     }
 
     #[test]

@@ -22,8 +22,8 @@ const README: u64 = 512 << 10;
 const RAW: u64 = 64 << 20;
 /// Commits on a page.
 const COMMITS: usize = 50;
-/// Pages of a history; each costs a walk over those before it.
-const PAGES: u32 = 10_000;
+/// Pages of a history: as far as Git walks for us.
+const PAGES: u32 = 4_000;
 
 impl Forge {
     /// What surrounds every page of the repository.
@@ -87,7 +87,7 @@ impl Forge {
     }
 
     /// A page of 50 commits from what `rest` names (a branch, tag or object id; the default branch when empty).
-    /// `NotFound` past page 10,000 and for an empty repository.
+    /// `NotFound` past page 4,000 and for an empty repository.
     pub async fn history(&self, repo: &RepoRead, rest: &[u8], page: u32) -> Result<History, Error> {
         let handle = self.handle(repo)?;
         if page > PAGES {
@@ -193,8 +193,8 @@ async fn file(
 async fn readme(handle: &Repo, entry: &git::Entry) -> Result<Option<Readme>, Error> {
     let content = handle.blob(&entry.id, README).await?.and_then(|blob| blob.content);
     let name = String::from_utf8_lossy(&entry.name).into_owned();
-    let lower = name.to_ascii_lowercase();
-    let is_markdown = lower.ends_with(".md") || lower.ends_with(".markdown");
+    let ending = name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    let is_markdown = matches!(ending.as_str(), "md" | "markdown");
     Ok(content.and_then(text).map(|text| Readme { name, text, is_markdown, id: entry.id.clone() }))
 }
 

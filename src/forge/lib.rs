@@ -16,6 +16,7 @@ mod settle;
 mod site;
 mod throttle;
 mod tokens;
+mod upkeep;
 mod upload;
 mod users;
 mod view;

@@ -57,23 +57,23 @@ impl Passwords {
     }
 
     /// Says whether `plain` is the password of `stored`. With no `stored` it takes as long, and is not.
+    /// Gives the place back, for the caller to hold until the outcome is counted.
     pub(crate) async fn verify(
         &self,
         place: Place,
         plain: &Secret<String>,
         stored: Option<String>,
-    ) -> Result<bool, Error> {
+    ) -> Result<(bool, Place), Error> {
         // A longer one cannot have been set; hashing megabytes for a stranger is no use to anyone.
         if plain.expose().len() > LONGEST {
-            return Ok(false);
+            return Ok((false, place));
         }
         let dummy = self.dummy.get_or_try_init(|| on_thread(|| password::hash(&vault::random::token()))).await?.clone();
         let is_known = stored.is_some();
         let (plain, stored) = (plain.clone(), stored.unwrap_or(dummy));
         on_thread(move || {
-            let is_right = password::verify(&plain, &stored);
-            drop(place.0);
-            Ok(is_right? && is_known)
+            let is_right = password::verify(&plain, &stored)?;
+            Ok((is_right && is_known, place))
         })
         .await
     }

@@ -7,7 +7,7 @@ use base::fault;
 use base::name::{Oid, RefName, RepoPath};
 use git::receive::{self, Limits, Quarantine, RefUpdate, Reply, Request};
 use store::intents::{self, IntentRecord, NewIntent};
-use store::{repos, users};
+use store::repos;
 use tokio::sync::oneshot;
 
 use crate::events::{Happened, record};
@@ -86,6 +86,7 @@ impl Push {
             let result = self.move_refs(&repo, &mut request, quarantine).await;
             // The client may be gone; what was done stays done.
             let _ = done.send(result.map(|()| request));
+            self.forge.tidy(repo);
         });
         outcome.await.map_err(|error| Error::Git(Box::new(error)))?
     }
@@ -93,8 +94,7 @@ impl Push {
     /// A push may take an hour, and rights end sooner.
     async fn may_still_push(&self) -> Result<bool, Error> {
         let Some(user) = self.actor.user() else { return Ok(false) };
-        let account = users::by_id(&self.forge.0.store.read(), user.id).await?;
-        if !account.is_some_and(|account| account.is_active) {
+        if !self.forge.still_holds(user).await? {
             return Ok(false);
         }
         match self.forge.repo(&self.actor, &self.repo.0.summary.path).await {
@@ -146,7 +146,8 @@ impl Push {
         let mut noted = Vec::with_capacity(updates.len());
         let tx = self.forge.0.store.begin().await?;
         for update in updates {
-            let (ref_name, old_id, new_id) = (update.name.as_str(), shown(&update.old), shown(&update.new));
+            let (ref_name, old_id, new_id) =
+                (update.name.as_str(), shown(update.old.as_ref()), shown(update.new.as_ref()));
             let id = intents::insert(&tx, &NewIntent { repo_id, actor_id, at, ref_name, old_id, new_id }).await?;
             let (ref_name, old_id, new_id) = (ref_name.into(), old_id.into(), new_id.into());
             noted.push(IntentRecord { id, repo_id, actor_id, at, ref_name, old_id, new_id });
@@ -202,8 +203,8 @@ impl Push {
     }
 }
 
-fn shown(id: &Option<Oid>) -> &str {
-    id.as_ref().map_or(NOTHING, Oid::as_str)
+fn shown(id: Option<&Oid>) -> &str {
+    id.map_or(NOTHING, Oid::as_str)
 }
 
 /// The rules for one ref, whatever else the push holds.

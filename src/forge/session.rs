@@ -6,9 +6,11 @@ use std::net::IpAddr;
 use base::Secret;
 use base::clock::Timestamp;
 use base::name::OwnerName;
+use store::tokens::TokenOwner;
 use store::users::UserRecord;
 use store::{sessions, ssh_keys, tokens, users};
 
+use crate::access::Credential;
 use crate::throttle::Attempt;
 use crate::tokens::{TOKEN_PREFIX, token_hash};
 use crate::{Actor, Error, Forge, Scope, User};
@@ -70,9 +72,8 @@ impl Forge {
             });
         }
         let csrf = Secret::new(vault::digest::sha256_hex(format!("csrf:{}", token.expose()).as_bytes()));
-        let mut user = user(found.user_id, &found.user_name, found.is_admin, Scope::Full)?;
-        user.session = Some(hash);
-        Ok(Some(Session { actor: Actor::User(user), csrf }))
+        let actor = actor((found.user_id, &found.user_name, found.is_admin), Scope::Full, Credential::Session(hash))?;
+        Ok(Some(Session { actor, csrf }))
     }
 
     /// Ends one session.
@@ -90,7 +91,7 @@ impl Forge {
             return self.by_token(secret, from).await;
         }
         let found = self.by_password(name, secret, from).await?;
-        Ok(Actor::User(user(found.id, &found.name, found.is_admin, Scope::Write)?))
+        actor((found.id, &found.name, found.is_admin), Scope::Write, Credential::Password)
     }
 
     /// The user who owns an SSH key that proved itself; `None` when nobody does. `fingerprint` is `SHA256:…`.
@@ -106,18 +107,26 @@ impl Forge {
                 Ok(tx.commit().await?)
             });
         }
-        Ok(Some(Actor::User(user(found.user_id, &found.user_name, found.is_admin, Scope::Write)?)))
+        let credential = Credential::Key(fingerprint.into());
+        actor((found.user_id, &found.user_name, found.is_admin), Scope::Write, credential).map(Some)
+    }
+
+    /// Says whether a key belongs to somebody who may sign in. For keys that are only offered: nothing is noted, and
+    /// nobody is named.
+    pub async fn is_ssh_key_known(&self, fingerprint: &str) -> Result<bool, Error> {
+        let found = ssh_keys::owner(&self.0.store.read(), fingerprint).await?;
+        Ok(found.is_some_and(|found| found.is_active))
     }
 
     async fn by_token(&self, secret: &Secret<String>, from: IpAddr) -> Result<Actor, Error> {
-        let now = self.now();
-        let Some(found) = tokens::owner(&self.0.store.read(), &token_hash(secret)).await? else {
+        let (hash, now) = (token_hash(secret), self.now());
+        let Some(found) = tokens::owner(&self.0.store.read(), &hash).await? else {
             let attempt = Attempt { account: None, from: Some(from) };
             self.0.throttle.check(&attempt, now)?;
             self.0.throttle.count(&attempt, now);
             return Err(Error::SignInRefused);
         };
-        if !found.is_active || found.token.expires.is_some_and(|end| now >= end) {
+        if !is_in_force(&found, now) {
             return Err(Error::SignInRefused);
         }
         if is_stale(found.token.used, now) {
@@ -129,7 +138,20 @@ impl Forge {
             });
         }
         let scope = if found.token.can_write { Scope::Write } else { Scope::Read };
-        Ok(Actor::User(user(found.user_id, &found.user_name, found.is_admin, scope)?))
+        actor((found.user_id, &found.user_name, found.is_admin), scope, Credential::Token(hash))
+    }
+
+    /// Says whether what the user came with would still be let in, and the user with it.
+    pub(crate) async fn still_holds(&self, user: &User) -> Result<bool, Error> {
+        let (database, now) = (self.0.store.read(), self.now());
+        Ok(match &user.credential {
+            Credential::Password => users::by_id(&database, user.id).await?.is_some_and(|user| user.is_active),
+            Credential::Session(hash) => sessions::by_hash(&database, hash).await?.is_some_and(|found| found.is_active),
+            Credential::Token(hash) => {
+                tokens::owner(&database, hash).await?.is_some_and(|found| is_in_force(&found, now))
+            }
+            Credential::Key(print) => ssh_keys::owner(&database, print).await?.is_some_and(|found| found.is_active),
+        })
     }
 
     pub(crate) async fn by_password(
@@ -150,10 +172,12 @@ impl Forge {
         self.0.throttle.check(&attempt, self.now())?;
         self.0.throttle.count(&attempt, self.now());
         let stored = found.as_ref().and_then(|user| user.password_hash.clone());
-        let is_right = self.0.passwords.verify(place, password, stored).await?;
+        let (is_right, place) = self.0.passwords.verify(place, password, stored).await?;
         match found {
             Some(user) if is_right && user.is_active => {
                 self.0.throttle.forgive(&attempt);
+                // Not before: whoever is next must not find this success among the failures.
+                drop(place);
                 Ok(user)
             }
             _ => Err(Error::SignInRefused),
@@ -170,9 +194,14 @@ impl Forge {
     }
 }
 
-/// A signed-in user. Fails with `Name` when what is stored is no name, which cannot be.
-pub(crate) fn user(id: i64, name: &str, is_admin: bool, scope: Scope) -> Result<User, Error> {
-    Ok(User { id, name: OwnerName::parse(name)?, is_admin, scope, session: None })
+/// A signed-in user: id, name, and whether it is an administrator. Fails with `Name` when what is stored is no name,
+/// which cannot be.
+fn actor((id, name, is_admin): (i64, &str, bool), scope: Scope, credential: Credential) -> Result<Actor, Error> {
+    Ok(Actor::User(User { id, name: OwnerName::parse(name)?, is_admin, scope, credential }))
+}
+
+fn is_in_force(found: &TokenOwner, now: Timestamp) -> bool {
+    found.is_active && found.token.expires.is_none_or(|end| now < end)
 }
 
 fn session_hash(token: &Secret<String>) -> String {

@@ -10,6 +10,7 @@ use base::settings::Settings;
 use base::{Clock, Hint};
 use git::Repositories;
 use store::{Store, StoreError, facts};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use vault::fernet::{FernetError, Key};
 
@@ -49,6 +50,9 @@ pub enum OpenError {
     /// The key is not a Fernet key.
     #[error("GITGRIT_ENCRYPTION_KEY is not a Fernet key")]
     KeyFormat,
+    /// DATABASE_URL is set, and this version knows the embedded database alone.
+    #[error("DATABASE_URL names a database that this version cannot use")]
+    OtherDatabase,
     /// The database did not open.
     #[error("could not open the database")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -66,6 +70,9 @@ impl Hint for OpenError {
             }
             Self::KeyFormat => {
                 Some("a Fernet key is 32 random bytes in URL-safe base64: 44 characters ending with `=`".into())
+            }
+            Self::OtherDatabase => {
+                Some("remove DATABASE_URL; this version keeps the site's data in SQLite, in the data directory".into())
             }
             Self::Store(_) | Self::Git(_) => None,
         }
@@ -95,6 +102,8 @@ pub(crate) struct Inner {
     pub(crate) passwords: Passwords,
     pub(crate) throttle: Throttle,
     pub(crate) tasks: Mutex<JoinSet<()>>,
+    /// Becomes true when the forge closes, for tasks that can be cut short.
+    pub(crate) closing: watch::Sender<bool>,
     /// Tells other processes that a forge is open here; see [`settle`].
     _presence: Lock,
 }
@@ -104,6 +113,10 @@ impl Forge {
     /// what a crash left between a ref move and its event. With another key, or a newer schema, nothing is written.
     pub async fn open(options: Options) -> Result<Self, OpenError> {
         let Options { settings, database, repositories, clock } = options;
+        // Taking no notice would put the data where the operator does not look for it.
+        if settings.database_url.is_some() {
+            return Err(OpenError::OtherDatabase);
+        }
         let key = Key::parse(&settings.encryption_key).map_err(|_| OpenError::KeyFormat)?;
         if let Some(look) = Store::look(&database).await? {
             if look.schema > store::KNOWN_SCHEMA {
@@ -128,8 +141,15 @@ impl Forge {
             passwords: Passwords::new(),
             throttle: Throttle::new(),
             tasks: Mutex::default(),
+            closing: watch::Sender::new(false),
             _presence: presence,
         })))
+    }
+
+    /// The migrations that opening would run, number and name. Changes nothing.
+    pub async fn pending_migrations(database: &Path) -> Result<Vec<(u32, &'static str)>, OpenError> {
+        let schema = Store::look(database).await?.map_or(0, |look| look.schema);
+        Ok(store::pending(schema).collect())
     }
 
     /// One round trip to the database; what `/readyz` asks.
@@ -157,6 +177,7 @@ impl Forge {
 
     /// Waits for running work and closes the database.
     pub async fn close(&self) {
+        self.0.closing.send_replace(true);
         let mut tasks = std::mem::take(&mut *self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         while tasks.join_next().await.is_some() {}
         self.0.store.close().await;

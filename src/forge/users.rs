@@ -5,6 +5,7 @@ use base::name::OwnerName;
 use store::users::{self, NewUserRecord, OwnerKind, UserRecord};
 use store::{StoreError, sessions};
 
+use crate::access::Credential;
 use crate::events::{Happened, record};
 use crate::throttle::Attempt;
 use crate::{Actor, Error, Forge, UserView, passwords};
@@ -86,14 +87,17 @@ impl Forge {
         let place = self.0.passwords.place().await?;
         self.0.throttle.check(&attempt, self.now())?;
         self.0.throttle.count(&attempt, self.now());
-        if !self.0.passwords.verify(place, old, stored).await? {
+        let (is_right, place) = self.0.passwords.verify(place, old, stored).await?;
+        if !is_right {
             return Err(Error::Field { field: "old", problem: "is not your password".into() });
         }
         self.0.throttle.forgive(&attempt);
+        drop(place);
         let hash = self.0.passwords.hash(new).await?;
         let tx = self.0.store.begin().await?;
         users::set_password(&tx, user.id, &hash).await?;
-        sessions::remove_of_user(&tx, user.id, user.session.as_deref()).await?;
+        let kept = if let Credential::Session(hash) = &user.credential { Some(hash.as_str()) } else { None };
+        sessions::remove_of_user(&tx, user.id, kept).await?;
         record(&tx, self.now(), Happened::PasswordChanged { by: user.id }).await?;
         Ok(tx.commit().await?)
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use forge::{Actor, Protocol};
 use russh::keys::ssh_key::Algorithm;
-use russh::keys::{EcdsaCurve, HashAlg, PrivateKey};
+use russh::keys::{EcdsaCurve, HashAlg, PrivateKey, PublicKey};
 use russh::server::{Auth, ChannelOpenHandle, Config, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet, Preferred, Pty, SshId, cipher, kex, mac};
 use tokio::net::TcpStream;
@@ -150,20 +150,10 @@ struct Waiting {
 }
 
 impl Connection {
-    /// Who owns a key; a database that does not answer is nobody.
-    async fn owner(&self, key: &russh::keys::PublicKey, algorithm: &Algorithm) -> Option<Actor> {
-        // RSA with SHA-1, which a client may still name.
-        if matches!(algorithm, Algorithm::Rsa { hash: None }) {
-            return None;
-        }
-        let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
-        match self.state.forge.by_ssh_key(&fingerprint).await {
-            Ok(actor) => actor,
-            Err(error) => {
-                warn!(error = chain(&error), "could not look up an SSH key");
-                None
-            }
-        }
+    /// Who owns a key that signed; a database that does not answer is nobody.
+    async fn owner(&self, key: VerifiedPublicKey<'_>) -> Option<Actor> {
+        let found = self.state.forge.by_ssh_key(&usable(key.public_key, key.algorithm)?).await;
+        found.inspect_err(|error| warn!(error = chain(error), "could not look up an SSH key")).ok().flatten()
     }
 
     /// Starts a transfer, or says why not.
@@ -202,12 +192,14 @@ impl Handler for Connection {
 
     async fn auth_publickey_offered(&mut self, _user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, russh::Error> {
         // A hint for the client which of its keys to sign with. Nothing is remembered of it.
-        let is_known = self.owner(offer.public_key, offer.algorithm).await.is_some();
-        Ok(if is_known { Auth::Accept } else { Auth::reject() })
+        let Some(fingerprint) = usable(offer.public_key, offer.algorithm) else { return Ok(Auth::reject()) };
+        let known = self.state.forge.is_ssh_key_known(&fingerprint).await;
+        let known = known.inspect_err(|error| warn!(error = chain(error), "could not look up an SSH key"));
+        Ok(if known.unwrap_or(false) { Auth::Accept } else { Auth::reject() })
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, russh::Error> {
-        let Some(actor) = self.owner(key.public_key, key.algorithm).await else { return Ok(Auth::reject()) };
+        let Some(actor) = self.owner(key).await else { return Ok(Auth::reject()) };
         self.actor = Some(actor);
         self.is_git_user = user == USER;
         Ok(Auth::Accept)
@@ -320,6 +312,12 @@ impl Handler for Connection {
     ) -> Result<(), russh::Error> {
         session.channel_failure(channel)
     }
+}
+
+/// The fingerprint of a key; `None` with RSA and SHA-1, which a client may still name.
+fn usable(key: &PublicKey, algorithm: &Algorithm) -> Option<String> {
+    let is_sha1 = matches!(algorithm, Algorithm::Rsa { hash: None });
+    (!is_sha1).then(|| key.fingerprint(HashAlg::Sha256).to_string())
 }
 
 /// Says whether a GIT_PROTOCOL value is one that Git sends: keys and values of plain characters, colons between them.

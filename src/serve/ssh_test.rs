@@ -49,6 +49,8 @@ async fn identity_is_that_of_the_key_that_signed_not_of_the_one_offered_before()
     let accepted = format!("Server accepts key: {}", offered.display());
     assert!(done.stderr.contains(&accepted), "the case is the one that is meant: {}", done.stderr);
     assert!(done.stderr.contains("hello alice"), "{}", done.stderr);
+    let of_bob = site.forge.ssh_keys(&site.actor("bob").await).await.unwrap();
+    assert!(of_bob.iter().all(|key| key.used.is_none()), "an offered key was not used");
 }
 
 #[tokio::test(flavor = "multi_thread")]

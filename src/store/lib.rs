@@ -20,6 +20,6 @@ pub mod tokens;
 pub mod users;
 
 pub use error::StoreError;
-pub use migrations::KNOWN_SCHEMA;
+pub use migrations::{KNOWN_SCHEMA, pending};
 pub use sqlite::{Look, Query, Reader, Store, Tx};
 pub use value::{FromValue, Row, Value};

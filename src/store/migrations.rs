@@ -18,6 +18,14 @@ const MIGRATIONS: &[Migration] =
 /// The newest schema that this program knows.
 pub const KNOWN_SCHEMA: u32 = MIGRATIONS[MIGRATIONS.len() - 1].number;
 
+/// What opening a database with this schema number would run, number and name.
+pub fn pending(schema: u32) -> impl Iterator<Item = (u32, &'static str)> {
+    MIGRATIONS
+        .iter()
+        .filter(move |migration| migration.number > schema)
+        .map(|migration| (migration.number, migration.name))
+}
+
 /// Brings the database to [`KNOWN_SCHEMA`]. Two processes may run it at once: the second waits and finds the work done.
 pub(crate) fn run(connection: &mut Connection, now: Timestamp) -> Result<(), StoreError> {
     connection

@@ -1,1 +1,23 @@
-//! it
+//! The stories: everything a user could notice, through the real binary, real git, real ssh and a real browser.
+//! Holds module lines alone. Talks to nothing beyond this machine, and ends only what it started.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test says what is wrong by panicking, and what is absent on standard error"
+)]
+
+mod git;
+mod gitlab_stub;
+mod html;
+mod inspect;
+mod lab;
+mod require;
+mod site;
+mod smoketest;
+mod snapshot;
+mod ssh;
+mod tidy;
+mod tidy_text;
+mod visitor;
+mod webdriver;

@@ -132,10 +132,8 @@ impl Work {
     fn push_body(&self, commands: &[(&str, &str, &str)], capabilities: &str) -> Vec<u8> {
         let mut body = Vec::new();
         for (number, (old, new, name)) in commands.iter().enumerate() {
-            let mut line = format!("{old} {new} {name}");
-            if number == 0 {
-                line.push_str(&format!("\0report-status {capabilities}"));
-            }
+            let first = if number == 0 { format!("\0report-status {capabilities}") } else { String::new() };
+            let line = format!("{old} {new} {name}{first}");
             body.extend(format!("{:04x}{line}", line.len() + 4).as_bytes());
         }
         body.extend(b"0000");

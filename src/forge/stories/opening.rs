@@ -1,5 +1,7 @@
 //! How a site opens: the key, the schema, and what a crash left.
 
+use store::Query;
+
 use super::*;
 
 #[tokio::test]
@@ -13,6 +15,45 @@ async fn another_key_is_refused_before_anything_is_written() {
     assert!(matches!(refused, Some(OpenError::KeyMismatch)), "{refused:?}");
     assert_eq!(std::fs::read(&database).unwrap(), before);
     assert!(open(site.directory.path(), &site.key, &site.clock).await.is_ok());
+}
+
+#[tokio::test]
+async fn another_key_is_refused_before_an_older_schema_is_migrated() {
+    let site = Site::open().await;
+    let tx = site.forge.0.store.begin().await.unwrap();
+    tx.rows("DELETE FROM schema_migrations", Vec::new()).await.unwrap();
+    tx.commit().await.unwrap();
+    site.forge.close().await;
+    let before = std::fs::read(site.directory.path().join("db")).unwrap();
+    let refused = open(site.directory.path(), &Key::generate(), &site.clock).await.err();
+    assert!(matches!(refused, Some(OpenError::KeyMismatch)), "{refused:?}");
+    assert_eq!(std::fs::read(site.directory.path().join("db")).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_with_both_numbers() {
+    let site = Site::open().await;
+    let tx = site.forge.0.store.begin().await.unwrap();
+    tx.rows("INSERT INTO schema_migrations VALUES (99, 'later', 'x', 1)", Vec::new()).await.unwrap();
+    tx.commit().await.unwrap();
+    site.forge.close().await;
+    let refused = open(site.directory.path(), &site.key, &site.clock).await.err();
+    assert!(matches!(refused, Some(OpenError::NewerSchema { found: 99, known: store::KNOWN_SCHEMA })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn another_database_is_refused_and_never_silently_left_aside() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut settings = settings(&Key::generate());
+    settings.database_url = Some(secret("postgres://db/gitgrit"));
+    let options = Options {
+        settings,
+        database: directory.path().join("db"),
+        repositories: directory.path().join("repositories"),
+        clock: Arc::new(FixedClock::new(Timestamp(0))),
+    };
+    assert!(matches!(Forge::open(options).await.err(), Some(OpenError::OtherDatabase)));
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
 #[tokio::test]

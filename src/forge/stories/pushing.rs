@@ -139,14 +139,43 @@ async fn a_pack_cut_in_half_moves_nothing() {
 #[tokio::test]
 async fn a_right_that_ended_during_the_push_stops_it() {
     let (site, alice, id, work, commit) = begun().await;
-    let begun = site.forge.begin_push(&alice, &path("alice/notes")).await.unwrap();
+    let notes = path("alice/notes");
+    let token = site.token(&alice, true, None).await;
+    let with_token = site.forge.basic("alice", &token, HOME).await.unwrap();
+    let by_token = site.forge.begin_push(&with_token, &notes).await.unwrap();
+    let by_session = site.forge.begin_push(&alice, &notes).await.unwrap();
+    let with_password = site.forge.basic("alice", &secret(PASSWORD), HOME).await.unwrap();
+    let by_password = site.forge.begin_push(&with_password, &notes).await.unwrap();
+
+    let token = site.forge.tokens(&alice).await.unwrap().remove(0);
+    site.forge.revoke_token(&alice, token.id).await.unwrap();
     let root = site.sign_in("root").await;
-    site.forge.set_user_active(&root, "alice", false).await.unwrap();
-    let (body, mut out) = (work.push_body(&[(ZERO, &commit, "refs/heads/main")], ""), Vec::new());
-    begun.run(Transport::Http, &body[..], &mut out).await.unwrap();
-    let said = String::from_utf8_lossy(&out);
-    assert!(said.contains("ng refs/heads/main you may no longer push here"), "{said}");
+    let body = work.push_body(&[(ZERO, &commit, "refs/heads/main")], "");
+    for (number, begun) in [by_token, by_session, by_password].into_iter().enumerate() {
+        let mut out = Vec::new();
+        begun.run(Transport::Http, &body[..], &mut out).await.unwrap();
+        let said = String::from_utf8_lossy(&out);
+        assert!(said.contains("ng refs/heads/main you may no longer push here"), "{number}: {said}");
+        site.forge.set_user_active(&root, "alice", false).await.unwrap();
+    }
     assert!(moves(&site.forge, id).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_while_the_refs_move_gets_its_push_all_the_same() {
+    let (site, alice, id, work, commit) = begun().await;
+    let body = work.push_body(&[(ZERO, &commit, "refs/heads/main")], "");
+    // The output is never read: the push waits in its report, and is dropped there.
+    let (output, input) = tokio::io::duplex(1);
+    let begun = site.forge.begin_push(&alice, &path("alice/notes")).await.unwrap();
+    let mut run = Box::pin(begun.run(Transport::Http, &body[..], output));
+    while moves(&site.forge, id).await.is_empty() {
+        let waited = tokio::time::timeout(std::time::Duration::from_millis(5), &mut run).await;
+        assert!(waited.is_err(), "{waited:?}");
+    }
+    drop((run, input));
+    site.forge.0.store.begin().await.unwrap().commit().await.unwrap();
+    assert!(intents::all(&site.forge.0.store.read()).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -1,0 +1,35 @@
+//! How a site is, from its directory alone: installed, running, where, and how long its certificate lasts.
+
+use base::clock::Timestamp;
+use base::file::read_text;
+use base::site::SiteDir;
+use vault::authority::read_served;
+
+use crate::facts::is_installed;
+use crate::service::{self, Serving};
+
+const DAY: i64 = 86_400;
+
+/// A site's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The running server.
+    pub serving: Option<Serving>,
+    /// The database's schema number; `None` when there is no database, or it does not open.
+    pub schema: Option<u32>,
+    /// Whole days until the server's certificate ends, negative when it has; `None` without a certificate that reads.
+    pub certificate_days: Option<i64>,
+}
+
+/// Looks at a site; `None` when none is installed there.
+pub async fn status(site: &SiteDir, now: Timestamp) -> Option<Status> {
+    if !is_installed(site) {
+        return None;
+    }
+    let served = read_text(&site.server_certificate(), 256 << 10).ok().and_then(|chain| read_served(&chain).ok());
+    Some(Status {
+        serving: service::serving(site),
+        schema: store::Store::look(&site.database()).await.ok().flatten().map(|look| look.schema),
+        certificate_days: served.map(|served| (served.not_after.seconds() - now.seconds()).div_euclid(DAY)),
+    })
+}

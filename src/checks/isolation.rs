@@ -1,0 +1,262 @@
+//! The isolation probe: one TCP connection attempt per target, and which way it ended. Never an HTTP client: with an
+//! operator-only CA every public TLS host fails, which would look like "blocked".
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpStream, lookup_host};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::catalogue;
+use crate::smoke::Line;
+use crate::text::line;
+
+/// How long one probe may take: first the name, then the connection.
+pub const DEADLINE: Duration = Duration::from_secs(3);
+
+/// The seeds' target, when GITGRIT_ISOLATION_TARGETS is not set.
+pub const DEFAULT_TARGET: &str = "www.google.com:443";
+
+/// Addresses of one name that are tried at once; more add nothing.
+const ADDRESSES: usize = 8;
+
+/// What to probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    host: String,
+    port: u16,
+}
+
+/// What to probe, all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Targets {
+    /// The seeds' one target, with the seeds' lines.
+    Seeds,
+    /// The operator's own; each line names its outcome.
+    Given(Vec<Target>),
+}
+
+/// A part of GITGRIT_ISOLATION_TARGETS that is not `host:port`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not host:port")]
+pub struct TargetError(String);
+
+impl base::Hint for TargetError {
+    fn hint(&self) -> Option<String> {
+        Some("write GITGRIT_ISOLATION_TARGETS=host:port,host:port".into())
+    }
+}
+
+/// How a probe ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The name does not resolve.
+    NoName,
+    /// The system knows no way there.
+    NoRoute,
+    /// Something said no.
+    Refused,
+    /// Silence, or a firewall of this host.
+    Filtered,
+    /// A connection came about.
+    Reachable,
+    /// The probe itself failed, so it proves nothing.
+    Broken(String),
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::NoName => "no name",
+            Self::NoRoute => "no route",
+            Self::Refused => "refused",
+            Self::Filtered => "filtered",
+            Self::Reachable => "reachable",
+            Self::Broken(reason) => reason,
+        })
+    }
+}
+
+impl Target {
+    /// Parses `host:port`; an IPv6 address stands in brackets.
+    pub fn parse(text: &str) -> Result<Self, TargetError> {
+        let refused = || TargetError(line(text));
+        let (host, port) = text.rsplit_once(':').ok_or_else(refused)?;
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let is_host_fine = match bare {
+            Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => {
+                !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+            }
+        };
+        let port = port.parse().ok().filter(|port| *port != 0 && is_host_fine).ok_or_else(refused)?;
+        Ok(Self { host: bare.unwrap_or(host).into(), port })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(out, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(out, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl Targets {
+    /// Reads the value of GITGRIT_ISOLATION_TARGETS; not set or empty means the seeds' target.
+    pub fn parse(value: Option<&str>) -> Result<Self, TargetError> {
+        match value.map(str::trim).filter(|value| !value.is_empty()) {
+            None => Ok(Self::Seeds),
+            Some(value) => {
+                value.split(',').map(|part| Target::parse(part.trim())).collect::<Result<_, _>>().map(Self::Given)
+            }
+        }
+    }
+
+    /// Probes every target and judges each.
+    pub async fn probe(&self) -> Vec<Line> {
+        match self {
+            Self::Seeds => match Target::parse(DEFAULT_TARGET) {
+                Ok(target) => vec![judge(&target, &probe(&target).await, false)],
+                Err(error) => vec![Line::fail(&catalogue::SMOKE_TARGETS, error.to_string())],
+            },
+            Self::Given(targets) => {
+                let mut probes = JoinSet::new();
+                for (index, target) in targets.iter().cloned().enumerate() {
+                    probes.spawn(async move { (index, judge(&target, &probe(&target).await, true)) });
+                }
+                let mut lines = probes.join_all().await;
+                lines.sort_by_key(|(index, _)| *index);
+                lines.into_iter().map(|(_, line)| line).collect()
+            }
+        }
+    }
+}
+
+fn judge(target: &Target, outcome: &Outcome, is_named: bool) -> Line {
+    match outcome {
+        Outcome::Reachable => Line::fail(
+            &catalogue::SMOKE_REACHABLE,
+            format!(
+                "public internet is reachable: TCP {target} accepted a connection. This is NOT an air-gapped install."
+            ),
+        ),
+        Outcome::Broken(reason) => Line::warn(
+            &catalogue::SMOKE_PROBE_BROKEN,
+            format!("could not probe {target}: {reason} — this proves neither isolation nor access"),
+        ),
+        blocked => {
+            let detail = if is_named { format!(": {blocked}") } else { String::new() };
+            Line::ok(
+                &catalogue::SMOKE_ISOLATED,
+                format!("public internet appears blocked ({target} is unreachable{detail})"),
+            )
+        }
+    }
+}
+
+async fn probe(target: &Target) -> Outcome {
+    let addresses: Vec<SocketAddr> = match timeout(DEADLINE, lookup_host((target.host.as_str(), target.port))).await {
+        Ok(Ok(found)) => found.take(ADDRESSES).collect(),
+        Ok(Err(_)) | Err(_) => return Outcome::NoName,
+    };
+    let mut attempts = JoinSet::new();
+    for address in addresses {
+        attempts.spawn(async move { outcome(timeout(DEADLINE, TcpStream::connect(address)).await) });
+    }
+    let mut worst = Outcome::NoName;
+    while let Some(attempt) = attempts.join_next().await {
+        let outcome = attempt.unwrap_or_else(|error| Outcome::Broken(line(&error.to_string())));
+        if outcome == Outcome::Reachable {
+            return outcome;
+        }
+        worst = more_telling(worst, outcome);
+    }
+    worst
+}
+
+/// One line per target: what says most about the way there wins.
+fn more_telling(left: Outcome, right: Outcome) -> Outcome {
+    let rank = |outcome: &Outcome| match outcome {
+        Outcome::NoName => 0,
+        Outcome::NoRoute => 1,
+        Outcome::Filtered => 2,
+        Outcome::Refused => 3,
+        Outcome::Broken(_) => 4,
+        Outcome::Reachable => 5,
+    };
+    if rank(&right) > rank(&left) { right } else { left }
+}
+
+fn outcome(attempt: Result<io::Result<TcpStream>, tokio::time::error::Elapsed>) -> Outcome {
+    let error = match attempt {
+        Err(_) => return Outcome::Filtered,
+        Ok(Ok(_)) => return Outcome::Reachable,
+        Ok(Err(error)) => error,
+    };
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => Outcome::Refused,
+        io::ErrorKind::TimedOut | io::ErrorKind::PermissionDenied => Outcome::Filtered,
+        // No address of that family on this host: the usual answer for IPv6 in a closed network.
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => {
+            Outcome::NoRoute
+        }
+        _ => Outcome::Broken(line(&error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_host_and_port() {
+        for (text, expected) in [("a.b:443", "a.b:443"), ("[::1]:1", "[::1]:1"), ("10.0.0.1:53", "10.0.0.1:53")] {
+            assert_eq!(Target::parse(text).unwrap().to_string(), expected);
+        }
+        for refused in ["", "a", "a:", ":1", "a:0", "a:70000", "::1:1", "[a]:1", "a b:1", "http://a:1"] {
+            assert!(Target::parse(refused).is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn no_value_means_the_seeds_target() {
+        assert_eq!(Targets::parse(None), Ok(Targets::Seeds));
+        assert_eq!(Targets::parse(Some(" ")), Ok(Targets::Seeds));
+        assert!(matches!(Targets::parse(Some("a:1, b:2")), Ok(Targets::Given(given)) if given.len() == 2));
+        assert!(Targets::parse(Some("a:1,,b:2")).is_err());
+    }
+
+    #[test]
+    fn the_seeds_target_has_the_seeds_lines() {
+        let target = Target::parse(DEFAULT_TARGET).unwrap();
+        assert_eq!(target, Target { host: "www.google.com".into(), port: 443 });
+        for blocked in [Outcome::NoName, Outcome::NoRoute, Outcome::Refused, Outcome::Filtered] {
+            assert_eq!(
+                judge(&target, &blocked, false).to_string(),
+                "OK    public internet appears blocked (www.google.com:443 is unreachable)"
+            );
+        }
+        assert_eq!(
+            judge(&target, &Outcome::Reachable, false).to_string(),
+            "FAIL  public internet is reachable: TCP www.google.com:443 accepted a connection. This is NOT an air-gapped \
+             install."
+        );
+    }
+
+    #[test]
+    fn a_probe_that_broke_is_not_blocked() {
+        let target = Target::parse("a:1").unwrap();
+        let broken = judge(&target, &Outcome::Broken("too many open files".into()), true).to_string();
+        assert_eq!(broken, "WARN  could not probe a:1: too many open files — this proves neither isolation nor access");
+        assert_eq!(
+            judge(&target, &Outcome::Filtered, true).to_string(),
+            "OK    public internet appears blocked (a:1 is unreachable: filtered)"
+        );
+    }
+}

@@ -1,0 +1,253 @@
+//! One installation of one test: made by the real `install`, served by the real `serve`, stopped when dropped.
+//! Nothing here reaches into the database; what a test needs it makes through the doors that a person uses.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use base::process::{Finished, Program};
+use base::site::SiteDir;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use serde::Deserialize;
+use tempfile::TempDir;
+
+use crate::git::Git;
+use crate::ssh::Key;
+use crate::visitor::Visitor;
+
+/// The administrator's name that `install` gives.
+pub(crate) const ADMIN: &str = "admin";
+
+/// A password that the site's rules accept, for everybody in a test.
+pub(crate) const PASSWORD: &str = "correct horse battery staple 42";
+
+/// What the running server writes into its lock.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Serving {
+    /// The server's process id.
+    pub(crate) pid: i32,
+    /// Where it answers HTTP or HTTPS.
+    pub(crate) http: SocketAddr,
+    /// Where it answers SSH.
+    pub(crate) ssh: SocketAddr,
+}
+
+/// A running site in a directory of its own.
+pub(crate) struct Site {
+    ground: Ground,
+    serving: Serving,
+}
+
+/// A directory in which an installation may happen, and how to run the program there.
+pub(crate) struct Ground {
+    home: TempDir,
+}
+
+impl Ground {
+    /// An empty home with the administrator's password file.
+    pub(crate) fn new() -> Self {
+        let home = tempfile::Builder::new().prefix("gitgrit-it-").tempdir().unwrap();
+        base::file::write_atomic(&home.path().join("password"), PASSWORD.as_bytes(), 0o600).unwrap();
+        Self { home }
+    }
+
+    /// The directory that holds everything of this test.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Where the site is, or will be.
+    pub(crate) fn site(&self) -> SiteDir {
+        SiteDir::new(self.home.path().join("gitgrit-site"))
+    }
+
+    /// The program with a cleared environment, ready for its verb.
+    pub(crate) fn program(&self) -> Program {
+        program(self.home.path())
+    }
+
+    /// `install --embedded` with everything that a test wants of it.
+    pub(crate) fn install(&self) -> Program {
+        self.program()
+            .options(["install", "--embedded"])
+            .option(self.site().root())
+            .options(["--lab", "--yes", "--http", "127.0.0.1:0", "--ssh", "127.0.0.1:0", "--admin-password-file"])
+            .option(self.home.path().join("password"))
+            .deadline(Duration::from_mins(3))
+    }
+
+    /// What the server of this ground says about itself, when one runs.
+    pub(crate) fn serving(&self) -> Option<Serving> {
+        serving(&self.site())
+    }
+
+    /// Takes over the site that was installed here.
+    pub(crate) fn into_site(self) -> Site {
+        let serving = self.serving().expect("no server holds state/serve.lock");
+        Site { ground: self, serving }
+    }
+}
+
+impl Site {
+    /// Installs a site and waits until it serves.
+    pub(crate) fn start() -> Self {
+        let ground = Ground::new();
+        let done = ground.install().run(b"").unwrap();
+        assert!(done.status.success(), "install failed ({})\n{}{}", done.status, out(&done), done.stderr);
+        ground.into_site()
+    }
+
+    /// The site's directory.
+    pub(crate) fn dir(&self) -> SiteDir {
+        self.ground.site()
+    }
+
+    /// The directory around the site, for a test's own files.
+    pub(crate) fn home(&self) -> &Path {
+        self.ground.home()
+    }
+
+    /// The server's process and addresses.
+    pub(crate) fn serving(&self) -> &Serving {
+        &self.serving
+    }
+
+    /// The address that a browser opens, without a slash at the end.
+    pub(crate) fn url(&self) -> String {
+        format!("https://{}", self.serving.http)
+    }
+
+    /// The certificate authority that clients are to trust.
+    pub(crate) fn ca_file(&self) -> PathBuf {
+        self.dir().ca_certificate()
+    }
+
+    /// The program, ready for a verb, in this site's home.
+    pub(crate) fn program(&self) -> Program {
+        self.ground.program()
+    }
+
+    /// Somebody without an account.
+    pub(crate) fn anonymous(&self) -> Visitor {
+        Visitor::new(&self.url(), &self.ca_file())
+    }
+
+    /// Signs in as a person does.
+    pub(crate) fn sign_in(&self, name: &str, password: &str) -> Visitor {
+        let visitor = self.anonymous();
+        let answer = visitor.submit("/sign-in", "password", &[("name", name), ("password", password)]);
+        assert!(answer.status < 400, "{name} could not sign in: {} {}", answer.status, answer.text());
+        visitor
+    }
+
+    /// The administrator, signed in.
+    pub(crate) fn admin(&self) -> Visitor {
+        self.sign_in(ADMIN, PASSWORD)
+    }
+
+    /// Has the administrator make an account, and signs it in.
+    pub(crate) fn user(&self, name: &str) -> Visitor {
+        self.admin().make_user(name, PASSWORD);
+        self.sign_in(name, PASSWORD)
+    }
+
+    /// A git client that trusts this site and knows nobody.
+    pub(crate) fn git(&self) -> Git {
+        Git::new().trusting(&self.ca_file())
+    }
+
+    /// The clone address over HTTPS.
+    pub(crate) fn https(&self, path: &str) -> String {
+        format!("{}/{path}.git", self.url())
+    }
+
+    /// The clone address over SSH.
+    pub(crate) fn ssh(&self, path: &str) -> String {
+        format!("ssh://git@{}/{path}.git", self.serving.ssh)
+    }
+
+    /// A git client that speaks SSH with `key` and knows this site's host key.
+    pub(crate) fn git_with_key(&self, key: &Key) -> Git {
+        self.git().with_ssh(&key.command(&self.known_hosts()))
+    }
+
+    /// A `known_hosts` file with this site's host keys, read from the site itself and not from the wire.
+    pub(crate) fn known_hosts(&self) -> PathBuf {
+        crate::ssh::known_hosts(&self.dir().ssh(), self.serving.ssh, self.ground.home())
+    }
+
+    /// Stops the server with SIGTERM and waits for its end. Starting again is the test's own doing.
+    pub(crate) fn stop(&self) {
+        stop(self.serving.pid);
+    }
+
+    /// Reads the server's addresses again, after a restart.
+    pub(crate) fn refresh(&mut self) {
+        self.serving = serving(&self.dir()).expect("no server holds state/serve.lock");
+    }
+
+    /// What the server logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.dir().serve_log()).unwrap_or_default()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- server log ---\n{}", self.log());
+        }
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        // The server may have been started again since the test last looked.
+        if let Some(serving) = self.serving() {
+            stop(serving.pid);
+        }
+    }
+}
+
+/// The binary under test: `GITGRIT_TEST_BINARY`, else the one that cargo built for this run.
+pub(crate) fn binary() -> PathBuf {
+    std::env::var_os("GITGRIT_TEST_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_gitgrit-ops").into(), PathBuf::from)
+}
+
+/// Standard output as text.
+pub(crate) fn out(done: &Finished) -> String {
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+fn program(home: &Path) -> Program {
+    let binary = binary();
+    Program::new(binary.to_str().unwrap()).env("HOME", home).env("TMPDIR", home).directory(home)
+}
+
+fn serving(site: &SiteDir) -> Option<Serving> {
+    let path = site.serve_lock();
+    let text = std::fs::read_to_string(&path).ok()?;
+    let serving = serde_json::from_str(&text).ok()?;
+    base::file::Lock::is_held(&path).then_some(serving)
+}
+
+/// Ends one server by its id: politely, and after ten seconds for good.
+fn stop(pid: i32) {
+    let Some(pid) = Pid::from_raw(pid) else { return };
+    let _ = kill_process(pid, Signal::TERM);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while is_running(pid) {
+        if Instant::now() > deadline {
+            let _ = kill_process(pid, Signal::KILL);
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A process that ended but was not collected by its parent counts as ended.
+fn is_running(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    let is_zombie = stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'));
+    test_kill_process(pid).is_ok() && !is_zombie
+}
