@@ -7,13 +7,18 @@
     reason = "a test says what is wrong by panicking, and what is absent on standard error"
 )]
 
+mod browser;
 mod ca;
 mod env;
 mod git;
 mod gitlab_stub;
+mod hostile;
 mod html;
 mod inspect;
+mod interrupted;
 mod lab;
+mod lab_closed;
+mod large_push;
 mod require;
 mod setup;
 mod site;
@@ -23,5 +28,7 @@ mod snapshot;
 mod ssh;
 mod tidy;
 mod tidy_text;
+mod transports;
 mod visitor;
 mod webdriver;
+mod wrong_key;

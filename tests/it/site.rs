@@ -15,8 +15,8 @@ use crate::git::Git;
 use crate::ssh::Key;
 use crate::visitor::Visitor;
 
-/// The administrator's name that `install` gives.
-pub(crate) const ADMIN: &str = "admin";
+/// The administrator's name.
+pub(crate) const ADMIN: &str = "olga";
 
 /// A password that the site's rules accept, for everybody in a test.
 pub(crate) const PASSWORD: &str = "correct horse battery staple 42";
@@ -71,7 +71,8 @@ impl Ground {
         self.program()
             .options(["install", "--embedded"])
             .option(self.site().root())
-            .options(["--lab", "--yes", "--http", "127.0.0.1:0", "--ssh", "127.0.0.1:0", "--admin-password-file"])
+            .options(["--lab", "--yes", "--http", "127.0.0.1:0", "--ssh", "127.0.0.1:0"])
+            .options(["--admin", ADMIN, "--admin-password-file"])
             .option(self.home.path().join("password"))
             .deadline(Duration::from_mins(3))
     }
@@ -114,7 +115,8 @@ impl Site {
 
     /// The address that a browser opens, without a slash at the end.
     pub(crate) fn url(&self) -> String {
-        format!("https://{}", self.serving.http)
+        let settings = base::envfile::read(&self.dir().env()).unwrap();
+        settings.get("SITE_URL").expect("SITE_URL").to_owned()
     }
 
     /// The certificate authority that clients are to trust.

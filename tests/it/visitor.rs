@@ -122,7 +122,7 @@ impl Visitor {
     /// Makes a token and reads it off the page, which shows it once. `scope` is `read` or `write`.
     pub(crate) fn make_token(&self, name: &str, scope: &str) -> String {
         let answer = expect_done(self.submit("/settings/tokens", "scope", &[("name", name), ("scope", scope)]));
-        html::find(&answer.text(), r"\b(gg_[A-Za-z0-9_-]{30,}|[A-Za-z0-9_-]{43})\b")
+        html::find(&answer.text(), r"\b(ggt_[A-Za-z0-9_-]{30,})")
             .unwrap_or_else(|| panic!("no token on the page:\n{}", answer.text()))
     }
 

@@ -79,10 +79,11 @@ impl Browser {
         self.call("POST", &format!("/element/{element}/value"), &json!({ "text": text }));
     }
 
-    /// Clicks on what the CSS selector finds, and waits for the page that follows.
-    pub(crate) fn click(&self, selector: &str) {
-        let element = self.element(selector);
+    /// Clicks on what the CSS selector finds, and waits until the window shows another address.
+    pub(crate) fn click_through(&self, selector: &str) {
+        let (element, before) = (self.element(selector), self.address());
         self.call("POST", &format!("/element/{element}/click"), &json!({}));
+        require::until(30, "another page", || (self.address() != before).then_some(()));
     }
 
     /// Runs a script in the page and gives back what it returns.
