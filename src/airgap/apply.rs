@@ -15,7 +15,7 @@ use crate::error::InstallError;
 use crate::facts::{authority, directories};
 use crate::journal::{Event, Journal};
 use crate::plan::{Action, Plan, Planned, Request, Step};
-use crate::server::{self, Serving};
+use crate::running::{self, Serving};
 
 /// The operation's name in the journal.
 const INSTALL: &str = "install";
@@ -130,7 +130,7 @@ impl<'a> Operation<'a> {
             Step::Database => hooks.migrate().map_err(hook)?,
             Step::Administrator => self.outcome.password = self.administrator(request, hooks)?,
             Step::Serve => {
-                server::stop(self.site, STOP)?;
+                running::stop(self.site, STOP)?;
                 hooks.start().map_err(hook)?;
             }
             Step::Smoketest => self.outcome.has_passed = Some(hooks.smoketest().map_err(hook)?),
@@ -140,7 +140,7 @@ impl<'a> Operation<'a> {
 
     /// Addresses first: the address in `.env` depends on them, and a later run takes them from here.
     fn env(&self, request: &Request) -> Result<(), InstallError> {
-        server::set_listen(self.site, request.listen)?;
+        running::set_listen(self.site, request.listen)?;
         fault::point("install:env:listen");
         let values = base::settings::Sources { site: Some(self.site.clone()), ..Default::default() }.values()?;
         if self.site.env().exists() {
@@ -225,7 +225,3 @@ fn issue(site: &SiteDir, plan: &Plan, now: Timestamp) -> Result<(), InstallError
     fault::point("install:certificate:key");
     Ok(write_atomic(&path, issued.chain_pem.as_bytes(), 0o644)?)
 }
-
-#[cfg(test)]
-#[path = "apply_tests.rs"]
-mod tests;

@@ -11,7 +11,7 @@ use vault::authority::AuthorityError;
 
 use crate::journal::JournalError;
 use crate::plan::Step;
-use crate::server::ServiceError;
+use crate::running::RunningError;
 
 /// Why an installation stopped. Everything before the failed step is there, and the next run goes on from it.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +77,7 @@ pub enum InstallError {
     Journal(#[from] JournalError),
     /// The server's state failed.
     #[error("could not use the server's state")]
-    Service(#[from] ServiceError),
+    Running(#[from] RunningError),
     /// What the caller does for a step failed.
     #[error("the step `{step}` failed")]
     Hook {
@@ -107,7 +107,7 @@ impl Hint for InstallError {
             Self::Authority { source, .. } | Self::Certificate { source, .. } => source.hint(),
             Self::OwnCertificate => Some("put your certificate's key at data/tls/server.key".into()),
             Self::Journal(error) => error.hint(),
-            Self::Service(error) => error.hint(),
+            Self::Running(error) => error.hint(),
             Self::Hook { .. } => None,
         }
     }

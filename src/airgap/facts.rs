@@ -9,7 +9,7 @@ use base::url::BaseUrl;
 use vault::authority::{Authority, Served, is_pair, read_served};
 
 use crate::error::InstallError;
-use crate::server::{self, Listen, Serving};
+use crate::running::{self, Listen, Serving};
 
 /// The largest certificate or key that is read, in bytes.
 const LIMIT: u64 = 256 << 10;
@@ -61,11 +61,11 @@ pub fn look(site: &SiteDir) -> Result<Facts, InstallError> {
         has_env,
         site_url: if has_env { Some(site_url(&values)?) } else { None },
         missing_secrets: SECRETS.into_iter().filter(|name| values.get(name).is_none_or(str::is_empty)).collect(),
-        listen: server::listen(site)?,
+        listen: running::listen(site)?,
         certificate: certificate(site, authority.as_ref())?,
         has_authority: authority.is_some(),
         has_database: site.database().exists(),
-        serving: server::serving(site),
+        serving: running::serving(site),
     })
 }
 

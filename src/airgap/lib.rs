@@ -2,11 +2,13 @@
 //! cannot start: never imports the forge, whose migrations and accounts come in through [`apply::Hooks`].
 
 pub mod apply;
+#[cfg(test)]
+mod apply_test;
 pub mod error;
 pub mod facts;
 pub mod journal;
 pub mod plan;
-pub mod server;
+pub mod running;
 pub mod site_git;
 pub mod status;
 pub mod unit;

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::error::InstallError;
 use crate::facts::{CertificateFact, Facts};
-use crate::server::Listen;
+use crate::running::Listen;
 
 /// A server certificate with fewer days left is issued again.
 const RENEW_BELOW: i64 = 30;
@@ -277,7 +277,7 @@ mod tests {
     use vault::authority::Served;
 
     use super::*;
-    use crate::server::Serving;
+    use crate::running::Serving;
 
     const NOW: Timestamp = Timestamp(0);
 

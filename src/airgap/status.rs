@@ -6,7 +6,7 @@ use base::site::SiteDir;
 use vault::authority::read_served;
 
 use crate::facts::is_installed;
-use crate::server::{self, Serving};
+use crate::running::{self, Serving};
 
 const DAY: i64 = 86_400;
 
@@ -28,7 +28,7 @@ pub async fn status(site: &SiteDir, now: Timestamp) -> Option<Status> {
     }
     let served = read_text(&site.server_certificate(), 256 << 10).ok().and_then(|chain| read_served(&chain).ok());
     Some(Status {
-        serving: server::serving(site),
+        serving: running::serving(site),
         schema: store::Store::look(&site.database()).await.ok().flatten().map(|look| look.schema),
         certificate_days: served.map(|served| (served.not_after.seconds() - now.seconds()).div_euclid(DAY)),
     })

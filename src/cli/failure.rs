@@ -129,12 +129,12 @@ impl From<forge::Error> for Failure {
     }
 }
 
-impl From<airgap::server::ServiceError> for Failure {
-    fn from(error: airgap::server::ServiceError) -> Self {
-        use airgap::server::ServiceError;
+impl From<airgap::running::RunningError> for Failure {
+    fn from(error: airgap::running::RunningError) -> Self {
+        use airgap::running::RunningError;
         let exit = match &error {
-            ServiceError::File(base::file::FileError::Locked { .. }) => Exit::Locked,
-            ServiceError::Ended { code, .. } => server_exit(*code),
+            RunningError::File(base::file::FileError::Locked { .. }) => Exit::Locked,
+            RunningError::Ended { code, .. } => server_exit(*code),
             _ => Exit::Failure,
         };
         Self::new(exit, error)

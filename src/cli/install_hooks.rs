@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use airgap::apply::{HookError, Hooks};
 use airgap::plan::Planned;
-use airgap::server::Serving;
+use airgap::running::Serving;
 use base::Secret;
 use base::site::SiteDir;
 use forge::Forge;

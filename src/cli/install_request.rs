@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 
 use airgap::facts::Facts;
 use airgap::plan::Request;
-use airgap::server::Listen;
+use airgap::running::Listen;
 use base::name::OwnerName;
 use base::process::Program;
 use base::url::BaseUrl;

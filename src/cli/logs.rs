@@ -36,7 +36,7 @@ pub(crate) fn run(args: &LogsArgs, console: &mut Console) -> Result<Exit, Failur
         writeln!(console.err, "the server has printed nothing yet; under systemd see `journalctl -u gitgrit`")?;
         return Ok(Exit::Ok);
     }
-    let text = airgap::server::tail(&site, LOOK_BACK)?;
+    let text = airgap::running::tail(&site, LOOK_BACK)?;
     let lines: Vec<&str> = text.lines().collect();
     for line in lines.iter().skip(lines.len().saturating_sub(args.lines)) {
         writeln!(console.out, "{line}")?;

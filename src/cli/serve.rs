@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use airgap::server::{self, Held, Listen, Serving};
+use airgap::running::{self, Held, Listen, Serving};
 use base::clock::SystemClock;
 use base::settings::{Settings, Sources};
 use base::site::SiteDir;
@@ -68,7 +68,7 @@ pub(crate) fn run(args: &ServeArgs, console: &mut Console) -> Result<Exit, Failu
 }
 
 fn listen(args: &ServeArgs, site: &SiteDir) -> Result<Listen, Failure> {
-    let known = server::listen(site)?;
+    let known = running::listen(site)?;
     let everywhere = |port| SocketAddr::from(([0, 0, 0, 0], port));
     Ok(Listen {
         http: args.http.or(known.map(|known| known.http)).unwrap_or_else(|| everywhere(8828)),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use airgap::server::{self, Serving};
+use airgap::running::{self, Serving};
 use base::clock::SystemClock;
 use base::process::Program;
 use base::settings::Settings;
@@ -83,12 +83,12 @@ pub(crate) fn this_program() -> Result<Program, Failure> {
 pub(crate) fn start(site: &SiteDir) -> Result<Serving, Failure> {
     let runtime = runtime()?;
     let program = this_program()?.options(["serve", "--site"]).option(site.root());
-    Ok(server::start(site, program, START, &|serving| is_healthy(site, serving, &runtime))?)
+    Ok(running::start(site, program, START, &|serving| is_healthy(site, serving, &runtime))?)
 }
 
 /// Ends the site's server: `None` when none ran.
 pub(crate) fn stop(site: &SiteDir) -> Result<Option<Serving>, Failure> {
-    Ok(server::stop(site, STOP)?)
+    Ok(running::stop(site, STOP)?)
 }
 
 /// Asks the server for `/healthz` where it listens, under the site's own name. With a certificate of the operator's own,

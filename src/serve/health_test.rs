@@ -2,14 +2,6 @@
 
 use std::sync::atomic::Ordering;
 
-use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::http::Request;
-use axum::middleware::from_fn_with_state;
-use axum::routing::get as route;
-use tower::ServiceExt;
-
-use crate::request::around;
 use crate::test_client::get;
 use crate::test_site::Site;
 
@@ -43,30 +35,4 @@ async fn clients_can_fetch_the_authority() {
     let answer = get(&site, "/ca.pem", "").await;
     assert_eq!(answer.body, std::fs::read_to_string(site.dir.path().join("server.pem")).unwrap());
     assert!(answer.head.contains("content-type: application/x-pem-file"), "{}", answer.head);
-}
-
-async fn broken() -> &'static str {
-    panic!("the secret detail")
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_panic_is_an_internal_error_with_an_id_and_without_detail() {
-    let site = Site::start().await;
-    let router = Router::new().route("/", route(broken)).layer(from_fn_with_state(site.state.clone(), around));
-    let answer = router.oneshot(Request::new(Body::empty())).await.unwrap();
-    assert_eq!(answer.status(), 500);
-    let id = answer.headers().get("x-request-id").unwrap().to_str().unwrap().to_owned();
-    let body = to_bytes(answer.into_body(), 1000).await.unwrap();
-    assert_eq!(body, format!("internal error, request {id}\n"));
-    assert_eq!(get(&site, "/healthz", "").await.status, 200);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_page_that_is_not_there_carries_the_headers_of_one_that_is() {
-    let site = Site::start().await;
-    let answer = get(&site, "/no/such/page/at/all", "").await;
-    assert_eq!(answer.status, 404);
-    for line in ["x-request-id: ", "content-security-policy: ", "referrer-policy: same-origin"] {
-        assert!(answer.head.contains(line), "{line} in {}", answer.head);
-    }
 }

@@ -16,6 +16,8 @@ mod health_test;
 mod highlight;
 mod host_key;
 mod http;
+#[cfg(test)]
+mod http_test;
 mod limits;
 mod listen;
 mod markdown;

@@ -209,7 +209,7 @@ fn open(path: &Path, now: Timestamp) -> Result<Store, StoreError> {
     let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let failed = |source| StoreError::Open { path: path.into(), source };
     writer.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
-    writer.pragma_update(None, "synchronous", "NORMAL").map_err(failed)?;
+    writer.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
     migrations::run(&mut writer, now)?;
 
     let (writes, begins) = mpsc::channel();

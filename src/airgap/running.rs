@@ -46,7 +46,7 @@ pub struct Serving {
 
 /// Why a server was not started, found or ended.
 #[derive(Debug, thiserror::Error)]
-pub enum ServiceError {
+pub enum RunningError {
     /// A file of the site did not read or write; also when another server holds the lock.
     #[error("could not use the site's state")]
     File(#[from] FileError),
@@ -105,7 +105,7 @@ pub enum ServiceError {
     },
 }
 
-impl Hint for ServiceError {
+impl Hint for RunningError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::File(error) => error.hint(),
@@ -124,19 +124,19 @@ impl Hint for ServiceError {
 }
 
 /// Where the site is to listen; `None` before an installation wrote it.
-pub fn listen(site: &SiteDir) -> Result<Option<Listen>, ServiceError> {
+pub fn listen(site: &SiteDir) -> Result<Option<Listen>, RunningError> {
     let path = site.listen();
     if !path.exists() {
         return Ok(None);
     }
     let text = read_text(&path, LIMIT)?;
-    serde_json::from_str(&text).map(Some).map_err(|_| ServiceError::Listen { path })
+    serde_json::from_str(&text).map(Some).map_err(|_| RunningError::Listen { path })
 }
 
 /// Writes where the site is to listen from its next start on.
-pub fn set_listen(site: &SiteDir, listen: Listen) -> Result<(), ServiceError> {
+pub fn set_listen(site: &SiteDir, listen: Listen) -> Result<(), RunningError> {
     let path = site.listen();
-    let text = serde_json::to_string(&listen).map_err(|_| ServiceError::Listen { path: path.clone() })?;
+    let text = serde_json::to_string(&listen).map_err(|_| RunningError::Listen { path: path.clone() })?;
     Ok(write_atomic(&path, format!("{text}\n").as_bytes(), 0o600)?)
 }
 
@@ -158,18 +158,18 @@ pub struct Held {
 
 impl Held {
     /// Takes the lock. Fails when another server of this site runs.
-    pub fn take(site: &SiteDir) -> Result<Self, ServiceError> {
+    pub fn take(site: &SiteDir) -> Result<Self, RunningError> {
         let path = site.serve_lock();
         let mut lock = take_patiently(&path)?;
         // The note of a server before us must not pass for ours.
-        lock.note("").map_err(|source| ServiceError::Note { path: path.clone(), source })?;
+        lock.note("").map_err(|source| RunningError::Note { path: path.clone(), source })?;
         Ok(Self { lock, path })
     }
 
     /// Says who serves and where, for [`serving`].
-    pub fn announce(&mut self, serving: &Serving) -> Result<(), ServiceError> {
+    pub fn announce(&mut self, serving: &Serving) -> Result<(), RunningError> {
         let noted = serde_json::to_string(serving).map_err(io::Error::from).and_then(|text| self.lock.note(&text));
-        noted.map_err(|source| ServiceError::Note { path: self.path.clone(), source })
+        noted.map_err(|source| RunningError::Note { path: self.path.clone(), source })
     }
 }
 
@@ -191,7 +191,7 @@ pub fn start(
     program: Program,
     deadline: Duration,
     is_healthy: &dyn Fn(&Serving) -> bool,
-) -> Result<Serving, ServiceError> {
+) -> Result<Serving, RunningError> {
     let until = Instant::now() + deadline;
     let mut program = Some(program);
     let mut child = None;
@@ -202,7 +202,7 @@ pub fn start(
         // Another start, cut off before it saw its server answer, is as good as ours.
         if !Lock::is_held(&site.serve_lock()) {
             if let Some(code) = child.as_mut().and_then(ended) {
-                return Err(ServiceError::Ended { code, last_words: last_words(site) });
+                return Err(RunningError::Ended { code, last_words: last_words(site) });
             }
             if let Some(program) = program.take() {
                 child = Some(program.start_detached(open_log(site)?)?);
@@ -211,7 +211,7 @@ pub fn start(
         if Instant::now() >= until {
             // Of no use; when it is gone already, all the better.
             let _ = child.map(|child| terminate(child.id()));
-            return Err(ServiceError::Unhealthy { seconds: deadline.as_secs() });
+            return Err(RunningError::Unhealthy { seconds: deadline.as_secs() });
         }
         std::thread::sleep(PAUSE);
     }
@@ -228,7 +228,7 @@ fn open_log(site: &SiteDir) -> Result<File, FileError> {
 }
 
 /// Asks the running server to end and waits until it has: its last word on where it was, or `None` when none ran.
-pub fn stop(site: &SiteDir, deadline: Duration) -> Result<Option<Serving>, ServiceError> {
+pub fn stop(site: &SiteDir, deadline: Duration) -> Result<Option<Serving>, RunningError> {
     let path = site.serve_lock();
     if !Lock::is_held(&path) {
         return Ok(None);
@@ -239,14 +239,14 @@ pub fn stop(site: &SiteDir, deadline: Duration) -> Result<Option<Serving>, Servi
         match serving(site) {
             Some(found) => break found,
             None if !Lock::is_held(&path) => return Ok(None),
-            None if Instant::now() >= until => return Err(ServiceError::Nameless { path }),
+            None if Instant::now() >= until => return Err(RunningError::Nameless { path }),
             None => std::thread::sleep(PAUSE),
         }
     };
-    terminate(found.pid).map_err(|source| ServiceError::Signal { pid: found.pid, source })?;
+    terminate(found.pid).map_err(|source| RunningError::Signal { pid: found.pid, source })?;
     while Lock::is_held(&path) {
         if Instant::now() >= until {
-            return Err(ServiceError::StillThere { pid: found.pid, seconds: deadline.as_secs() });
+            return Err(RunningError::StillThere { pid: found.pid, seconds: deadline.as_secs() });
         }
         std::thread::sleep(PAUSE);
     }
@@ -268,7 +268,7 @@ fn last_words(site: &SiteDir) -> String {
 }
 
 /// The last `bytes` of the site's log, from the first whole line in them.
-pub fn tail(site: &SiteDir, bytes: u64) -> Result<String, ServiceError> {
+pub fn tail(site: &SiteDir, bytes: u64) -> Result<String, RunningError> {
     use io::{Read, Seek};
     let path = site.serve_log();
     let failed = |source| FileError::Read { path: path.clone(), source };
@@ -315,7 +315,7 @@ mod tests {
         let (_directory, site) = site();
         let mut held = Held::take(&site).unwrap();
         held.announce(&serving_here()).unwrap();
-        assert!(matches!(Held::take(&site), Err(ServiceError::File(FileError::Locked { .. }))));
+        assert!(matches!(Held::take(&site), Err(RunningError::File(FileError::Locked { .. }))));
         assert_eq!(serving(&site), Some(serving_here()));
     }
 
@@ -325,7 +325,7 @@ mod tests {
         let program = Program::new("sh")
             .options(["-c", "echo '{}'; echo 'error: the port is taken' >&2; echo 'hint: free it'; exit 7"]);
         match start(&site, program, Duration::from_secs(20), &|_| true) {
-            Err(ServiceError::Ended { code: 7, last_words }) => assert_eq!(last_words, "the port is taken"),
+            Err(RunningError::Ended { code: 7, last_words }) => assert_eq!(last_words, "the port is taken"),
             other => panic!("{other:?}"),
         }
     }
@@ -335,7 +335,7 @@ mod tests {
         let (_directory, site) = site();
         let program = Program::new("sleep").options(["5"]);
         let error = start(&site, program, Duration::from_millis(60), &|_| true).unwrap_err();
-        assert!(matches!(error, ServiceError::Unhealthy { .. }), "{error:?}");
+        assert!(matches!(error, RunningError::Unhealthy { .. }), "{error:?}");
     }
 
     #[test]
@@ -346,7 +346,7 @@ mod tests {
         set_listen(&site, wanted).unwrap();
         assert_eq!(listen(&site).unwrap(), Some(wanted));
         base::file::write_atomic(&site.listen(), b"{}", 0o600).unwrap();
-        assert!(matches!(listen(&site), Err(ServiceError::Listen { .. })));
+        assert!(matches!(listen(&site), Err(RunningError::Listen { .. })));
     }
 
     #[test]

@@ -9,10 +9,18 @@ use base::clock::FixedClock;
 use base::url::BaseUrl;
 use vault::authority::read_served;
 
-use super::*;
+use base::clock::Timestamp;
+use base::envfile::Values;
+use base::file::{FileError, write_atomic};
+use base::site::SiteDir;
+use base::{Clock, Secret};
+use vault::authority::Authority;
+
+use crate::apply::{HookError, Hooks, Operation, Outcome};
+use crate::error::InstallError;
 use crate::facts::look;
-use crate::plan::plan;
-use crate::server::Listen;
+use crate::plan::{Action, Plan, Planned, Request, Step, plan};
+use crate::running::{Listen, Serving};
 
 /// 2026-11-21T00:00:00Z.
 const NOW: Timestamp = Timestamp(1_795_219_200_000_000);

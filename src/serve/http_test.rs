@@ -1,0 +1,56 @@
+//! What every answer has in common, and what a page does not take.
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get as route;
+use tower::ServiceExt;
+
+use crate::request::around;
+use crate::test_client::{get, send};
+use crate::test_site::Site;
+
+async fn broken() -> &'static str {
+    panic!("the secret detail")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_is_an_internal_error_with_an_id_and_without_detail() {
+    let site = Site::start().await;
+    let router = Router::new().route("/", route(broken)).layer(from_fn_with_state(site.state.clone(), around));
+    let answer = router.oneshot(Request::new(Body::empty())).await.unwrap();
+    assert_eq!(answer.status(), 500);
+    let id = answer.headers().get("x-request-id").unwrap().to_str().unwrap().to_owned();
+    let body = to_bytes(answer.into_body(), 1000).await.unwrap();
+    assert_eq!(body, format!("internal error, request {id}\n"));
+    assert_eq!(get(&site, "/healthz", "").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_is_not_there_carries_the_headers_of_one_that_is() {
+    let site = Site::start().await;
+    let answer = get(&site, "/no/such/page/at/all", "").await;
+    assert_eq!(answer.status, 404);
+    for line in ["x-request-id: ", "content-security-policy: ", "referrer-policy: same-origin"] {
+        assert!(answer.head.contains(line), "{line} in {}", answer.head);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_larger_than_any_of_ours_is_refused_before_it_is_read() {
+    let site = Site::start().await;
+    let head = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 2000000\r\n";
+    let answer = send(&site, "POST", "/sign-in", head, b"").await;
+    assert_eq!(answer.status, 413, "{}", answer.head);
+    assert!(answer.head.contains("content-security-policy: "), "{}", answer.head);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_come_packed_when_the_client_unpacks_them() {
+    let site = Site::start().await;
+    let plain = get(&site, "/sign-in", "").await;
+    assert!(!plain.head.contains("content-encoding"), "{}", plain.head);
+    let packed = get(&site, "/sign-in", "Accept-Encoding: gzip\r\n").await;
+    assert!(packed.head.contains("content-encoding: gzip"), "{}", packed.head);
+}
