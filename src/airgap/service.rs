@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,8 @@ use serde::{Deserialize, Serialize};
 const LIMIT: u64 = 4096;
 /// How often a condition is looked at again.
 const PAUSE: Duration = Duration::from_millis(20);
+/// How long others may look at a lock.
+const GLANCE: Duration = Duration::from_millis(300);
 
 /// Where a site listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,7 +160,7 @@ impl Held {
     /// Takes the lock. Fails when another server of this site runs.
     pub fn take(site: &SiteDir) -> Result<Self, ServiceError> {
         let path = site.serve_lock();
-        let mut lock = Lock::take(&path)?;
+        let mut lock = take_patiently(&path)?;
         // The note of a server before us must not pass for ours.
         lock.note("").map_err(|source| ServiceError::Note { path: path.clone(), source })?;
         Ok(Self { lock, path })
@@ -168,6 +170,17 @@ impl Held {
     pub fn announce(&mut self, serving: &Serving) -> Result<(), ServiceError> {
         let noted = serde_json::to_string(serving).map_err(io::Error::from).and_then(|text| self.lock.note(&text));
         noted.map_err(|source| ServiceError::Note { path: self.path.clone(), source })
+    }
+}
+
+/// Whoever looks whether the lock is held holds a shared one for a moment; only a lock that stays is a server.
+fn take_patiently(path: &Path) -> Result<Lock, FileError> {
+    let until = Instant::now() + GLANCE;
+    loop {
+        match Lock::take(path) {
+            Err(FileError::Locked { .. }) if Instant::now() < until => std::thread::sleep(PAUSE),
+            other => return other,
+        }
     }
 }
 
@@ -245,11 +258,13 @@ fn ended(child: &mut Child) -> Option<i32> {
     child.try_wait().ok().flatten().map(|status| status.code().unwrap_or(-1))
 }
 
-/// The last line of the site's log that is not empty, at most 500 characters of it.
+/// What the server said last: its error when it printed one, else its last line; at most 500 characters.
 fn last_words(site: &SiteDir) -> String {
-    let lines = tail(site, 8 << 10).unwrap_or_default();
-    let last = lines.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    last.chars().take(500).collect()
+    let text = tail(site, 8 << 10).unwrap_or_default();
+    let said = || text.lines().rev().map(str::trim).filter(|line| !line.is_empty());
+    // A failed command prints its error first, then causes and hints.
+    let error = said().take_while(|line| !line.starts_with('{')).find_map(|line| line.strip_prefix("error: "));
+    error.or_else(|| said().next()).unwrap_or_default().chars().take(500).collect()
 }
 
 /// The last `bytes` of the site's log, from the first whole line in them.
@@ -307,7 +322,8 @@ mod tests {
     #[test]
     fn a_server_that_ends_at_once_is_reported_with_its_last_words() {
         let (_directory, site) = site();
-        let program = Program::new("sh").options(["-c", "echo first; echo 'the port is taken' >&2; exit 7"]);
+        let program = Program::new("sh")
+            .options(["-c", "echo '{}'; echo 'error: the port is taken' >&2; echo 'hint: free it'; exit 7"]);
         match start(&site, program, Duration::from_secs(20), &|_| true) {
             Err(ServiceError::Ended { code: 7, last_words }) => assert_eq!(last_words, "the port is taken"),
             other => panic!("{other:?}"),

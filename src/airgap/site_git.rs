@@ -76,8 +76,13 @@ pub async fn check(site: &SiteDir, target: &Target) -> Result<Vec<Line>, SiteGit
     let http = Access::Http { authorization: target.authorization.clone(), ca_file: authority_file(site)? };
     let ssh = ssh_access(site, target, scratch.path())?;
     let mut lines = Vec::new();
+    let http_words = if target.http_url.starts_with("https:") {
+        ["clone over HTTPS", "push over HTTPS"]
+    } else {
+        ["clone over HTTP", "push over HTTP"]
+    };
     let ways = [
-        (["clone over HTTP", "push over HTTP"], &target.http_url, "http", http),
+        (http_words, &target.http_url, "http", http),
         (["clone over SSH", "push over SSH"], &target.ssh_url, "ssh", ssh),
     ];
     let mut pushed = None;

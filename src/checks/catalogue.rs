@@ -133,11 +133,6 @@ impl Known {
     }
 }
 
-/// What is known of the finding with this id.
-pub fn find(id: &str) -> Option<&'static Known> {
-    CATALOGUE.iter().copied().find(|known| known.id == id)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

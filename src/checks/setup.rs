@@ -43,8 +43,7 @@ pub fn site_url(value: Option<&str>) -> Result<String, String> {
 pub fn ca_bundle(host_path: Option<&str>, mount: Option<&Path>) -> Result<String, String> {
     let Some(host_path) = host_path.filter(|path| !path.is_empty()) else {
         return Err(
-            "GITGRIT_CUSTOM_CA_FILE_PATH is not set. Put the path of your operator CA bundle (PEM) into .env; see \
-                    docs/install.md, \"Place the operator CA bundle\"."
+            "GITGRIT_CUSTOM_CA_FILE_PATH is not set. Put the path of your operator CA bundle (PEM) into .env; see docs/checks.md, \"The operator CA bundle\"."
                 .into(),
         );
     };

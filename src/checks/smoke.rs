@@ -4,8 +4,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use base::Severity;
-
 use crate::catalogue::{self, Known};
 use crate::egress::Egress;
 use crate::gitlab;
@@ -49,15 +47,6 @@ impl Line {
     /// A check that failed.
     pub fn fail(known: &'static Known, text: String) -> Self {
         Self { status: Status::Fail, id: known.id, text }
-    }
-
-    /// The line's weight as a finding's severity.
-    pub fn severity(&self) -> Severity {
-        match self.status {
-            Status::Ok => Severity::Ok,
-            Status::Warn => Severity::Warning,
-            Status::Fail => Severity::Error,
-        }
     }
 }
 

@@ -100,6 +100,9 @@ pub(crate) fn run(args: &InstallArgs, console: &mut Console) -> Result<Exit, Fai
     let first = plan(&request, &facts, clock.now())?;
     if args.dry_run {
         show_plan(&site, &first, console)?;
+        if args.systemd && !console.is_json {
+            writeln!(console.out, "{:<5} {:<14} write {}", "make", "unit", install_systemd::path(&site)?.display())?;
+        }
         return Ok(Exit::Ok);
     }
     if first.has_changes() && !agrees(args, &first, console)? {

@@ -8,7 +8,6 @@ use airgap::plan::Request;
 use airgap::service::Listen;
 use base::name::OwnerName;
 use base::process::Program;
-use base::settings::{REGISTRY, Role};
 use base::url::BaseUrl;
 use base::{Hint, Secret};
 
@@ -18,6 +17,8 @@ use super::{Console, Exit, Failure};
 /// The ports of a site when nobody says.
 const HTTP: u16 = 8828;
 const SSH: u16 = 2424;
+/// What a new `.env` takes over from the environment, so that a later `serve` in the same shell finds the same values.
+const CARRIED: [&str; 4] = ["SECRET_KEY", "GITGRIT_ENCRYPTION_KEY", "SSH_CLONE_HOST", "SSH_PORT"];
 /// The longest password file, in bytes.
 const PASSWORD_LIMIT: u64 = 4096;
 
@@ -32,14 +33,13 @@ pub(crate) fn request(args: &InstallArgs, facts: &Facts, console: &Console) -> R
         None => None,
     };
     let given = |name: &'static str| console.environment.get(name).map(|value| (name, value.to_owned()));
-    let own = REGISTRY.iter().filter(|setting| setting.role != Role::ComposeInternal);
     Ok(Request {
         site_url: site_url(args, facts, listen.http.port(), console)?,
         listen,
         is_lab: args.lab,
         administrator: administrator.as_str().to_owned(),
         password,
-        values: own.filter_map(|setting| given(setting.name)).collect(),
+        values: CARRIED.into_iter().filter_map(given).collect(),
         is_foreground: args.foreground,
     })
 }

@@ -20,16 +20,21 @@ pub(crate) fn write(site: &SiteDir, console: &mut Console) -> Result<PathBuf, Fa
     let user = user()?;
     let unit = Unit { program: &program, site: site.root(), user: &user };
     let text = render(&unit).map_err(|error| Failure::new(Exit::Failure, error))?;
-    let is_system = user == "root" && Path::new(RUNNING).is_dir();
-    let path = if is_system { Path::new(SYSTEM).join(NAME) } else { site.root().join(NAME) };
+    let path = path(site)?;
     write_atomic(&path, text.as_bytes(), 0o644)?;
     writeln!(console.err, "wrote {}; to run the site with it:", path.display())?;
     writeln!(console.err, "  gitgrit-ops down {}", site.root().display())?;
-    if !is_system {
+    if !path.starts_with(SYSTEM) {
         writeln!(console.err, "  cp {} {SYSTEM}/", path.display())?;
     }
     writeln!(console.err, "  systemctl daemon-reload && systemctl enable --now {NAME}")?;
     Ok(path)
+}
+
+/// Where the unit goes.
+pub(crate) fn path(site: &SiteDir) -> Result<PathBuf, Failure> {
+    let is_system = user()? == "root" && Path::new(RUNNING).is_dir();
+    Ok(if is_system { Path::new(SYSTEM).join(NAME) } else { site.root().join(NAME) })
 }
 
 /// Who runs this, and so owns the site.

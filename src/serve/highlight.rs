@@ -123,8 +123,11 @@ fn numbered(lines: &[Vec<Token<'_>>], classes: &[&str]) -> String {
     let mut html = String::new();
     for (index, line) in lines.iter().enumerate() {
         let number = index + 1;
+        // A blank line has nothing to point at, and its number alone would be too small to hit.
+        let is_blank = line.iter().all(|(text, _)| text.trim().is_empty());
+        let link = if is_blank { String::new() } else { format!(" href=#L{number}") };
         // Writing into a String cannot fail.
-        let _ = write!(html, "<li id=L{number}><a href=#L{number}>{number}</a>");
+        let _ = write!(html, "<li id=L{number}><a{link}>{number}</a>");
         html.push_str(&markup(line, classes));
     }
     html
@@ -239,10 +242,10 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_numbered_links_and_blank_ones_stay() {
+    fn lines_have_numbers_that_are_links_unless_blank() {
         assert_eq!(
             plain_lines("a\r\n\nb"),
-            "<li id=L1><a href=#L1>1</a>a\n<li id=L2><a href=#L2>2</a>\n<li id=L3><a href=#L3>3</a>b"
+            "<li id=L1><a href=#L1>1</a>a\n<li id=L2><a>2</a>\n<li id=L3><a href=#L3>3</a>b"
         );
     }
 

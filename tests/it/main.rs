@@ -7,14 +7,18 @@
     reason = "a test says what is wrong by panicking, and what is absent on standard error"
 )]
 
+mod ca;
+mod env;
 mod git;
 mod gitlab_stub;
 mod html;
 mod inspect;
 mod lab;
 mod require;
+mod setup;
 mod site;
 mod smoketest;
+mod smoketest_site;
 mod snapshot;
 mod ssh;
 mod tidy;
