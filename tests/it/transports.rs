@@ -125,6 +125,8 @@ fn a_token_stops_when_its_time_is_over() {
     visitor.make_repository("project", "private");
     let git = site.git().with_password("ada", &visitor.make_token("laptop", "write"));
     git.ok(git.home(), ["ls-remote", &site.https("ada/project")]);
+    // A client that is not polled would not hear the server say goodbye.
+    drop(visitor);
     site.stop();
 
     // The same site, forty days later.
