@@ -192,6 +192,25 @@ async fn git_ends_with_the_client_that_went_away() {
     eventually("no git child is left", || git_children() == 0).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_whose_client_goes_away_leaves_no_git_and_no_ref() {
+    let site = Site::start().await;
+    let line = format!("{} {} refs/heads/main\0 report-status", "0".repeat(40), "1".repeat(40));
+    let head = format!(
+        "POST /alice/notes/git-receive-pack HTTP/1.1\r\nHost: localhost\r\n{}{PUSH}Content-Length: 9000000\r\n\r\n",
+        basic("alice", PASSWORD),
+    );
+    let mut client = connect(&site).await;
+    client.write_all(format!("{head}{:04x}{line}0000PACK", line.len() + 4).as_bytes()).await.unwrap();
+    client.flush().await.unwrap();
+    eventually("the push begins", || site.state.doors.transfers.running() == 1).await;
+    drop(client);
+    eventually("the push ends", || site.state.doors.transfers.running() == 0).await;
+    eventually("no git child is left", || git_children() == 0).await;
+    let refs = site.git_ok("x", None, &["ls-remote", &site.http_url("alice", PASSWORD, "alice/notes")]).await;
+    assert_eq!(refs, "");
+}
+
 /// Children of this process that are Git's; each test is a process of its own.
 fn git_children() -> usize {
     let me = std::process::id().to_string();

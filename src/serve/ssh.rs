@@ -156,6 +156,10 @@ impl Connection {
         found.inspect_err(|error| warn!(error = chain(error), "could not look up an SSH key")).ok().flatten()
     }
 
+    fn job(&self, Waiting { channel, protocol }: Waiting) -> Transfer {
+        Transfer { state: self.state.clone(), channel, protocol, gone: self.gone.clone() }
+    }
+
     /// Starts a transfer, or says why not.
     fn run(&self, waiting: Waiting, command: &[u8]) {
         let transfer = match (&self.actor, ssh_command::parse(command)) {
@@ -164,13 +168,7 @@ impl Connection {
             (Some(_), Err(CommandError::Program)) => Err(Refusal::Program),
             (Some(_), Err(CommandError::Path)) | (None, _) => Err(Refusal::Path),
         };
-        let running = self.activity.begin();
-        let job = Transfer {
-            state: self.state.clone(),
-            channel: waiting.channel,
-            protocol: waiting.protocol,
-            gone: self.gone.clone(),
-        };
+        let (running, job) = (self.activity.begin(), self.job(waiting));
         self.ending.tasks.spawn(async move {
             let _running = running;
             match transfer {
@@ -264,13 +262,7 @@ impl Handler for Connection {
         let Some(waiting) = self.channels.remove(&channel) else { return session.channel_failure(channel) };
         session.channel_success(channel)?;
         let name = self.actor.as_ref().and_then(Actor::user).map(|user| user.name.to_string());
-        let running = self.activity.begin();
-        let job = Transfer {
-            state: self.state.clone(),
-            channel: waiting.channel,
-            protocol: waiting.protocol,
-            gone: self.gone.clone(),
-        };
+        let (running, job) = (self.activity.begin(), self.job(waiting));
         self.ending.tasks.spawn(async move {
             let _running = running;
             job.refuse(&Refusal::Shell { name: name.unwrap_or_default() }).await;

@@ -14,6 +14,8 @@ mod listing;
 mod moment;
 mod new_repository;
 mod page;
+#[cfg(test)]
+mod page_test;
 mod password;
 mod raw;
 mod render;
