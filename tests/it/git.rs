@@ -2,6 +2,7 @@
 //! Credentials go in through the environment, never through an argument that a process list would show.
 
 use std::ffi::OsString;
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -152,16 +153,17 @@ fn stream(commits: usize) -> Vec<u8> {
     for number in 1..=commits {
         let at = 1_600_000_000 + number * 3600;
         let message = format!("change number {number}\n");
-        stream.push_str(&format!("commit refs/heads/main\ncommitter Ada Author <ada@example.test> {at} +0000\n"));
-        stream.push_str(&format!("data {}\n{message}", message.len()));
+        let size = message.len();
+        writeln!(stream, "commit refs/heads/main\ncommitter Ada Author <ada@example.test> {at} +0000").unwrap();
+        write!(stream, "data {size}\n{message}").unwrap();
         if number == 1 {
             let readme = "# A history\n\nMade for a *test*.\n\n```rust\nfn main() {}\n```\n";
-            stream.push_str(&format!("M 100644 inline README.md\ndata {}\n{readme}\n", readme.len()));
+            write!(stream, "M 100644 inline README.md\ndata {}\n{readme}\n", readme.len()).unwrap();
         }
-        let lines: String = (0..20).map(|line| format!("line {line} of version {}\n", number * (line + 1))).collect();
-        let folder = number % 8;
-        let file = number % 5;
-        stream.push_str(&format!("M 100644 inline src/part{folder}/file{file}.txt\ndata {}\n{lines}\n", lines.len()));
+        let lines: Vec<_> = (0..20).map(|line| format!("line {line} of version {}\n", number * (line + 1))).collect();
+        let (lines, folder, file) = (lines.concat(), number % 8, number % 5);
+        let size = lines.len();
+        write!(stream, "M 100644 inline src/part{folder}/file{file}.txt\ndata {size}\n{lines}\n").unwrap();
     }
     stream.into_bytes()
 }

@@ -1,5 +1,7 @@
 //! Reads the forms of our own pages, as much of HTML as they use and no more. Not a parser for other people's pages.
 
+use std::fmt::Write;
+
 use regex::Regex;
 
 /// One form and its fields with the values that the page gave them.
@@ -71,7 +73,7 @@ pub(crate) fn urlencoded(fields: &[(String, String)]) -> String {
             if byte.is_ascii_alphanumeric() || b"-._*".contains(&byte) {
                 sent.push(char::from(byte));
             } else {
-                sent.push_str(&format!("%{byte:02X}"));
+                write!(sent, "%{byte:02X}").unwrap();
             }
             sent
         })

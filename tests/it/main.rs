@@ -9,6 +9,8 @@
 
 mod browser;
 mod ca;
+mod cli;
+mod doors;
 mod env;
 mod git;
 mod gitlab_stub;

@@ -183,6 +183,11 @@ impl Site {
         stop(self.serving.pid);
     }
 
+    /// Says whether a server holds this site now.
+    pub(crate) fn is_serving(&self) -> bool {
+        self.ground.serving().is_some()
+    }
+
     /// Reads the server's addresses again, after a restart.
     pub(crate) fn refresh(&mut self) {
         self.serving = serving(&self.dir()).expect("no server holds state/serve.lock");

@@ -13,7 +13,6 @@ use crate::site::{binary, out};
 pub(crate) struct Run {
     home: TempDir,
     program: Program,
-    redactions: Vec<(String, String)>,
 }
 
 impl Run {
@@ -31,7 +30,7 @@ impl Run {
             .env("COLUMNS", "100")
             .directory(home.path())
             .deadline(Duration::from_mins(1));
-        Self { home, program, redactions: Vec::new() }
+        Self { home, program }
     }
 
     /// Sets one variable.
@@ -48,17 +47,6 @@ impl Run {
         self
     }
 
-    /// Shows `text` as `[name]`.
-    pub(crate) fn redact(mut self, text: &str, name: &str) -> Self {
-        self.redactions.push((text.into(), format!("[{name}]")));
-        self
-    }
-
-    /// The directory it runs in.
-    pub(crate) fn home(&self) -> &Path {
-        self.home.path()
-    }
-
     /// Runs it and gives back what came of it, as it is.
     pub(crate) fn finished(self) -> Finished {
         self.program.run(b"").unwrap()
@@ -66,20 +54,17 @@ impl Run {
 
     /// Exit code, standard output and standard error in one text, redacted.
     pub(crate) fn text(self) -> String {
-        let mut redactions = self.redactions;
-        redactions.push((self.home.path().display().to_string(), "[HOME]".into()));
+        let home = self.home.path().display().to_string();
         let done = self.program.run(b"").unwrap();
         let exit = done.status.code().map_or_else(|| done.status.to_string(), |code| code.to_string());
         let text = format!("exit: {exit}\n--- stdout\n{}--- stderr\n{}", ended(&out(&done)), ended(&done.stderr));
-        redact(text, &redactions)
+        redact(&text.replace(&home, "[HOME]"))
     }
 }
 
-/// Takes out what changes from run to run: the given texts, then versions, addresses, ports, times and durations.
-pub(crate) fn redact(mut text: String, redactions: &[(String, String)]) -> String {
-    for (from, to) in redactions {
-        text = text.replace(from, to);
-    }
+/// Takes out what changes from run to run: versions, addresses, ports, times and durations.
+pub(crate) fn redact(text: &str) -> String {
+    let mut text = text.to_owned();
     let patterns = [
         (r"/tmp/gitgrit-[a-z]+-\w+", "[TMP]"),
         (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?", "[TIME]"),
@@ -100,6 +85,6 @@ fn ended(text: &str) -> String {
 #[test]
 fn what_changes_from_run_to_run_is_taken_out() {
     let said = "at 2026-01-02T03:04:05.6Z on https://127.0.0.1:41234 in 12.5 ms at /tmp/gitgrit-it-aB3/site";
-    let shown = redact(said.into(), &[]);
+    let shown = redact(said);
     assert_eq!(shown, "at [TIME] on https://127.0.0.1:[PORT] in [DURATION] at [TMP]/site");
 }

@@ -1,5 +1,6 @@
 //! SSH keys and the real OpenSSH client, without the machine's own configuration, keys or known hosts.
 
+use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -77,7 +78,7 @@ pub(crate) fn known_hosts(keys: &Path, server: SocketAddr, into: &Path) -> PathB
         let done = Program::new("ssh-keygen").options(["-y", "-P", "", "-f"]).option(&path).run(b"").unwrap();
         if done.status.success() {
             let public = String::from_utf8_lossy(&done.stdout).into_owned();
-            lines.push_str(&format!("[{}]:{} {public}", server.ip(), server.port()));
+            write!(lines, "[{}]:{} {public}", server.ip(), server.port()).unwrap();
         }
     }
     assert!(!lines.is_empty(), "no readable SSH host key in {}", keys.display());

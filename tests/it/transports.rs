@@ -4,6 +4,7 @@ use std::path::Path;
 use std::thread;
 
 use crate::git::Git;
+use crate::require;
 use crate::site::{PASSWORD, Site};
 use crate::ssh::Key;
 
@@ -110,6 +111,32 @@ fn a_token_that_only_reads_may_not_push() {
 
     let there = reader.ok(&local, ["ls-remote", &site.https("ada/project"), "refs/heads/main"]);
     assert!(there.starts_with(&writer.ok(&local, ["rev-parse", "main~1"])), "{there}");
+}
+
+#[test]
+fn a_token_stops_when_its_time_is_over() {
+    let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+    let found = Path::new(library).is_file().then_some(()).ok_or_else(|| format!("{library} is not installed"));
+    if !require::has("faketime", found) {
+        return;
+    }
+    let mut site = Site::start();
+    let visitor = site.user("ada");
+    visitor.make_repository("project", "private");
+    let git = site.git().with_password("ada", &visitor.make_token("laptop", "write"));
+    git.ok(git.home(), ["ls-remote", &site.https("ada/project")]);
+    site.stop();
+
+    // The same site, forty days later.
+    let log = std::fs::File::create(site.home().join("later.log")).unwrap();
+    let later = site.program().option("serve").env("LD_PRELOAD", library).env("FAKETIME", "+40d");
+    let mut server = later.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").start_detached(log).unwrap();
+    require::until(30, "the server's start", || site.is_serving().then_some(()));
+    site.refresh();
+    let said = git.refused(git.home(), ["ls-remote", &site.https("ada/project")]);
+    assert!(said.contains("Authentication failed"), "{said}");
+    site.stop();
+    server.wait().unwrap();
 }
 
 /// A stranger must not learn that a private repository exists.

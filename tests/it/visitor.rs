@@ -54,16 +54,11 @@ impl Visitor {
             .tls_certs_only([authority])
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
-            .timeout(Duration::from_secs(60))
+            .timeout(Duration::from_mins(1))
             .build()
             .unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self { base: base.into(), client, runtime, cookies: RefCell::default() }
-    }
-
-    /// The value of a cookie that the site set.
-    pub(crate) fn cookies(&self) -> BTreeMap<String, String> {
-        self.cookies.borrow().clone()
     }
 
     /// Opens a page and follows redirects inside the site.

@@ -21,7 +21,7 @@ pub(crate) struct Browser {
     client: reqwest::Client,
     runtime: tokio::runtime::Runtime,
     driver: Child,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 /// What a browser needs on this machine.
@@ -46,9 +46,9 @@ impl Browser {
         let client =
             reqwest::Client::builder().tls_certs_only([]).no_proxy().timeout(Duration::from_mins(2)).build().unwrap();
         let base = format!("http://127.0.0.1:{port}");
-        let mut browser = Self { session: base.clone(), client, runtime, driver, _profile: profile };
+        let mut browser = Self { session: base.clone(), client, runtime, driver, profile };
         require::until(30, "an answer from chromedriver", || browser.try_call("GET", "/status", None).ok());
-        let profile = browser._profile.path().join("profile").display().to_string();
+        let profile = browser.profile.path().join("profile").display().to_string();
         let made = browser.call("POST", "/session", &capabilities(&profile));
         browser.session = format!("{base}/session/{}", made["sessionId"].as_str().expect("a session"));
         // What the browser's own first page asked for is not ours.

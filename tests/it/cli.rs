@@ -1,0 +1,79 @@
+//! What the command line says when it cannot go on: the exit code, the words, and that data and words do not mix.
+
+use crate::site::Ground;
+use crate::snapshot::Run;
+
+#[test]
+fn verbs_that_need_a_site_say_where_they_looked() {
+    insta::assert_snapshot!(Run::new(["status"]).text(), @r#"
+    exit: 10
+    --- stdout
+    --- stderr
+    error: no site is installed in `[HOME]/gitgrit-site`
+    hint: `gitgrit-ops install --embedded [HOME]/gitgrit-site` makes one
+    "#);
+    for verb in ["down", "up", "restart", "logs", "serve"] {
+        let done = Run::new([verb]).finished();
+        assert_eq!(done.status.code(), Some(10), "{verb}: {}", done.stderr);
+        assert!(done.stdout.is_empty(), "{verb} mixes words into its data");
+    }
+}
+
+#[test]
+fn a_site_needs_a_name_that_resolves() {
+    let run = Run::new(["install", "--embedded", "--site-url", "https://no-such-host.invalid:8828", "--dry-run"]);
+    insta::assert_snapshot!(run.text(), @r#"
+    exit: 1
+    --- stdout
+    --- stderr
+    error: `no-such-host.invalid` does not resolve on this host
+    hint: name the address that people will use with --site-url https://HOST:8828, or try the site on this machine alone with --lab
+    "#);
+}
+
+#[test]
+fn a_dry_run_prints_the_plan_and_changes_nothing() {
+    let run = Run::new(["install", "--embedded", "--lab", "--dry-run"]);
+    insta::assert_snapshot!(run.text(), @r#"
+    exit: 0
+    --- stdout
+    make  directory      make the site's directories, mode 0700
+    make  env            write .env, mode 0600, for https://localhost:[PORT]; listen on 127.0.0.1:[PORT] for HTTP and on 127.0.0.1:[PORT] for SSH
+    make  authority      make the site's certificate authority
+    make  certificate    issue a server certificate for localhost, 127.0.0.1, ::1
+    make  database       make the database
+    make  administrator  make the administrator `root` with a random password, shown at the end
+    make  serve          start the server in the background and wait until it is healthy
+    check smoketest      try what a user of this site needs
+    --- stderr
+    "#);
+    let ground = Ground::new();
+    let done = ground.install().option("--dry-run").run(b"").unwrap();
+    assert!(done.status.success() && !ground.site().root().exists(), "{}", done.stderr);
+}
+
+#[test]
+fn an_unknown_verb_is_a_usage_error() {
+    insta::assert_snapshot!(Run::new(["instal"]).text(), @r#"
+    exit: 2
+    --- stdout
+    --- stderr
+    error: unrecognized subcommand 'instal'
+
+      tip: a similar subcommand exists: 'install'
+
+    Usage: gitgrit-ops [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    "#);
+}
+
+#[test]
+fn the_version_is_data() {
+    insta::assert_snapshot!(Run::new(["--version"]).text(), @r#"
+    exit: 0
+    --- stdout
+    gitgrit-ops [VERSION]
+    --- stderr
+    "#);
+}
