@@ -26,8 +26,8 @@ fn a_running_site_gives_its_users_everything() {
         [
             "OK    the database answers",
             "OK    GITGRIT_ENCRYPTION_KEY encrypts, decrypts, and reads what the site was begun with",
-            "OK    clone over HTTP works",
-            "OK    push over HTTP works",
+            "OK    clone over HTTPS works",
+            "OK    push over HTTPS works",
             "OK    clone over SSH works",
             "OK    push over SSH works",
             "airgap_smoketest PASSED",

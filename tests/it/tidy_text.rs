@@ -23,6 +23,7 @@ const LONG: [(&str, usize, &str); 2] = [
 
 /// What may lie at the top of the tree.
 const TOP: [&str; 20] = [
+    ".cargo",
     ".ci",
     ".clippy.toml",
     ".config",
