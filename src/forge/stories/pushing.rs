@@ -145,18 +145,24 @@ async fn a_right_that_ended_during_the_push_stops_it() {
     let by_token = site.forge.begin_push(&with_token, &notes).await.unwrap();
     let by_session = site.forge.begin_push(&alice, &notes).await.unwrap();
     let with_password = site.forge.basic("alice", &secret(PASSWORD), HOME).await.unwrap();
-    let by_password = site.forge.begin_push(&with_password, &notes).await.unwrap();
+    let by_old_password = site.forge.begin_push(&with_password, &notes).await.unwrap();
 
     let token = site.forge.tokens(&alice).await.unwrap().remove(0);
     site.forge.revoke_token(&alice, token.id).await.unwrap();
+    let new = secret("another password");
+    site.forge.change_password(&alice, &secret(PASSWORD), &new).await.unwrap();
+    let with_password = site.forge.basic("alice", &new, HOME).await.unwrap();
+    let by_password = site.forge.begin_push(&with_password, &notes).await.unwrap();
     let root = site.sign_in("root").await;
     let body = work.push_body(&[(ZERO, &commit, "refs/heads/main")], "");
-    for (number, begun) in [by_token, by_session, by_password].into_iter().enumerate() {
+    for (number, begun) in [by_token, by_old_password, by_session, by_password].into_iter().enumerate() {
         let mut out = Vec::new();
         begun.run(Transport::Http, &body[..], &mut out).await.unwrap();
         let said = String::from_utf8_lossy(&out);
         assert!(said.contains("ng refs/heads/main you may no longer push here"), "{number}: {said}");
-        site.forge.set_user_active(&root, "alice", false).await.unwrap();
+        if number == 1 {
+            site.forge.set_user_active(&root, "alice", false).await.unwrap();
+        }
     }
     assert!(moves(&site.forge, id).await.is_empty());
 }
