@@ -145,6 +145,11 @@ impl Lock {
         Ok(Self { file })
     }
 
+    /// The locked file, for a child to inherit: the lock then lasts until the child is gone as well.
+    pub fn into_file(self) -> File {
+        self.file
+    }
+
     /// Replaces what the lock file says, for whoever finds it held (a process id, say).
     pub fn note(&mut self, text: &str) -> io::Result<()> {
         use io::Seek;

@@ -1,6 +1,7 @@
 //! Who asks, and what they may do. The only rights logic there is: every door turns its caller into an [`Actor`] and
 //! every use case asks here.
 
+use base::Secret;
 use base::name::OwnerName;
 use store::repos::Sight;
 
@@ -33,15 +34,15 @@ pub struct User {
 impl User {
     /// A user for a fixture of pages. The forge makes its own, from credentials that it has checked.
     pub const fn new(id: i64, name: OwnerName, is_admin: bool, scope: Scope) -> Self {
-        Self { id, name, is_admin, scope, credential: Credential::Password }
+        Self { id, name, is_admin, scope, credential: Credential::Password(Secret::new(String::new())) }
     }
 }
 
 /// What a user came with.
 #[derive(Clone, Debug)]
 pub(crate) enum Credential {
-    /// Name and password, for this one request.
-    Password,
+    /// Name and password, for this one request; the password by its hash.
+    Password(Secret<String>),
     /// A session, by its token's hash.
     Session(String),
     /// A token, by its hash.
@@ -187,7 +188,7 @@ mod tests {
             name: OwnerName::parse("someone").unwrap(),
             is_admin,
             scope,
-            credential: Credential::Password,
+            credential: Credential::Password(Secret::new(String::new())),
         })
     }
 

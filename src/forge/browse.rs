@@ -1,8 +1,12 @@
 //! What pages read from a repository. Every function takes the proof that the actor may. Never holds more of a
 //! repository in memory than one page shows.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use base::name::{Oid, RefName, TreePath};
 use git::{DiffLimits, Repo};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::convert::commit_summary;
 use crate::{
@@ -20,10 +24,24 @@ const TEXT: u64 = 1 << 20;
 const README: u64 = 512 << 10;
 /// Bytes of a file in the raw view.
 const RAW: u64 = 64 << 20;
+/// Bytes of a file that is sent at any time; a larger one waits for room among those on their way.
+const SMALL: u64 = 1 << 20;
+/// Bytes of all larger files on their way to readers, who may be slow.
+pub(crate) const ON_THEIR_WAY: usize = 128 << 20;
+/// Time to wait for that room.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Commits on a page.
 const COMMITS: usize = 50;
 /// Pages of a history: as far as Git walks for us.
 const PAGES: u32 = 4_000;
+
+/// A file's bytes on their way to a reader. Keep it until they are sent: only so much memory is for them.
+#[derive(Debug)]
+pub struct RawFile {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    _room: Option<OwnedSemaphorePermit>,
+}
 
 impl Forge {
     /// What surrounds every page of the repository.
@@ -69,21 +87,23 @@ impl Forge {
         }
     }
 
-    /// A file's size and bytes, for the raw view: the content type is the caller's to choose (never what the file says).
-    /// Fails with `Field` for a file of more than 64 MiB.
-    pub async fn raw(&self, repo: &RepoRead, rest: &[u8]) -> Result<(u64, Vec<u8>), Error> {
+    /// A file's bytes, for the raw view: the content type is the caller's to choose (never what the file says).
+    /// Fails with `Field` for a file of more than 64 MiB, and for one of more than 1 MiB while too many are on their way.
+    pub async fn raw(&self, repo: &RepoRead, rest: &[u8]) -> Result<RawFile, Error> {
         let handle = self.handle(repo)?;
         let (revision, path) = locate(&handle, rest).await?;
         let entry = handle.entry(&revision.commit, &path).await?.ok_or(Error::NotFound)?;
         if !matches!(entry.kind, git::EntryKind::File | git::EntryKind::Executable) {
             return Err(Error::NotFound);
         }
-        let blob = handle.blob(&entry.id, RAW).await?.ok_or(Error::NotFound)?;
-        let bytes = blob.content.ok_or_else(|| Error::Field {
-            field: "file",
-            problem: format!("is larger than {} MiB; clone the repository to get it", RAW >> 20),
-        })?;
-        Ok((blob.size, bytes))
+        let size = entry.size.ok_or(Error::NotFound)?;
+        if size > RAW {
+            let problem = format!("is larger than {} MiB; clone the repository to get it", RAW >> 20);
+            return Err(Error::Field { field: "file", problem });
+        }
+        let room = if size > SMALL { Some(self.room(size).await?) } else { None };
+        let bytes = handle.blob(&entry.id, RAW).await?.and_then(|blob| blob.content).ok_or(Error::NotFound)?;
+        Ok(RawFile { bytes, _room: room })
     }
 
     /// A page of 50 commits from what `rest` names (a branch, tag or object id; the default branch when empty).
@@ -142,6 +162,16 @@ impl Forge {
     /// Resolves the text of a revision.
     pub async fn revision(&self, repo: &RepoRead, text: &str) -> Result<Revision, Error> {
         self.handle(repo)?.resolve(text).await?.map(Revision::from).ok_or(Error::NotFound)
+    }
+
+    async fn room(&self, size: u64) -> Result<OwnedSemaphorePermit, Error> {
+        let full = || Error::Field {
+            field: "file",
+            problem: "is large, and too many large files are on their way; try again in a minute".into(),
+        };
+        let size = u32::try_from(size).map_err(|_| full())?;
+        let room = Arc::clone(&self.0.raw_room).acquire_many_owned(size);
+        tokio::time::timeout(PATIENCE, room).await.ok().and_then(Result::ok).ok_or_else(full)
     }
 
     fn handle(&self, repo: &RepoRead) -> Result<Repo, Error> {

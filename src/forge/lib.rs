@@ -25,6 +25,7 @@ mod view;
 mod stories;
 
 pub use access::{Access, Actor, RepoAdmin, RepoRead, RepoWrite, Scope, User};
+pub use browse::RawFile;
 pub use error::Error;
 pub use probe::Probe;
 pub use push::Push;

@@ -1,6 +1,8 @@
 //! The push gate: sees ref changes while their objects are still in quarantine and says yes or no.
 //! Nothing here may move a ref before every rule has passed.
 
+use std::collections::HashSet;
+
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use base::fault;
@@ -158,9 +160,10 @@ impl Push {
 
     /// Writes the events of what moved, and forgets all that was intended.
     async fn conclude(&self, intents: &[IntentRecord], moved: &[RefUpdate]) -> Result<(), Error> {
+        let names: HashSet<&str> = moved.iter().map(|update| update.name.as_str()).collect();
         let tx = self.forge.0.store.begin().await?;
         for intent in intents {
-            if moved.iter().any(|update| update.name.as_str() == intent.ref_name) {
+            if names.contains(intent.ref_name.as_str()) {
                 store::events::append(&tx, &settle::moved(intent)).await?;
             }
             intents::remove(&tx, intent.id).await?;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use base::Secret;
 use base::clock::Timestamp;
 use base::name::OwnerName;
+use store::sessions::SessionRecord;
 use store::tokens::TokenOwner;
 use store::users::UserRecord;
 use store::{sessions, ssh_keys, tokens, users};
@@ -43,7 +44,8 @@ pub struct Session {
 
 impl Forge {
     /// Checks name and password. One answer, in one time, for an unknown name and a wrong password.
-    /// Fails with `SignInRefused` or `TooManyAttempts` (10 failures for an account or an address in 15 minutes).
+    /// Fails with `SignInRefused` or `TooManyAttempts` (10 failures of an address or 25 of an account in 15
+    /// minutes).
     pub async fn sign_in(&self, name: &str, password: &Secret<String>, from: IpAddr) -> Result<SignedIn, Error> {
         let user = self.by_password(name, password, from).await?;
         let now = self.now();
@@ -60,7 +62,7 @@ impl Forge {
     pub async fn session(&self, token: &Secret<String>) -> Result<Option<Session>, Error> {
         let (hash, now) = (session_hash(token), self.now());
         let Some(found) = sessions::by_hash(&self.0.store.read(), &hash).await? else { return Ok(None) };
-        if !found.is_active || now >= found.expires || now >= found.seen.plus_seconds(IDLE) {
+        if !is_open(&found, now) {
             return Ok(None);
         }
         if is_stale(Some(found.seen), now) {
@@ -91,7 +93,8 @@ impl Forge {
             return self.by_token(secret, from).await;
         }
         let found = self.by_password(name, secret, from).await?;
-        actor((found.id, &found.name, found.is_admin), Scope::Write, Credential::Password)
+        let credential = Credential::Password(Secret::new(found.password_hash.unwrap_or_default()));
+        actor((found.id, &found.name, found.is_admin), Scope::Write, credential)
     }
 
     /// The user who owns an SSH key that proved itself; `None` when nobody does. `fingerprint` is `SHA256:…`.
@@ -145,8 +148,12 @@ impl Forge {
     pub(crate) async fn still_holds(&self, user: &User) -> Result<bool, Error> {
         let (database, now) = (self.0.store.read(), self.now());
         Ok(match &user.credential {
-            Credential::Password => users::by_id(&database, user.id).await?.is_some_and(|user| user.is_active),
-            Credential::Session(hash) => sessions::by_hash(&database, hash).await?.is_some_and(|found| found.is_active),
+            Credential::Password(hash) => users::by_id(&database, user.id)
+                .await?
+                .is_some_and(|found| found.is_active && found.password_hash.as_ref() == Some(hash.expose())),
+            Credential::Session(hash) => {
+                sessions::by_hash(&database, hash).await?.is_some_and(|found| is_open(&found, now))
+            }
             Credential::Token(hash) => {
                 tokens::owner(&database, hash).await?.is_some_and(|found| is_in_force(&found, now))
             }
@@ -198,6 +205,10 @@ impl Forge {
 /// which cannot be.
 fn actor((id, name, is_admin): (i64, &str, bool), scope: Scope, credential: Credential) -> Result<Actor, Error> {
     Ok(Actor::User(User { id, name: OwnerName::parse(name)?, is_admin, scope, credential }))
+}
+
+fn is_open(found: &SessionRecord, now: Timestamp) -> bool {
+    found.is_active && now < found.expires && now < found.seen.plus_seconds(IDLE)
 }
 
 fn is_in_force(found: &TokenOwner, now: Timestamp) -> bool {

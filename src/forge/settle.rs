@@ -39,14 +39,27 @@ async fn settle(store: &Store, repositories: &Repositories, now: Timestamp) -> R
     for intent in intents::all(&store.read()).await? {
         let repo_id = intent.repo_id;
         // One broken repository must not keep the whole site down; its intent stays for the next time.
-        if let Err(error) = one_intent(store, repositories, intent, now).await {
+        if let Err(error) = left_intent(store, repositories, intent, now).await {
             tracing::error!(repo.id = repo_id, error = &error as &dyn std::error::Error, "a push could not be settled");
         }
     }
     for id in loose_directories::all(&store.read()).await? {
-        remove_directory(store, repositories, id).await?;
+        if let Err(error) = remove_directory(store, repositories, id).await {
+            tracing::error!(repo.id = id, error = &error as &dyn std::error::Error, "a directory was not removed");
+        }
     }
     Ok(())
+}
+
+/// Settles the intent of a process that is dead. The Git that it started may not be.
+async fn left_intent(
+    store: &Store,
+    repositories: &Repositories,
+    intent: IntentRecord,
+    now: Timestamp,
+) -> Result<(), Error> {
+    repositories.repo(intent.repo_id)?.at_rest().await?;
+    one_intent(store, repositories, intent, now).await
 }
 
 /// Removes a directory that no repository owns, then forgets it.

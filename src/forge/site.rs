@@ -10,7 +10,7 @@ use base::settings::Settings;
 use base::{Clock, Hint};
 use git::Repositories;
 use store::{Store, StoreError, facts};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use vault::fernet::{FernetError, Key};
 
@@ -101,6 +101,8 @@ pub(crate) struct Inner {
     pub(crate) key: Key,
     pub(crate) passwords: Passwords,
     pub(crate) throttle: Throttle,
+    /// Bytes that large files on their way may still take.
+    pub(crate) raw_room: Arc<Semaphore>,
     pub(crate) tasks: Mutex<JoinSet<()>>,
     /// Becomes true when the forge closes, for tasks that can be cut short.
     pub(crate) closing: watch::Sender<bool>,
@@ -140,6 +142,7 @@ impl Forge {
             key,
             passwords: Passwords::new(),
             throttle: Throttle::new(),
+            raw_room: Arc::new(Semaphore::new(crate::browse::ON_THEIR_WAY)),
             tasks: Mutex::default(),
             closing: watch::Sender::new(false),
             _presence: presence,

@@ -8,8 +8,11 @@ use base::clock::Timestamp;
 
 use crate::Error;
 
-/// Failures that are let through within one window.
-const FAILURES: u32 = 10;
+/// Failures that one address may have within one window.
+const OF_ADDRESS: u32 = 10;
+/// Failures that one account may have, from everywhere: more, so that one host cannot lock somebody else out, and few
+/// enough for a hundred guesses an hour.
+const OF_ACCOUNT: u32 = 25;
 /// Length of a window, in seconds, from its first failure.
 const WINDOW: i64 = 15 * 60;
 /// Keys that are kept of each kind.
@@ -48,8 +51,9 @@ impl Throttle {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let account = attempt.account.as_ref().and_then(|account| counts.accounts.get(account));
         let address = attempt.from.and_then(|from| counts.addresses.get(&network(from)));
-        let until =
-            [account, address].into_iter().flatten().filter(|count| count.is_full(now)).map(|count| count.until);
+        let account = account.filter(|count| count.is_full(OF_ACCOUNT, now));
+        let address = address.filter(|count| count.is_full(OF_ADDRESS, now));
+        let until = [account, address].into_iter().flatten().map(|count| count.until);
         match until.max() {
             None => Ok(()),
             Some(until) => {
@@ -84,8 +88,8 @@ impl Throttle {
 }
 
 impl Count {
-    fn is_full(&self, now: Timestamp) -> bool {
-        self.failures >= FAILURES && now < self.until
+    fn is_full(&self, most: u32, now: Timestamp) -> bool {
+        self.failures >= most && now < self.until
     }
 }
 
@@ -138,12 +142,24 @@ mod tests {
             throttle.count(&attempt("alice", "10.0.0.1"), START);
         }
         let later = START.plus_seconds(WINDOW - 60);
-        for held in [attempt("alice", "10.0.0.2"), attempt("bob", "10.0.0.1"), attempt("bob", "::ffff:10.0.0.1")] {
+        for held in [attempt("alice", "10.0.0.1"), attempt("bob", "10.0.0.1"), attempt("bob", "::ffff:10.0.0.1")] {
             let refused = throttle.check(&held, later);
             assert!(matches!(refused, Err(Error::TooManyAttempts { seconds: 61 })), "{held:?}: {refused:?}");
         }
-        assert!(throttle.check(&attempt("bob", "10.0.0.2"), later).is_ok());
+        assert!(throttle.check(&attempt("alice", "10.0.0.2"), later).is_ok());
         assert!(throttle.check(&attempt("alice", "10.0.0.1"), START.plus_seconds(WINDOW)).is_ok());
+    }
+
+    #[test]
+    fn one_host_locks_nobody_else_out_and_many_hosts_guess_no_faster() {
+        let throttle = Throttle::new();
+        let hosts = ["10.0.0.1", "10.0.0.2", "10.0.0.3"].into_iter().flat_map(|host| [host; 10]);
+        let tried: Vec<_> = hosts
+            .take_while(|host| throttle.check(&attempt("alice", host), START).is_ok())
+            .inspect(|host| throttle.count(&attempt("alice", host), START))
+            .collect();
+        assert_eq!(tried.len(), 25);
+        assert!(throttle.check(&attempt("alice", "10.9.9.9"), START).is_err());
     }
 
     #[test]
@@ -171,7 +187,7 @@ mod tests {
     #[test]
     fn a_flood_of_names_frees_nobody_who_is_held_back() {
         let throttle = Throttle::new();
-        for _ in 0..10 {
+        for _ in 0..OF_ACCOUNT {
             throttle.count(&attempt("alice", "10.0.0.1"), START);
         }
         for number in 0..KEYS + 50 {

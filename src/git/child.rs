@@ -5,6 +5,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use base::file::Lock;
 use base::process::{ProcessError, Program, kill_group};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
@@ -29,9 +30,13 @@ pub(crate) struct Running {
 impl Running {
     /// Starts it with all three streams piped.
     pub(crate) fn start(program: Program) -> Result<Self, Error> {
+        Self::start_into(program, Stdio::piped())
+    }
+
+    fn start_into(program: Program, stdout: Stdio) -> Result<Self, Error> {
         let name = program.name().to_owned();
         let mut command = Command::from(program.into_command());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().map_err(|source| ProcessError::Start { program: name, source })?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         Ok(Self { leader: child.id(), child, stdin, stdout, stderr })
@@ -67,7 +72,28 @@ pub(crate) async fn finish(
     input: &[u8],
     deadline: Duration,
 ) -> Result<Said, Error> {
-    let mut running = Running::start(program)?;
+    converse(Running::start(program)?, command, input, deadline).await
+}
+
+/// As [`finish`], for a command whose standard output says nothing: the lock's file takes its place, so that the lock is
+/// held for as long as the command runs, also when this program is killed meanwhile.
+pub(crate) async fn finish_under(
+    lock: Lock,
+    program: Program,
+    command: &'static str,
+    input: &[u8],
+    deadline: Duration,
+) -> Result<Said, Error> {
+    let running = Running::start_into(program, lock.into_file().into())?;
+    converse(running, command, input, deadline).await
+}
+
+async fn converse(
+    mut running: Running,
+    command: &'static str,
+    input: &[u8],
+    deadline: Duration,
+) -> Result<Said, Error> {
     let (stdin, stdout, stderr) = (running.stdin.take(), running.stdout.take(), running.stderr.take());
     let progress = Progress::default();
     let feed = async {

@@ -6,11 +6,11 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::Error;
 
-/// Clones and fetches that run Git at once; an idle one holds about 6 MiB.
+/// Clones, fetches and advertisements that run Git at once; an idle one holds about 6 MiB.
 const UPLOADS: usize = 32;
 /// Pushes that run Git at once.
 const RECEIVES: usize = 8;
-/// Short Git commands (advertisements, checks) at once.
+/// Short Git commands at once; no client can make one of them wait.
 const SHORT: usize = 8;
 /// Repositories that are tidied at once.
 const TIDIES: usize = 1;

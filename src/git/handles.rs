@@ -73,6 +73,11 @@ fn open(path: &Path) -> Result<ThreadSafeRepository, Cause> {
         .with(gix::sec::Trust::Full)
         // A push adds one pack; a handle that runs out of slots is opened anew.
         .object_store_slots(gix::odb::store::init::Slots::Given(256))
-        .config_overrides(["core.deltaBaseCacheLimit=16m", "gitoxide.objects.noReplace=true"]);
+        .config_overrides([
+            "core.deltaBaseCacheLimit=16m",
+            "gitoxide.objects.noReplace=true",
+            // An object's own size is looked at before it is loaded, but not that of the one it is a delta of.
+            "gitoxide.objects.allocLimit=64m",
+        ]);
     Ok(options.open(path)?)
 }

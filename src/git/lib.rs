@@ -10,6 +10,7 @@ mod gates;
 mod handles;
 mod head;
 mod maintenance;
+mod moving;
 mod pktline;
 mod read;
 pub mod receive;

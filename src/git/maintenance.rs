@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base::file::{FileError, Lock};
 
-use crate::child::{finish, one_line};
+use crate::child::{Said, finish, finish_under, one_line};
 use crate::gates::enter;
 use crate::repositories::failed;
 use crate::{Error, Repo, environment};
@@ -15,13 +15,11 @@ const PACKS: usize = 40;
 /// Time for one step.
 const STEP: Duration = Duration::from_hours(1);
 
-/// What is done, in order: join packs in geometric steps, so that each object is written again only a few times; then
-/// what makes walks and ref look-ups quick.
-const STEPS: [(&str, &[&str]); 3] = [
-    ("repack", &["--geometric=2", "-d", "-n", "--quiet"]),
-    ("commit-graph", &["write", "--reachable", "--no-progress"]),
-    ("pack-refs", &["--all"]),
-];
+/// Joins packs in geometric steps, so that each object is written again only a few times.
+const JOIN: &[&str] = &["--geometric=2", "-d", "-n", "--quiet"];
+/// What makes walks and ref look-ups quick. Both take locks that only [`crate::moving`] tells from dead ones.
+const STEPS: [(&str, &[&str]); 2] =
+    [("commit-graph", &["write", "--reachable", "--no-progress"]), ("pack-refs", &["--all"])];
 
 impl Repo {
     /// Joins packs when there are many. Says whether it did; a repository that somebody else is tidying is left alone.
@@ -34,15 +32,15 @@ impl Repo {
             Err(FileError::Locked { .. }) => return Ok(false),
             other => other?,
         };
-        for (command, options) in STEPS {
-            let program = environment::in_repository(command, self.path()).options(options);
-            let said = finish(program, command, b"", STEP).await?;
-            if !said.status.success() {
-                return Err(Error::Git { command, message: one_line(&said.stderr) });
-            }
-        }
+        let program = environment::in_repository("repack", self.path()).options(JOIN);
+        let joined = finish(program, "repack", b"", STEP).await;
         // The warm handle still maps packs that are gone, and their space with them.
         self.forget_handle();
+        succeeded("repack", joined?)?;
+        for (command, options) in STEPS {
+            let program = environment::in_repository(command, self.path()).options(options);
+            succeeded(command, finish_under(self.moving().await?, program, command, b"", STEP).await?)?;
+        }
         Ok(true)
     }
 
@@ -52,6 +50,10 @@ impl Repo {
         let is_pack = |entry: &std::fs::DirEntry| entry.path().extension().is_some_and(|extension| extension == "pack");
         Ok(entries.filter_map(Result::ok).filter(is_pack).count())
     }
+}
+
+fn succeeded(command: &'static str, said: Said) -> Result<(), Error> {
+    if said.status.success() { Ok(()) } else { Err(Error::Git { command, message: one_line(&said.stderr) }) }
 }
 
 #[cfg(test)]

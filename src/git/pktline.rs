@@ -2,9 +2,10 @@
 
 use std::io;
 
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::Error;
+use crate::child::IDLE;
 
 /// The longest line, its four digits of length included.
 pub(crate) const LONGEST: usize = 65_520;
@@ -54,6 +55,22 @@ pub(crate) async fn read(input: &mut (impl AsyncRead + Unpin)) -> Result<Packet,
         }
         _ => Err(protocol("a line has a length that is not allowed")),
     }
+}
+
+/// Writes to the client. Fails with `Transfer` when it takes nothing for ten minutes: a place is held for it.
+pub(crate) async fn send(output: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Result<(), Error> {
+    for piece in bytes.chunks(LONGEST) {
+        in_time(IDLE, output.write_all(piece)).await?;
+    }
+    in_time(IDLE, output.flush()).await
+}
+
+/// Waits for the client, but not for ever.
+async fn in_time<T>(patience: std::time::Duration, work: impl Future<Output = io::Result<T>>) -> Result<T, Error> {
+    tokio::time::timeout(patience, work)
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        .map_err(Error::Transfer)
 }
 
 /// A protocol error.

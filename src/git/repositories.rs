@@ -7,19 +7,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use base::file;
+use base::file::{self, FileError};
 use base::name::RefName;
 
 use crate::gates::{Gates, blocking};
 use crate::handles::Handles;
 use crate::receive::INCOMING;
-use crate::{Error, Repo};
+use crate::{Error, Repo, moving};
 
 /// Prefix of a repository that is being made.
 const MAKING: &str = ".new-";
 /// Prefix of a repository that is being removed.
 const REMOVING: &str = ".gone-";
-/// A half-made repository or a lock older than this was left by a crash; a younger one may be another process's own.
+/// A half-made repository older than this was left by a crash; a younger one may be another process's own.
 const ABANDONED: Duration = Duration::from_mins(10);
 
 /// The directory of all bare repositories: `<root>/xx/<id>.git`, `xx` the id's lowest byte. Cheap to clone.
@@ -57,7 +57,7 @@ impl Repositories {
     /// Removes the repository and its objects for good; one that is gone already is no error.
     pub async fn remove(&self, id: i64) -> Result<(), Error> {
         let path = self.path(id);
-        self.shared.handles.forget(id);
+        let shared = Arc::clone(&self.shared);
         blocking(&self.shared.gates.reads, move || {
             let gone = path.with_file_name(format!("{REMOVING}{id}"));
             match fs::rename(&path, &gone) {
@@ -66,6 +66,8 @@ impl Repositories {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(failed("remove", &path)(error)),
             }
+            // Not before: a reader would open it anew, and keep its space.
+            shared.handles.forget(id);
             remove_tree(&gone)
         })
         .await
@@ -134,8 +136,11 @@ fn sweep(root: &Path) -> Result<(), Error> {
             if name.starts_with(REMOVING) || (name.starts_with(MAKING) && is_abandoned(&path, now)) {
                 remove_tree(&path)?;
             } else if path.extension().is_some_and(|extension| extension == "git") {
-                sweep_quarantines(&path.join("objects"))?;
-                sweep_locks(&path, now)?;
+                // One broken repository must not keep the whole site down.
+                if let Err(error) = sweep_quarantines(&path.join("objects")).and_then(|()| sweep_locks(&path)) {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(path = %path.display(), error, "what a crash left was not removed");
+                }
             }
         }
     }
@@ -153,9 +158,15 @@ fn sweep_quarantines(objects: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes lock files that a power cut left: Git would refuse to move those refs for ever.
-fn sweep_locks(repository: &Path, now: SystemTime) -> Result<(), Error> {
-    let mut found: Vec<PathBuf> = ["HEAD.lock", "packed-refs.lock"].map(|name| repository.join(name)).into();
+/// Removes lock files that a power cut left: Git would refuse to move those refs for ever. However young they are, while
+/// nobody moves refs nobody holds them.
+fn sweep_locks(repository: &Path) -> Result<(), Error> {
+    let _shut = match moving::shut(repository) {
+        Err(FileError::Locked { .. }) => return Ok(()),
+        other => other?,
+    };
+    let names = ["HEAD.lock", "packed-refs.lock", "objects/info/commit-graph.lock"];
+    let mut found: Vec<PathBuf> = names.map(|name| repository.join(name)).into();
     let mut waiting = vec![repository.join("refs")];
     while let Some(directory) = waiting.pop() {
         waiting.extend(directories(&directory, "")?);
@@ -163,7 +174,7 @@ fn sweep_locks(repository: &Path, now: SystemTime) -> Result<(), Error> {
         let locks = entries.filter_map(Result::ok).map(|entry| entry.path());
         found.extend(locks.filter(|path| path.extension().is_some_and(|extension| extension == "lock")));
     }
-    for lock in found.iter().filter(|lock| lock.is_file() && is_abandoned(lock, now)) {
+    for lock in found.iter().filter(|lock| lock.is_file()) {
         match fs::remove_file(lock) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("remove", lock)(error)),
             _ => {}
@@ -228,16 +239,20 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_that_a_power_cut_left_is_removed_and_a_young_one_is_not() {
+    fn locks_that_a_power_cut_left_are_removed_unless_somebody_moves_refs() {
         let site = Site::start();
-        let heads = site.repo.path().join("refs/heads");
-        fs::create_dir(heads.join("topic")).unwrap();
-        let (old, young) = (heads.join("topic/a.lock"), heads.join("b.lock"));
-        let old_file = fs::File::create(&old).unwrap();
-        let now = fs::File::create(&young).unwrap().metadata().unwrap().modified().unwrap();
-        old_file.set_modified(now.checked_sub(2 * ABANDONED).unwrap()).unwrap();
+        fs::create_dir(site.repo.path().join("refs/heads/topic")).unwrap();
+        let locks = ["refs/heads/topic/a.lock", "packed-refs.lock", "objects/info/commit-graph.lock"];
+        let locks = locks.map(|name| site.repo.path().join(name));
+        for lock in &locks {
+            fs::File::create(lock).unwrap();
+        }
+        let moving = site.block_on(site.repo.moving()).unwrap();
         Repositories::open(&site.root().join("repositories")).unwrap();
-        assert!(!old.exists() && young.exists());
+        assert!(locks.iter().all(|lock| lock.exists()));
+        drop(moving);
+        Repositories::open(&site.root().join("repositories")).unwrap();
+        assert!(locks.iter().all(|lock| !lock.exists()));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use base::process::Program;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::child::{Broken, IDLE, Progress, Running, complaints, copy, one_line};
 use crate::{Error, Repo, environment, gates, pktline};
@@ -52,12 +52,13 @@ pub async fn advertise(
     protocol: Protocol,
     output: &mut (impl AsyncWrite + Unpin + Send),
 ) -> Result<(), Error> {
-    let _place = gates::enter(&repo.gates().short).await?;
+    // Not the place of a short command: this one lasts as long as its client takes to read.
+    let _place = gates::enter(&repo.gates().uploads).await?;
     if protocol != Protocol::V2 {
         let mut head = Vec::new();
         pktline::put(&mut head, b"# service=git-upload-pack\n");
         pktline::put_flush(&mut head);
-        output.write_all(&head).await.map_err(Error::Transfer)?;
+        pktline::send(output, &head).await?;
     }
     let program = upload_pack(protocol).options(["--stateless-rpc", "--http-backend-info-refs"]);
     drive(program.operands([repo.path()]), tokio::io::empty(), output, IDLE).await

@@ -15,17 +15,18 @@ async fn an_unknown_name_and_a_wrong_password_get_the_same_answer() {
 }
 
 #[tokio::test]
-async fn ten_failures_hold_the_account_and_the_address_for_a_quarter_of_an_hour() {
+async fn ten_failures_hold_the_address_for_a_quarter_of_an_hour_and_lock_nobody_out_elsewhere() {
     let site = Site::open().await;
     for _ in 0..10 {
         assert!(matches!(site.forge.sign_in("root", &secret("x"), HOME).await, Err(Error::SignInRefused)));
     }
     let elsewhere: IpAddr = "10.0.0.2".parse().unwrap();
-    for (name, from) in [("root", HOME), ("root", elsewhere), ("alice", HOME)] {
-        let refused = site.forge.sign_in(name, &secret(PASSWORD), from).await;
-        assert!(matches!(refused, Err(Error::TooManyAttempts { seconds: 890..=901 })), "{name} {from}: {refused:?}");
+    for name in ["root", "alice"] {
+        let refused = site.forge.sign_in(name, &secret(PASSWORD), HOME).await;
+        assert!(matches!(refused, Err(Error::TooManyAttempts { seconds: 890..=901 })), "{name}: {refused:?}");
     }
-    assert!(matches!(site.forge.basic("root", &secret(PASSWORD), elsewhere).await, Err(Error::TooManyAttempts { .. })));
+    assert!(matches!(site.forge.basic("root", &secret(PASSWORD), HOME).await, Err(Error::TooManyAttempts { .. })));
+    assert!(site.forge.sign_in("root", &secret(PASSWORD), elsewhere).await.is_ok());
     site.clock.advance(15 * 60);
     assert!(site.forge.sign_in("root", &secret(PASSWORD), HOME).await.is_ok());
 }

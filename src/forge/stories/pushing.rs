@@ -52,7 +52,7 @@ async fn a_push_moves_refs_writes_events_and_shows_on_pages() {
             TreeOrFile::File(file) => assert!(matches!(file.content, FileContent::Text(text) if text == "# Notes\n")),
             TreeOrFile::Tree(_) => panic!("{rest} is a file"),
         }
-        assert_eq!(site.forge.raw(&repo, rest.as_bytes()).await.unwrap(), (8, b"# Notes\n".to_vec()));
+        assert_eq!(site.forge.raw(&repo, rest.as_bytes()).await.unwrap().bytes, b"# Notes\n");
     }
     for rest in ["main/../README.md", "main/none", "none/README.md", "--upload-pack=x", ""] {
         assert!(matches!(site.forge.raw(&repo, rest.as_bytes()).await, Err(Error::NotFound)), "{rest}");
@@ -63,6 +63,24 @@ async fn a_push_moves_refs_writes_events_and_shows_on_pages() {
     for id in ["main", "1111111", "--output=x", &"1".repeat(40)] {
         assert!(matches!(site.forge.commit(&repo, id).await, Err(Error::NotFound)), "{id}");
     }
+}
+
+#[tokio::test]
+async fn large_files_on_their_way_to_slow_readers_take_only_so_much_memory() {
+    let (site, alice, _, work, _) = begun().await;
+    work.commit("large", &vec![b'x'; 60 << 20]);
+    let commit = work.commit("small", b"x");
+    push(&site.forge, &alice, &work.push_body(&[(ZERO, &commit, "refs/heads/main")], "")).await.unwrap();
+    let repo = site.forge.repo(&alice, &path("alice/notes")).await.unwrap();
+    let (first, _second) =
+        (site.forge.raw(&repo, b"main/large").await.unwrap(), site.forge.raw(&repo, b"main/large").await);
+    let third = site.forge.raw(&repo, b"main/large");
+    tokio::pin!(third);
+    let waited = tokio::time::timeout(std::time::Duration::from_millis(50), &mut third).await;
+    assert!(waited.is_err(), "there was room");
+    assert_eq!(site.forge.raw(&repo, b"main/small").await.unwrap().bytes, b"x");
+    drop(first);
+    assert_eq!(third.await.unwrap().bytes.len(), 60 << 20);
 }
 
 #[tokio::test]
@@ -145,18 +163,24 @@ async fn a_right_that_ended_during_the_push_stops_it() {
     let by_token = site.forge.begin_push(&with_token, &notes).await.unwrap();
     let by_session = site.forge.begin_push(&alice, &notes).await.unwrap();
     let with_password = site.forge.basic("alice", &secret(PASSWORD), HOME).await.unwrap();
-    let by_password = site.forge.begin_push(&with_password, &notes).await.unwrap();
+    let by_old_password = site.forge.begin_push(&with_password, &notes).await.unwrap();
 
     let token = site.forge.tokens(&alice).await.unwrap().remove(0);
     site.forge.revoke_token(&alice, token.id).await.unwrap();
+    let new = secret("another password");
+    site.forge.change_password(&alice, &secret(PASSWORD), &new).await.unwrap();
+    let with_password = site.forge.basic("alice", &new, HOME).await.unwrap();
+    let by_password = site.forge.begin_push(&with_password, &notes).await.unwrap();
     let root = site.sign_in("root").await;
     let body = work.push_body(&[(ZERO, &commit, "refs/heads/main")], "");
-    for (number, begun) in [by_token, by_session, by_password].into_iter().enumerate() {
+    for (number, begun) in [by_token, by_old_password, by_session, by_password].into_iter().enumerate() {
         let mut out = Vec::new();
         begun.run(Transport::Http, &body[..], &mut out).await.unwrap();
         let said = String::from_utf8_lossy(&out);
         assert!(said.contains("ng refs/heads/main you may no longer push here"), "{number}: {said}");
-        site.forge.set_user_active(&root, "alice", false).await.unwrap();
+        if number == 1 {
+            site.forge.set_user_active(&root, "alice", false).await.unwrap();
+        }
     }
     assert!(moves(&site.forge, id).await.is_empty());
 }

@@ -14,6 +14,11 @@ pub(crate) const CHANGES: usize = 100_000;
 const TREES: usize = 20_000;
 /// Directories below one another at most.
 const DEPTH: usize = 200;
+/// Bytes that one comparison may take: the trees it reads, and each path it finds with what is kept beside it. Few
+/// trees are enough to name any number of others.
+const BYTES: usize = 32 << 20;
+/// Bytes kept beside a path.
+const BESIDE: usize = 128;
 
 /// One version of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,14 +45,21 @@ pub(crate) fn between(
 ) -> Result<Vec<Change>, Cause> {
     let mut changes = Vec::new();
     let mut waiting = vec![(TreePath::default(), old, new, 0_usize)];
-    let mut trees = 0_usize;
-    while let Some((path, old, new, depth)) = waiting.pop() {
+    let (mut trees, mut budget) = (0_usize, BYTES);
+    'all: while let Some((path, old, new, depth)) = waiting.pop() {
         trees += 1;
-        if old == new || depth > DEPTH || trees > TREES {
+        if trees > TREES {
+            break;
+        }
+        if old == new || depth > DEPTH {
             continue;
         }
-        for (name, old, new) in pair(entries(git, old)?, entries(git, new)?) {
+        let Some(old) = entries(git, old, &mut budget)? else { break };
+        let Some(new) = entries(git, new, &mut budget)? else { break };
+        for (name, old, new) in pair(old, new) {
             let Ok(path) = path.join(&name) else { continue };
+            let Some(left) = budget.checked_sub(path.as_bytes().len() + BESIDE) else { break 'all };
+            budget = left;
             let tree = |side: &Option<Side>| side.filter(|side| side.mode.is_tree()).map(|side| side.id);
             let file = |side: &Option<Side>| side.filter(|side| !side.mode.is_tree());
             if tree(&old).is_some() || tree(&new).is_some() {
@@ -58,7 +70,7 @@ pub(crate) fn between(
                 changes.push(Change { path, old_path: None, old, new });
             }
             if changes.len() >= CHANGES {
-                return Ok(changes);
+                break 'all;
             }
         }
     }
@@ -68,17 +80,20 @@ pub(crate) fn between(
 
 type Named = (Vec<u8>, Side);
 
-/// Entries by plain name: Git's own order sorts a directory as if its name ended with a slash.
-fn entries(git: &gix::Repository, id: Option<ObjectId>) -> Result<Vec<Named>, Cause> {
-    let Some(id) = id else { return Ok(Vec::new()) };
-    let Some(data) = load(git, id, Kind::Tree, TREE_BYTES)? else { return Ok(Vec::new()) };
+/// Entries by plain name: Git's own order sorts a directory as if its name ended with a slash. `None` when the budget
+/// has no room for them.
+fn entries(git: &gix::Repository, id: Option<ObjectId>, budget: &mut usize) -> Result<Option<Vec<Named>>, Cause> {
+    let Some(id) = id else { return Ok(Some(Vec::new())) };
+    let Some(data) = load(git, id, Kind::Tree, TREE_BYTES)? else { return Ok(Some(Vec::new())) };
+    let Some(left) = budget.checked_sub(data.len()) else { return Ok(None) };
+    *budget = left;
     let mut entries = Vec::new();
     for item in TreeRefIter::from_bytes(&data, id.kind()) {
         let item = item?;
         entries.push((item.filename.to_vec(), Side { id: item.oid.to_owned(), mode: item.mode }));
     }
     entries.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(entries)
+    Ok(Some(entries))
 }
 
 /// Joins two sorted lists; what is equal on both sides is left out.

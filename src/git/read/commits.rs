@@ -1,5 +1,6 @@
 //! Commits, one or a stretch of history. A commit that does not parse in part is shown in part.
 
+use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 
 use base::clock::Timestamp;
@@ -13,8 +14,11 @@ use crate::{Commit, CommitSummary, Log};
 
 /// Commits that a page may be behind.
 const DEEPEST: usize = 50_000;
+/// Bytes of a commit that are kept while it waits for its turn; a larger one is read again then.
+const KEPT: usize = 1 << 10;
 const TITLE: usize = 1_000;
 const NAME: usize = 200;
+/// Parents of one commit that are shown and followed.
 const PARENTS: usize = 100;
 const BODY: usize = 64 << 10;
 
@@ -81,11 +85,13 @@ fn cut(text: &str, characters: usize) -> String {
     text.chars().take(characters).collect()
 }
 
+/// Commit date, then reversed order of arrival, then the commit, with its bytes when they are few.
+type Waiting = (i64, Reverse<usize>, ObjectId, Option<Vec<u8>>);
+
 /// Walks from a tip to older commits, by commit date. A commit that is not there (a shallow history) ends its line.
 struct Walk<'g> {
     git: &'g gix::Repository,
-    /// Commit date, then reversed order of arrival, then what is needed of the commit.
-    waiting: BinaryHeap<(i64, std::cmp::Reverse<usize>, ObjectId, Vec<u8>)>,
+    waiting: BinaryHeap<Waiting>,
     seen: HashSet<ObjectId>,
 }
 
@@ -97,8 +103,12 @@ impl<'g> Walk<'g> {
     }
 
     fn next(&mut self) -> Result<Option<(ObjectId, Vec<u8>)>, Cause> {
-        let Some((_, _, id, data)) = self.waiting.pop() else { return Ok(None) };
-        let parents: Vec<_> = CommitRef::from_bytes(&data, id.kind())?.parents().collect();
+        let Some((_, _, id, kept)) = self.waiting.pop() else { return Ok(None) };
+        let data = match kept {
+            Some(data) => data,
+            None => load(self.git, id, Kind::Commit, COMMIT_BYTES)?.ok_or("a commit is gone")?,
+        };
+        let parents: Vec<_> = CommitRef::from_bytes(&data, id.kind())?.parents().take(PARENTS).collect();
         for parent in parents {
             self.add(parent)?;
         }
@@ -111,7 +121,7 @@ impl<'g> Walk<'g> {
         }
         if let Some(data) = load(self.git, id, Kind::Commit, COMMIT_BYTES)? {
             let date = seconds(CommitRef::from_bytes(&data, id.kind())?.committer);
-            self.waiting.push((date, std::cmp::Reverse(self.seen.len()), id, data));
+            self.waiting.push((date, Reverse(self.seen.len()), id, Some(data).filter(|data| data.len() <= KEPT)));
         }
         Ok(())
     }

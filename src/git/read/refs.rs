@@ -137,15 +137,14 @@ fn names(git: &gix::Repository, prefix: &str) -> Result<Vec<RefName>, Cause> {
 
 fn commits_of(git: &gix::Repository, names: Vec<RefName>, limit: usize) -> Result<RefList, Cause> {
     let mut refs = Vec::new();
-    for name in names {
-        if refs.len() == limit {
-            return Ok(RefList { refs, is_cut: true });
-        }
+    let is_cut = names.len() > limit;
+    // The limit is on what is looked at: a name that leads to no commit costs as much as one that does.
+    for name in names.into_iter().take(limit) {
         if let Some(commit) = tip(git, &name)? {
             refs.push(Ref { name, commit });
         }
     }
-    Ok(RefList { refs, is_cut: false })
+    Ok(RefList { refs, is_cut })
 }
 
 /// Compares texts with runs of digits as numbers: `v1.10` is after `v1.9`.

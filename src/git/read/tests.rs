@@ -251,3 +251,45 @@ fn a_commit_larger_than_is_read_is_an_error_not_a_full_memory() {
     let read = site.block_on(site.repo.commit(&Oid::parse(&commit).unwrap()));
     assert!(matches!(read, Err(Error::Read { .. })));
 }
+
+#[test]
+fn trees_that_name_more_than_fits_in_memory_are_given_up() {
+    let (site, tree) = pushed();
+    let blob = String::from_utf8(tree.git_with(&["hash-object", "-w", "--stdin"], b"1")).unwrap();
+    let list = (0..45_000).map(|n| format!("100644 blob {}\t{n:0>250}\n", blob.trim())).collect::<Vec<_>>().concat();
+    let wide = String::from_utf8(tree.git_with(&["mktree"], list.as_bytes())).unwrap();
+    let list = ["a", "b", "c"].map(|name| format!("040000 tree {}\t{name}\n", wide.trim())).concat();
+    let root = String::from_utf8(tree.git_with(&["mktree"], list.as_bytes())).unwrap();
+    let commit = tree.git(&["commit-tree", root.trim(), "-m", "bomb"]);
+    tree.git(&["push", "--quiet", "origin", &format!("{commit}:refs/heads/main")]);
+    let diff = site.block_on(site.repo.diff(&Oid::parse(&commit).unwrap(), DiffLimits::PAGE)).unwrap();
+    assert!((45_000..90_000).contains(&diff.file_count), "{}", diff.file_count);
+}
+
+#[test]
+fn a_small_object_that_is_a_delta_of_a_huge_one_is_an_error_not_a_full_memory() {
+    let (site, tree) = pushed();
+    base::file::write_atomic(&tree.directory.join("ba"), &vec![b'x'; 80 << 20], 0o644).unwrap();
+    tree.commit("a", &vec![b'x'; 3 << 20]);
+    tree.git(&["push", "--quiet", "origin", "main"]);
+    let small = tree.git(&["rev-parse", "HEAD:a"]);
+    let base = site.git(&["rev-parse", "main:ba"]);
+    let asked =
+        crate::testing::client().options(["cat-file", "--batch-check=%(deltabase)"]).env("GIT_DIR", site.repo.path());
+    assert_eq!(String::from_utf8(asked.run(b"main:a\n").unwrap().stdout).unwrap(), base, "the client made a delta");
+    let read = site.block_on(site.repo.blob(&Oid::parse(&small).unwrap(), 64 << 20));
+    assert!(matches!(read, Err(Error::Read { .. })), "{:?}", read.map(|blob| blob.map(|blob| blob.size)));
+}
+
+#[test]
+fn a_large_commit_waits_for_its_turn_without_its_bytes_and_is_shown_all_the_same() {
+    let (site, tree) = pushed();
+    tree.commit("a", b"1");
+    let root = tree.git(&["rev-parse", "HEAD^{tree}"]);
+    let made = tree.git_with(&["commit-tree", &root, "-p", "HEAD"], &[&b"large\n\n"[..], &[b'x'; 4000]].concat());
+    let large = String::from_utf8(made).unwrap().trim().to_owned();
+    tree.git(&["push", "--quiet", "origin", &format!("{large}:refs/heads/main")]);
+    let log = site.block_on(site.repo.log(&Oid::parse(&large).unwrap(), 0, 10)).unwrap();
+    let titles: Vec<_> = log.commits.iter().map(|commit| commit.title.as_str()).collect();
+    assert_eq!(titles, ["large", "change a"]);
+}

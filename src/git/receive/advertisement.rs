@@ -1,6 +1,6 @@
 //! What a pusher is told first: the refs, and what we understand. Nothing here changes anything.
 
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWrite;
 
 use crate::{Error, Repo, Transport, pktline};
 
@@ -41,6 +41,5 @@ pub async fn advertise(
         pktline::put(&mut out, format!("{nothing} capabilities^{{}}\0{CAPABILITIES}\n").as_bytes());
     }
     pktline::put_flush(&mut out);
-    output.write_all(&out).await.map_err(Error::Transfer)?;
-    output.flush().await.map_err(Error::Transfer)
+    pktline::send(output, &out).await
 }

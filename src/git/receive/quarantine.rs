@@ -28,8 +28,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 const CHECK: Duration = Duration::from_hours(2);
 /// What a refused pusher may still send, in bytes, before the refusal goes out.
 const DRAINED: u64 = 1 << 30;
-/// How long a refused pusher may be silent before it is taken to have sent everything.
+/// How long a refused pusher may be silent before it is taken to have sent everything, and how long it may send.
 const DRAINED_WAIT: Duration = Duration::from_secs(1);
+const DRAINED_IN: Duration = Duration::from_mins(5);
 /// Updates that are looked at one by one when the check over all of them fails.
 const SINGLE_CHECKS: usize = 50;
 
@@ -214,7 +215,7 @@ async fn index<W: AsyncWrite + Unpin + Send>(
     match feed(&mut running, &mut input, reply).await {
         Ok(_) if running.wait().await?.success() => Ok(Ok(())),
         Ok(complaint) => {
-            drain(&mut input).await;
+            let _ = tokio::time::timeout(DRAINED_IN, drain(&mut input)).await;
             Ok(Err(complaint))
         }
         Err(error) => {
@@ -257,7 +258,7 @@ async fn feed<W: AsyncWrite + Unpin + Send>(
                 // Over SSH the input stays open; only Git knows when the pack is complete.
                 let is_working = is_fed || progress.has_all_input();
                 if is_working {
-                    still_here(reply).await?;
+                    reply.keep_alive().await?;
                 }
                 let patience = if is_working { CHECK } else { IDLE };
                 if quiet >= patience {
@@ -289,14 +290,9 @@ async fn keeping_alive<T, W: AsyncWrite + Unpin + Send>(
     loop {
         tokio::select! {
             done = &mut work => return done,
-            () = tokio::time::sleep(KEEP_ALIVE) => still_here(reply).await?,
+            () = tokio::time::sleep(KEEP_ALIVE) => reply.keep_alive().await?,
         }
     }
-}
-
-async fn still_here<W: AsyncWrite + Unpin + Send>(reply: &mut Reply<W>) -> Result<(), Error> {
-    let stalled = Error::Stalled { command: "receive-pack", seconds: IDLE.as_secs() };
-    tokio::time::timeout(IDLE, reply.keep_alive()).await.map_err(|_| stalled)?
 }
 
 /// The object count in a pack's header, gitformat-pack(5).

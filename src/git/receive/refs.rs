@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{RefUpdate, Request};
-use crate::child::finish;
+use crate::child::finish_under;
 use crate::gates::enter;
 use crate::{Error, Repo, environment};
 
@@ -12,25 +12,30 @@ use crate::{Error, Repo, environment};
 const TRANSACTION: Duration = Duration::from_mins(5);
 
 /// Moves the refs of all updates that still stand, comparing old values; what Git refuses is refused in `request`.
-/// Gives the updates that happened.
+/// Gives the updates that happened. What spoils a transaction is looked for by halves: a push may hold thousands.
 pub async fn move_refs(repo: &Repo, request: &mut Request) -> Result<Vec<RefUpdate>, Error> {
     let mut updates = request.updates();
     if updates.is_empty() {
         return Ok(updates);
     }
     let _place = enter(&repo.gates().short).await?;
-    let Some(reason) = transact(repo, &updates).await? else { return Ok(updates) };
-    if request.is_atomic() || updates.len() == 1 {
-        request.refuse_all(reason);
-        return Ok(Vec::new());
-    }
-    // One of them spoiled it for all: each on its own, deletions first, as they may make room for other names.
+    // Deletions may make room for other names.
     updates.sort_by_key(|update| update.new.is_some());
     let mut happened = Vec::new();
-    for update in updates {
-        match transact(repo, std::slice::from_ref(&update)).await? {
-            None => happened.push(update),
-            Some(reason) => request.refuse(&update.name, reason),
+    let mut waiting = vec![updates];
+    while let Some(mut updates) = waiting.pop() {
+        match transact(repo, &updates).await? {
+            None => happened.extend(updates),
+            Some(reason) if request.is_atomic() => request.refuse_all(reason),
+            Some(reason) if updates.len() == 1 => {
+                for update in updates {
+                    request.refuse(&update.name, reason);
+                }
+            }
+            Some(_) => {
+                let second = updates.split_off(updates.len() / 2);
+                waiting.extend([second, updates]);
+            }
         }
     }
     Ok(happened)
@@ -48,7 +53,7 @@ async fn transact(repo: &Repo, updates: &[RefUpdate]) -> Result<Option<&'static 
     }
     script.extend_from_slice(b"prepare\0commit\0");
     let program = environment::in_repository("update-ref", repo.path()).options(["--no-deref", "--stdin", "-z"]);
-    let said = finish(program, "update-ref", &script, TRANSACTION).await?;
+    let said = finish_under(repo.moving().await?, program, "update-ref", &script, TRANSACTION).await?;
     if said.status.success() {
         return Ok(None);
     }
@@ -69,8 +74,8 @@ fn reason(complaint: &str) -> &'static str {
         ("cannot process", "the name conflicts with another ref of this push"),
         ("non-commit object", "a branch must name a commit"),
         ("nonexistent object", "missing objects"),
-        (".lock", "another push is moving this ref; try again"),
         ("No space left", "the server has no space left"),
+        (".lock", "another push is moving this ref; try again"),
     ];
     known
         .iter()

@@ -1,6 +1,6 @@
 //! What goes back to the pusher: keepalives, lines to read, and the report. Never what Git said word for word.
 
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWrite;
 
 use crate::pktline::{self, BAND_PAYLOAD};
 use crate::{Error, receive::Request};
@@ -31,13 +31,13 @@ impl<W: AsyncWrite + Unpin + Send> Reply<W> {
             if self.has_side_bands {
                 self.on_band(1, &report).await?;
             } else {
-                self.output.write_all(&report).await.map_err(Error::Transfer)?;
+                pktline::send(&mut self.output, &report).await?;
             }
         }
         if self.has_side_bands {
-            self.output.write_all(b"0000").await.map_err(Error::Transfer)?;
+            pktline::send(&mut self.output, b"0000").await?;
         }
-        self.output.flush().await.map_err(Error::Transfer)
+        Ok(())
     }
 
     /// An empty packet that keeps proxies and clients from giving up.
@@ -45,8 +45,7 @@ impl<W: AsyncWrite + Unpin + Send> Reply<W> {
         if !self.has_side_bands {
             return Ok(());
         }
-        self.output.write_all(b"0005\x01").await.map_err(Error::Transfer)?;
-        self.output.flush().await.map_err(Error::Transfer)
+        pktline::send(&mut self.output, b"0005\x01").await
     }
 
     async fn on_band(&mut self, band: u8, payload: &[u8]) -> Result<(), Error> {
@@ -58,9 +57,9 @@ impl<W: AsyncWrite + Unpin + Send> Reply<W> {
             let mut banded = vec![band];
             banded.extend_from_slice(piece);
             pktline::put(&mut out, &banded);
-            self.output.write_all(&out).await.map_err(Error::Transfer)?;
+            pktline::send(&mut self.output, &out).await?;
         }
-        self.output.flush().await.map_err(Error::Transfer)
+        Ok(())
     }
 }
 
@@ -96,7 +95,7 @@ mod tests {
         pktline::put(&mut bytes, format!("{ZERO} {} refs/heads/a\0{capabilities}", "a".repeat(40)).as_bytes());
         pktline::put_flush(&mut bytes);
         let mut output = Vec::new();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let mut request = Request::read(&mut bytes.as_slice()).await.unwrap();
             if let Some(reason) = refusal {

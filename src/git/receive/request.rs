@@ -1,14 +1,19 @@
 //! What a push asks for. Parsed strictly and once; a ref name that is none is refused alone, a line that is none ends
 //! the conversation.
 
+use std::io;
+use std::time::Duration;
+
 use base::name::{Oid, RefName};
 use tokio::io::AsyncRead;
 
 use crate::Error;
+use crate::child::IDLE;
 use crate::pktline::{self, Packet, cut_short, protocol};
 
-/// Commands in one push.
+/// Commands in one push, and bytes of all of them together.
 const COMMANDS: usize = 10_000;
+const COMMAND_BYTES: usize = 16 << 20;
 /// Shallow boundaries in one push.
 const SHALLOWS: usize = 100_000;
 /// Push options in one push, and bytes of all of them together.
@@ -61,10 +66,20 @@ pub struct Request {
 
 impl Request {
     /// Reads commands, capabilities and push options; leaves `input` at the pack. A client that hangs up before its
-    /// first command asked for nothing.
+    /// first command asked for nothing. Fails with `Transfer` when it is not all there after ten minutes: a place is
+    /// held for the client, and over SSH it may stay silent for as long as it likes.
     pub async fn read(input: &mut (impl AsyncRead + Unpin + Send)) -> Result<Self, Error> {
+        Self::read_within(IDLE, input).await
+    }
+
+    async fn read_within(patience: Duration, input: &mut (impl AsyncRead + Unpin + Send)) -> Result<Self, Error> {
+        let late = |_| Error::Transfer(io::ErrorKind::TimedOut.into());
+        tokio::time::timeout(patience, Self::read_all(input)).await.map_err(late)?
+    }
+
+    async fn read_all(input: &mut (impl AsyncRead + Unpin + Send)) -> Result<Self, Error> {
         let mut request = Self::default();
-        let mut shallows = 0_usize;
+        let (mut shallows, mut bytes) = (0_usize, 0_usize);
         loop {
             let line = match pktline::read(input).await? {
                 Packet::Flush => break,
@@ -77,9 +92,10 @@ impl Request {
                 shallows += 1;
                 request.is_shallow = true;
             } else {
+                bytes += line.len();
                 request.add(&line)?;
             }
-            if request.commands.len() > COMMANDS || shallows > SHALLOWS {
+            if request.commands.len() > COMMANDS || bytes > COMMAND_BYTES || shallows > SHALLOWS {
                 return Err(protocol("the push has more commands than are taken at once"));
             }
         }
@@ -256,7 +272,7 @@ mod tests {
     }
 
     fn read(mut bytes: &[u8]) -> Result<Request, Error> {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(Request::read(&mut bytes))
     }
 
@@ -312,6 +328,22 @@ mod tests {
         let line = format!("{ZERO} {A} refs/heads/a");
         let request = read(&packets(&[line.as_bytes(), line.as_bytes()])).unwrap();
         assert!(request.updates().is_empty());
+    }
+
+    #[test]
+    fn a_client_that_says_nothing_is_not_waited_for_for_ever() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (_held, mut silent) = tokio::io::duplex(16);
+        let read = runtime.block_on(Request::read_within(Duration::from_millis(20), &mut silent));
+        assert!(matches!(read, Err(Error::Transfer(error)) if error.kind() == io::ErrorKind::TimedOut));
+    }
+
+    #[test]
+    fn names_that_are_long_together_are_refused_as_many_are() {
+        let name = vec![b'n'; 60_000];
+        let line = [format!("{ZERO} {A} ").as_bytes(), &name].concat();
+        let lines = vec![line.as_slice(); 300];
+        assert!(matches!(read(&packets(&lines)), Err(Error::Protocol { .. })));
     }
 
     #[test]

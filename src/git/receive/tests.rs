@@ -168,6 +168,21 @@ fn a_ref_that_moved_meanwhile_is_not_overwritten() {
 }
 
 #[test]
+fn the_one_of_many_that_cannot_move_is_found_and_the_others_move() {
+    let site = Site::start();
+    let tree = site.work_tree("w");
+    let first = tree.commit("a", b"1");
+    tree.git(&["push", "--quiet", "origin", "main", "main:n"]);
+    let mut commands: Vec<_> = (0..200).map(|number| format!("{ZERO} {first} refs/heads/b{number}")).collect();
+    commands.insert(70, format!("{ZERO} {first} refs/heads/main"));
+    commands.push(format!("{ZERO} {first} refs/heads/n/below"));
+    commands.push(format!("{first} {ZERO} refs/heads/n"));
+    let report = site.raw_push(&raw(&commands, &tree.pack())).unwrap();
+    assert_eq!(report.matches("ok refs/heads/").count(), 202, "{report}");
+    assert!(report.contains("ng refs/heads/main the ref has moved meanwhile"), "{report}");
+}
+
+#[test]
 fn rewriting_is_told_apart_from_adding() {
     let site = Site::start();
     let tree = site.work_tree("w");

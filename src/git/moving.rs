@@ -1,0 +1,63 @@
+//! The lock of whoever moves refs. The Git that does it holds the lock itself, so that it says the truth also after this
+//! program was killed and its child was not.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use base::file::{FileError, Lock};
+
+use crate::gates::blocking;
+use crate::{Error, Repo};
+
+const NAME: &str = "gitgrit-refs.lock";
+/// Time to wait for what a killed process left running.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Time between two looks.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Shuts out everyone who moves refs in the repository at `path`. Fails with `Locked` when somebody does.
+pub(crate) fn shut(path: &Path) -> Result<Lock, FileError> {
+    Lock::take(&path.join(NAME))
+}
+
+impl Repo {
+    /// For a Git that moves refs: several may at once.
+    pub(crate) async fn moving(&self) -> Result<Lock, Error> {
+        let path = self.path().join(NAME);
+        blocking(&self.gates().reads, move || Ok(Lock::share(&path)?)).await
+    }
+
+    /// Waits until no Git moves refs here, also none whose parent was killed; then the refs say what has happened.
+    /// Fails with `File` after 30 seconds.
+    pub async fn at_rest(&self) -> Result<(), Error> {
+        let begun = Instant::now();
+        loop {
+            match shut(self.path()) {
+                Err(FileError::Locked { .. }) if begun.elapsed() < PATIENCE => tokio::time::sleep(PAUSE).await,
+                other => return Ok(other.map(drop)?),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base::process::Program;
+
+    use super::*;
+    use crate::testing::Site;
+
+    /// As a Git that goes on after its parent was killed.
+    #[test]
+    fn refs_are_at_rest_when_the_last_child_that_moves_them_is_gone() {
+        let site = Site::start();
+        let lock = site.block_on(site.repo.moving()).unwrap();
+        let script = Program::new("sh").options(["-c", "sleep 0.3"]);
+        let child = script.start_detached(lock.into_file());
+        let begun = Instant::now();
+        assert!(matches!(shut(site.repo.path()), Err(FileError::Locked { .. })));
+        site.block_on(site.repo.at_rest()).unwrap();
+        assert!(begun.elapsed() > Duration::from_millis(200));
+        child.unwrap().wait().unwrap();
+    }
+}
