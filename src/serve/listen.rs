@@ -88,6 +88,11 @@ impl Activity {
         Running(Arc::clone(&self.0))
     }
 
+    /// How many things run.
+    pub(crate) fn running(&self) -> usize {
+        *self.0.borrow()
+    }
+
     /// Ends when nothing has run for `patience`.
     pub(crate) async fn idle_for(&self, patience: Duration) {
         let mut changes = self.0.subscribe();

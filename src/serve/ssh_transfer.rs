@@ -30,6 +30,8 @@ pub(crate) enum Refusal {
     User,
     /// Another program than Git's two.
     Program,
+    /// The key opens nothing any more, or it could not be found out.
+    Key,
     /// No such repository, or none that this user may know of.
     Path,
     /// A shell was asked for; the one case in which the key's owner is greeted.
@@ -44,6 +46,7 @@ impl Refusal {
         match self {
             Self::User => "sign in as the user `git`: git@host".into(),
             Self::Program => "only git clone, git fetch and git push work here".into(),
+            Self::Key => "your key or your account is not in use any more".into(),
             Self::Path => "repository not found".into(),
             Self::Shell { name } => format!("hello {name}, your key works; there is no shell here, only git"),
         }
