@@ -2,6 +2,7 @@
 //! Counts only; knows nothing of what a connection carries.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -85,6 +86,37 @@ fn counted(address: IpAddr) -> IpAddr {
     }
 }
 
+/// Bytes of raw files that wait for their clients, in all.
+const RAW: u32 = 64 << 20;
+/// Raw files that are read at once.
+const RAW_READS: usize = 2;
+
+/// Bounds the memory that raw files take on their way out: a client may ask for many and read none.
+#[derive(Clone)]
+pub(crate) struct RawFiles {
+    reads: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+}
+
+impl RawFiles {
+    /// 64 MiB beside the two files that are being read.
+    pub(crate) fn new() -> Self {
+        Self { reads: Arc::new(Semaphore::new(RAW_READS)), bytes: Arc::new(Semaphore::new(RAW as usize)) }
+    }
+
+    /// Reads a file when it is its turn, and waits until there is room for it. The permit holds the room.
+    pub(crate) async fn read<E>(
+        &self,
+        file: impl Future<Output = Result<Vec<u8>, E>>,
+    ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), E> {
+        let _read = self.reads.acquire().await.ok();
+        let bytes = file.await?;
+        let size = u32::try_from(bytes.len()).unwrap_or(RAW).min(RAW);
+        let held = Arc::clone(&self.bytes).acquire_many_owned(size).await.ok();
+        Ok((bytes, held))
+    }
+}
+
 /// Lets a bounded number of Git transfers run; the others wait for their turn. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Transfers {
@@ -114,6 +146,8 @@ impl Transfers {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     fn address(text: &str) -> IpAddr {
@@ -139,6 +173,16 @@ mod tests {
         assert!(slots.take(address("2001:db8::2")).is_none());
         assert!(slots.take(address("2001:db8:0:1::2")).is_some());
         assert_eq!(slots.count(), 1);
+    }
+
+    #[test]
+    fn raw_files_that_nobody_reads_keep_further_ones_out() {
+        let files = RawFiles::new();
+        let half = || files.read(async { Ok::<_, ()>(vec![0; 32 << 20]) }).now_or_never();
+        let (first, _second) = (half().unwrap(), half().unwrap());
+        assert!(half().is_none());
+        drop(first);
+        assert!(half().is_some());
     }
 
     #[tokio::test]

@@ -18,7 +18,9 @@ use tracing::{info, warn};
 
 use crate::connection::Web;
 use crate::host_key::{self, HostKeyError};
-use crate::limits::{HTTP_CONNECTIONS, HTTP_CONNECTIONS_EACH, SSH_CONNECTIONS, SSH_CONNECTIONS_EACH, Slots, Transfers};
+use crate::limits::{
+    HTTP_CONNECTIONS, HTTP_CONNECTIONS_EACH, RawFiles, SSH_CONNECTIONS, SSH_CONNECTIONS_EACH, Slots, Transfers,
+};
 use crate::listen::{self, Ending};
 use crate::metrics::Metrics;
 use crate::request::{RequestIds, chain};
@@ -142,6 +144,7 @@ impl Server {
                 metrics,
                 request_ids: RequestIds::new(options.clock.now()),
                 transfers: Transfers::for_this_machine(),
+                raw_files: RawFiles::new(),
                 http: Slots::new(HTTP_CONNECTIONS, HTTP_CONNECTIONS_EACH),
                 ssh: Slots::new(SSH_CONNECTIONS, SSH_CONNECTIONS_EACH),
                 in_flight: AtomicUsize::new(0),

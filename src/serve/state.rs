@@ -9,7 +9,7 @@ use base::network::Network;
 use bytes::Bytes;
 use forge::Forge;
 
-use crate::limits::{Slots, Transfers};
+use crate::limits::{RawFiles, Slots, Transfers};
 use crate::metrics::Metrics;
 use crate::request::RequestIds;
 use crate::time_source::ClockState;
@@ -39,6 +39,7 @@ pub(crate) struct Doors {
     pub(crate) metrics: Metrics,
     pub(crate) request_ids: RequestIds,
     pub(crate) transfers: Transfers,
+    pub(crate) raw_files: RawFiles,
     pub(crate) http: Slots,
     pub(crate) ssh: Slots,
     pub(crate) in_flight: AtomicUsize,

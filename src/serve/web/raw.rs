@@ -1,11 +1,16 @@
 //! A file's bytes as they are: `/raw/…`. The type never comes from the file's name or content beyond telling text and
 //! four kinds of pictures apart; nothing served here may run, load or frame anything.
 
+use std::convert::Infallible;
+
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
 
 use super::failure::PageResult;
 use super::frame::At;
@@ -15,27 +20,38 @@ use crate::state::AppState;
 
 /// No script, no request, an origin of its own.
 const POLICY: &str = "sandbox; default-src 'none'";
+/// Bytes that are handed to a connection at a time.
+const PIECE: usize = 64 << 10;
 
 /// `GET /{owner}/{repo}/raw/{rest}`.
 pub(crate) async fn show(State(state): State<AppState>, visit: Visit, at: At) -> PageResult {
     let repo = state.forge.repo(&visit.actor, &at.repository).await?;
-    let (_, bytes) = state.forge.raw(&repo, &at.rest).await?;
-    Ok(respond(&at.rest, bytes))
+    let file = async { state.forge.raw(&repo, &at.rest).await.map(|(_, bytes)| bytes) };
+    let (bytes, room) = state.doors.raw_files.read(file).await?;
+    Ok(respond(&at.rest, bytes, room))
 }
 
-fn respond(rest: &[u8], bytes: Vec<u8>) -> Response {
+/// The answer, in pieces, so that `room` is held until the client has taken them.
+fn respond<R: Send + 'static>(rest: &[u8], bytes: Vec<u8>, room: R) -> Response {
     let kind = kind(&bytes);
     let disposition = if kind == "application/octet-stream" { "attachment" } else { "inline" };
     let name = rest.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     let name = encode_value(&String::from_utf8_lossy(name));
+    let length = bytes.len();
+    let mut left = Bytes::from(bytes);
+    let pieces = std::iter::from_fn(move || {
+        let _held = &room;
+        let piece = left.split_to(left.len().min(PIECE));
+        (!piece.is_empty()).then_some(Ok::<_, Infallible>(piece))
+    });
     let headers = [
+        (CONTENT_LENGTH, length.to_string()),
         (CONTENT_TYPE, kind.to_owned()),
         (CONTENT_DISPOSITION, format!("{disposition}; filename*=UTF-8''{name}")),
         (CONTENT_SECURITY_POLICY, POLICY.to_owned()),
         (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-        (CACHE_CONTROL, "private, no-cache".to_owned()),
     ];
-    (headers, bytes).into_response()
+    (headers, Body::from_stream(stream::iter(pieces))).into_response()
 }
 
 /// The type to serve bytes as: a picture that cannot hold script, text, or bytes to keep.
@@ -71,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_raw_answer_is_sandboxed_and_its_name_is_encoded() {
-        let response = respond(b"main/a \"b\"\r\nX: y.bin", vec![0]);
+        let response = respond(b"main/a \"b\"\r\nX: y.bin", vec![0], ());
         let header = |name| response.headers().get(name).unwrap().to_str().unwrap().to_owned();
         assert_eq!(header(CONTENT_SECURITY_POLICY), "sandbox; default-src 'none'");
         assert_eq!(header(X_CONTENT_TYPE_OPTIONS), "nosniff");
