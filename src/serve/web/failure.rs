@@ -35,6 +35,8 @@ pub(crate) enum Failure {
     WrongMethod,
     /// What was sent does not fit, in words for the visitor.
     Refused(String),
+    /// The page took too long.
+    TooSlow,
     /// Our own fault.
     Internal(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -87,9 +89,10 @@ impl Failure {
             Self::SignInNeeded => StatusCode::UNAUTHORIZED,
             Self::Denied(_) | Self::ForeignForm => StatusCode::FORBIDDEN,
             Self::TooManyAttempts(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::UnreadableForm => StatusCode::BAD_REQUEST,
+            Self::UnreadableForm => StatusCode::PAYLOAD_TOO_LARGE,
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -162,6 +165,11 @@ impl Failure {
             Self::Refused(problem) => {
                 ("That does not fit", format!("The site answered: {problem}."), "Go back and change what you sent.")
             }
+            Self::TooSlow => (
+                "This took too long",
+                "The site is busy, or the page needs more work than it may take.".into(),
+                "Try again in a minute. If it stays, clone the repository and look there.",
+            ),
             Self::Internal(_) => (
                 "The site made a mistake",
                 "Something failed on our side, and nothing was changed by halves.".into(),

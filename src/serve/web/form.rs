@@ -1,6 +1,6 @@
 //! Forms that visitors send. A form of a session is given to a handler only when it carries the session's own token.
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use base::{Hint, Secret};
 use url::form_urlencoded;
@@ -174,6 +174,10 @@ fn sentence(text: &str) -> String {
 }
 
 async fn read(body: Body) -> Result<Fields, Failure> {
+    // Refused before it is sent when the sender says how much it will be.
+    if body.size_hint().lower() > LIMIT as u64 {
+        return Err(Failure::UnreadableForm);
+    }
     let bytes = to_bytes(body, LIMIT).await.map_err(|_| Failure::UnreadableForm)?;
     let pairs = form_urlencoded::parse(&bytes).map(|(name, value)| (name.into_owned(), value.into_owned()));
     Ok(Fields(pairs.collect()))

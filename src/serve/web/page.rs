@@ -1,8 +1,7 @@
 //! What every page has around its content, and how a page becomes a response.
 
 use askama::Template;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
-use axum::http::{HeaderName, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 
 use super::asset;
@@ -10,10 +9,6 @@ use super::failure::{Failure, PageResult};
 use super::target::{LocalPath, Notice, Target};
 use super::text::escaped;
 use super::visit::Visit;
-
-/// What a page may load, and what may hold it: this site alone, nothing inline.
-pub(crate) const POLICY: &str =
-    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
 
 /// Bar, menu and foot of a page.
 #[derive(Clone, Debug)]
@@ -83,11 +78,10 @@ impl Shell {
     }
 }
 
-/// A page as a response, never kept by caches between the browser and the site.
+/// A page as a response.
 pub(crate) fn draw(template: &impl Template) -> PageResult {
     let html = template.render().map_err(|error| Failure::Internal(Box::new(error)))?;
-    let headers: [(HeaderName, &str); 2] = [(CACHE_CONTROL, "private, no-cache"), (CONTENT_SECURITY_POLICY, POLICY)];
-    Ok((headers, Html(html)).into_response())
+    Ok(Html(html).into_response())
 }
 
 /// A form that was refused, shown again with what is wrong: 422.

@@ -223,3 +223,20 @@ async fn addresses_reach_files_of_any_name() {
     }
     site.stop().await;
 }
+
+#[tokio::test]
+async fn a_panic_behind_a_page_is_the_page_of_a_failure_without_detail() {
+    async fn broken() -> &'static str {
+        panic!("the secret detail")
+    }
+    let mut site = Site::start().await;
+    let layer = axum::middleware::from_fn_with_state(site.state.clone(), super::visit::layer);
+    let router = axum::Router::new().route("/", axum::routing::get(broken)).layer(layer);
+    let request = axum::http::Request::new(axum::body::Body::empty());
+    let answer = tower::ServiceExt::oneshot(router, request).await.unwrap();
+    assert_eq!(answer.status(), 500);
+    let body = axum::body::to_bytes(answer.into_body(), 100_000).await.unwrap();
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    assert!(body.contains("The site made a mistake") && !body.contains("secret"), "{body}");
+    site.stop().await;
+}
