@@ -100,7 +100,7 @@ impl Failure {
     /// The answer for this visitor: sign-in for who is not signed in and must be, else a page that says what to do.
     pub(crate) fn respond(&self, visit: &Visit) -> Response {
         if matches!(self, Self::SignInNeeded) {
-            return redirect(&Target::SignIn(visit.here.clone()));
+            return redirect(&Target::SignIn(visit.back.clone()));
         }
         if let Self::Internal(error) = self {
             tracing::error!(request.id = %visit.request, error = chain(error.as_ref()), "page failed");

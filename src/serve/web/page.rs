@@ -22,6 +22,7 @@ pub(crate) struct Shell {
     /// Says whether `/ca.pem` has something to give.
     pub(crate) has_ca: bool,
     here: LocalPath,
+    back: LocalPath,
     csrf: String,
 }
 
@@ -44,6 +45,7 @@ impl Shell {
             request: visit.request.clone(),
             has_ca: visit.has_ca,
             here: visit.here.clone(),
+            back: visit.back.clone(),
             csrf: visit.csrf.as_ref().map(|token| token.expose().clone()).unwrap_or_default(),
         }
     }
@@ -69,7 +71,7 @@ impl Shell {
 
     /// Where "Sign in" leads: back to this page afterwards.
     pub(crate) fn sign_in(&self) -> String {
-        Target::SignIn(self.here.clone()).to_string()
+        Target::SignIn(self.back.clone()).to_string()
     }
 
     /// The hidden field that every form of a session carries.

@@ -34,8 +34,10 @@ pub(crate) struct Visit {
     pub(crate) csrf: Option<Secret<String>>,
     /// The session's token, for signing out.
     pub(crate) session: Option<Secret<String>>,
-    /// The address, to come back to.
+    /// The address.
     pub(crate) here: LocalPath,
+    /// Where to come back to after signing in: the address, or the start for one that only takes forms.
+    pub(crate) back: LocalPath,
     /// What the page before wants said.
     pub(crate) notice: Option<Notice>,
     /// The moment of the request.
@@ -100,13 +102,14 @@ pub(crate) fn ended_cookie(state: &AppState) -> String {
 /// The visit before it is known whose it is.
 fn anonymous(state: &AppState, request: &Parts) -> Visit {
     let uri = &request.uri;
-    let here = uri.path_and_query().map_or("/", |whole| whole.as_str());
-    let is_page = request.method == Method::GET;
+    let here = uri.path_and_query().and_then(|whole| LocalPath::parse(whole.as_str()));
+    let here = here.unwrap_or_else(LocalPath::start);
     Visit {
         actor: Actor::Anonymous,
         csrf: None,
         session: None,
-        here: LocalPath::parse(if is_page { here } else { "/" }).unwrap_or_else(LocalPath::start),
+        back: if request.method == Method::GET { here.clone() } else { LocalPath::start() },
+        here,
         notice: uri.query().and_then(Notice::in_query),
         now: state.clock.now(),
         request: request.extensions.get::<RequestId>().map(ToString::to_string).unwrap_or_default(),
