@@ -30,7 +30,7 @@ pub(crate) struct Ending {
     pub(crate) stop: CancellationToken,
     /// Out of patience: what still runs is cut.
     pub(crate) cut: CancellationToken,
-    /// Every connection's task.
+    /// Every connection's task, and those of transfers.
     pub(crate) tasks: TaskTracker,
 }
 

@@ -154,7 +154,7 @@ struct Waiting {
 
 impl Connection {
     fn job(&self, Waiting { channel, protocol }: Waiting) -> Transfer {
-        Transfer { state: self.state.clone(), channel, protocol, gone: self.gone.clone() }
+        Transfer { state: self.state.clone(), channel, protocol, from: self.address, gone: self.gone.clone() }
     }
 
     /// Starts a transfer, or says why not.

@@ -2,6 +2,7 @@
 //! Git is killed when the client is gone.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -58,6 +59,8 @@ pub(crate) struct Transfer {
     pub(crate) state: AppState,
     pub(crate) channel: Channel<Msg>,
     pub(crate) protocol: Protocol,
+    /// Whose turns it takes.
+    pub(crate) from: IpAddr,
     /// Cancelled when the connection is over.
     pub(crate) gone: CancellationToken,
 }
@@ -68,7 +71,7 @@ impl Transfer {
         let begun = Instant::now();
         let (mut input, output) = self.channel.split();
         let turn = tokio::select! {
-            turn = self.state.doors.transfers.turn() => turn,
+            turn = self.state.doors.transfers.turn(self.from) => turn,
             () = self.gone.cancelled() => return,
         };
         let Some(turn) = turn else {
