@@ -1,5 +1,7 @@
 //! Shell completions, from the same types as the help.
 
+use std::io::Write;
+
 use clap::Args;
 use clap_complete::Shell;
 
@@ -14,6 +16,9 @@ pub(crate) struct CompletionsArgs {
 }
 
 pub(crate) fn run(args: &CompletionsArgs, console: &mut Console) -> Result<Exit, Failure> {
-    clap_complete::generate(args.shell, &mut super::command(), "gitgrit-ops", &mut console.out);
+    // Into memory first: the generator panics when a pipe closes.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut super::command(), "gitgrit-ops", &mut script);
+    console.out.write_all(&script)?;
     Ok(Exit::Ok)
 }

@@ -97,7 +97,7 @@ pub(crate) async fn serve(state: AppState, config: Arc<Config>, accepted: (TcpSt
         ending: ending.clone(),
     };
     let deadline = tokio::time::Instant::now() + GRACE;
-    let opening = russh::server::run_stream(config, Cuttable::new(stream, cut.clone()), connection);
+    let opening = russh::server::run_stream(config, Cuttable::new(stream, cut.clone()).prompt(), connection);
     let opened = tokio::select! {
         opened = tokio::time::timeout_at(deadline, opening) => opened,
         () = ending.stop.cancelled() => return,

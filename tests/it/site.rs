@@ -231,11 +231,14 @@ fn program(home: &Path) -> Program {
     Program::new(binary.to_str().unwrap()).env("HOME", home).env("TMPDIR", home).directory(home)
 }
 
+/// The lock comes first: what a killed server noted may still be there when the next one has taken it.
 fn serving(site: &SiteDir) -> Option<Serving> {
     let path = site.serve_lock();
-    let text = std::fs::read_to_string(&path).ok()?;
-    let serving = serde_json::from_str(&text).ok()?;
-    base::file::Lock::is_held(&path).then_some(serving)
+    if !base::file::Lock::is_held(&path) {
+        return None;
+    }
+    let serving: Serving = serde_json::from_str(&std::fs::read_to_string(&path).ok()?).ok()?;
+    Pid::from_raw(serving.pid).is_some_and(is_running).then_some(serving)
 }
 
 /// Ends one server by its id: politely, and after ten seconds for good.
