@@ -86,34 +86,42 @@ fn counted(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Bytes of raw files that wait for their clients, in all.
-const RAW: u32 = 64 << 20;
+/// Bytes of large raw files that wait for their clients, in all.
+const LARGE_ROOM: usize = 192 << 20;
+/// Bytes of small ones, such as the pictures of a page: large files never keep them out.
+const SMALL_ROOM: usize = 32 << 20;
+/// The largest raw file that counts as small, in bytes.
+const SMALL: usize = 1 << 20;
 /// Raw files that are read at once.
 const RAW_READS: usize = 2;
 
 /// Bounds the memory that raw files take on their way out: a client may ask for many and read none.
-#[derive(Clone)]
 pub(crate) struct RawFiles {
-    reads: Arc<Semaphore>,
-    bytes: Arc<Semaphore>,
+    reads: Semaphore,
+    large: Arc<Semaphore>,
+    small: Arc<Semaphore>,
 }
 
 impl RawFiles {
-    /// 64 MiB beside the two files that are being read.
+    /// Room for 192 MiB of large and 32 MiB of small files, beside the two that are being read.
     pub(crate) fn new() -> Self {
-        Self { reads: Arc::new(Semaphore::new(RAW_READS)), bytes: Arc::new(Semaphore::new(RAW as usize)) }
+        Self {
+            reads: Semaphore::new(RAW_READS),
+            large: Arc::new(Semaphore::new(LARGE_ROOM)),
+            small: Arc::new(Semaphore::new(SMALL_ROOM)),
+        }
     }
 
-    /// Reads a file when it is its turn, and waits until there is room for it. The permit holds the room.
+    /// Reads a file when it is its turn. The permit holds its room; without one there is none, and the file is let go.
     pub(crate) async fn read<E>(
         &self,
         file: impl Future<Output = Result<Vec<u8>, E>>,
-    ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), E> {
-        let _read = self.reads.acquire().await.ok();
+    ) -> Result<Option<(Vec<u8>, OwnedSemaphorePermit)>, E> {
+        let _read = self.reads.acquire().await;
         let bytes = file.await?;
-        let size = u32::try_from(bytes.len()).unwrap_or(RAW).min(RAW);
-        let held = Arc::clone(&self.bytes).acquire_many_owned(size).await.ok();
-        Ok((bytes, held))
+        let room = if bytes.len() > SMALL { &self.large } else { &self.small };
+        let held = u32::try_from(bytes.len()).ok().and_then(|size| Arc::clone(room).try_acquire_many_owned(size).ok());
+        Ok(held.map(|held| (bytes, held)))
     }
 }
 
@@ -204,13 +212,14 @@ mod tests {
     }
 
     #[test]
-    fn raw_files_that_nobody_reads_keep_further_ones_out() {
+    fn large_files_that_nobody_reads_keep_out_large_ones_alone() {
         let files = RawFiles::new();
-        let half = || files.read(async { Ok::<_, ()>(vec![0; 32 << 20]) }).now_or_never();
-        let (first, _second) = (half().unwrap(), half().unwrap());
-        assert!(half().is_none());
-        drop(first);
-        assert!(half().is_some());
+        let read = |size| files.read(async move { Ok::<_, ()>(vec![0; size]) }).now_or_never().unwrap().unwrap();
+        let held: Vec<_> = std::iter::from_fn(|| read(64 << 20)).collect();
+        assert_eq!(held.len(), 3);
+        assert!(read(SMALL).is_some() && read(SMALL + 1).is_none());
+        drop(held);
+        assert!(read(SMALL + 1).is_some());
     }
 
     #[tokio::test]

@@ -35,7 +35,7 @@ pub(crate) enum Failure {
     WrongMethod,
     /// What was sent does not fit, in words for the visitor.
     Refused(String),
-    /// The page took too long.
+    /// The page took too long, or there is no room for what it takes.
     TooSlow,
     /// Our own fault.
     Internal(Box<dyn std::error::Error + Send + Sync>),

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 
-use super::failure::PageResult;
+use super::failure::{Failure, PageResult};
 use super::frame::At;
 use super::target::encode_value;
 use super::visit::Visit;
@@ -27,7 +27,7 @@ const PIECE: usize = 64 << 10;
 pub(crate) async fn show(State(state): State<AppState>, visit: Visit, at: At) -> PageResult {
     let repo = state.forge.repo(&visit.actor, &at.repository).await?;
     let file = async { state.forge.raw(&repo, &at.rest).await.map(|(_, bytes)| bytes) };
-    let (bytes, room) = state.doors.raw_files.read(file).await?;
+    let (bytes, room) = state.doors.raw_files.read(file).await?.ok_or(Failure::TooSlow)?;
     Ok(respond(&at.rest, bytes, room))
 }
 
