@@ -147,7 +147,7 @@ impl Draft {
     pub(crate) fn summary(&self) -> Option<String> {
         self.problem.as_ref().map(|problem| match problem.field {
             None => sentence(&problem.text),
-            Some(_) => format!("Nothing was saved. {}", sentence(&problem.text)),
+            Some(_) => "Nothing was saved. The field that needs a change is marked below.".into(),
         })
     }
 
