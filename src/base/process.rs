@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, kill_process_group, setrlimit};
 
 use crate::Hint;
 
@@ -248,6 +248,14 @@ fn wait_until(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitSta
     }
 }
 
+/// Lets this process open as many files as its hard limit allows, and says how many that is. Shells and service
+/// managers give 1,024 to programs that wait with `select`; a server counts its connections itself.
+pub fn raise_open_files() -> u64 {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let is_raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
+    if is_raised { maximum } else { current }.unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,5 +296,12 @@ mod tests {
     fn input_arrives_whole() {
         let input = vec![7u8; 1 << 20];
         assert_eq!(Program::new("cat").run(&input).unwrap().stdout, input);
+    }
+
+    #[test]
+    fn the_limit_of_open_files_becomes_the_hard_one() {
+        let allowed = raise_open_files();
+        let now = getrlimit(Resource::Nofile);
+        assert_eq!((now.current, now.current.unwrap_or(u64::MAX)), (now.maximum, allowed));
     }
 }

@@ -60,6 +60,7 @@ pub(crate) fn run(args: &ServeArgs, console: &mut Console) -> Result<Exit, Failu
     let listen = listen(args, &site)?;
     let mut held = Held::take(&site)?;
     log();
+    tracing::info!(open_files = base::process::raise_open_files(), "started");
     let runtime = runtime()?;
     let ended = runtime.block_on(serve(&site, settings, args.no_tls, listen, &mut held));
     // What still blocks a thread has been cut off from its client and is rolled back at the next start.

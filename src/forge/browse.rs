@@ -165,13 +165,9 @@ impl Forge {
     }
 
     async fn room(&self, size: u64) -> Result<OwnedSemaphorePermit, Error> {
-        let full = || Error::Field {
-            field: "file",
-            problem: "is large, and too many large files are on their way; try again in a minute".into(),
-        };
-        let size = u32::try_from(size).map_err(|_| full())?;
+        let size = u32::try_from(size).map_err(|_| Error::Busy)?;
         let room = Arc::clone(&self.0.raw_room).acquire_many_owned(size);
-        tokio::time::timeout(PATIENCE, room).await.ok().and_then(Result::ok).ok_or_else(full)
+        tokio::time::timeout(PATIENCE, room).await.ok().and_then(Result::ok).ok_or(Error::Busy)
     }
 
     fn handle(&self, repo: &RepoRead) -> Result<Repo, Error> {

@@ -30,6 +30,9 @@ pub enum Error {
         /// Seconds to wait.
         seconds: u64,
     },
+    /// There is no room for what was asked for, at this moment.
+    #[error("too much is on its way to others; try again in a minute")]
+    Busy,
     /// A name does not parse.
     #[error(transparent)]
     Name(#[from] NameError),

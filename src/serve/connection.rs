@@ -22,7 +22,7 @@ use tower::ServiceExt;
 use tracing::debug;
 
 use crate::body::Tracked;
-use crate::listen::{Activity, Ending};
+use crate::listen::{Activity, Cuttable, Ending};
 use crate::request::Peer;
 
 /// Time for a request's head to come whole.
@@ -62,6 +62,7 @@ impl Web {
             () = ending.stop.cancelled() => return,
         };
         let Ok(Ok(1)) = greeting else { return };
+        let stream = Cuttable::new(stream, ending.cut.clone());
         let Some(tls) = &self.tls else {
             return talk(stream, Version::One, ending, Service::Site { router: self.router, peer }).await;
         };

@@ -45,7 +45,7 @@ where
 {
     let (mut output, input) = tokio::io::duplex(BUFFER);
     let service = answer.service;
-    let task = tokio::spawn(transfer(input));
+    let task = answer.doors.tasks.spawn(transfer(input));
     // A push is not cut down from here: once its pack has come whole it ends by itself, with the refs moved or not.
     let guard = (service == Service::UploadPack).then(|| Cut(task.abort_handle()));
     let mut first = BytesMut::with_capacity(BUFFER);
@@ -140,6 +140,7 @@ pub(crate) fn failure(error: &Error, id: &RequestId) -> Response {
         }
         Error::NotFound | Error::Name(_) => refused(StatusCode::NOT_FOUND, "repository not found"),
         Error::Denied { .. } => refused(StatusCode::FORBIDDEN, &error.to_string()),
+        Error::Busy => refused(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
         Error::Field { .. } | Error::NameTaken(_) | Error::Transfer(_) => {
             refused(StatusCode::BAD_REQUEST, &error.to_string())
         }

@@ -1,6 +1,8 @@
 //! Git's smart HTTP protocol (gitprotocol-http(5)). The right that is asked for follows from the program in the URL and
 //! from nothing else. Bodies are streamed both ways; a client that goes away takes its Git process along.
 
+use std::net::IpAddr;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, Path, RawQuery, State};
@@ -38,6 +40,7 @@ struct Asked {
     actor: Actor,
     protocol: Protocol,
     path: Option<RepoPath>,
+    from: IpAddr,
 }
 
 impl Asked {
@@ -56,7 +59,15 @@ impl Asked {
         let actor = actor.map_err(|error| failure(&error, &id))?;
         let protocol = headers.get("git-protocol").and_then(|value| value.to_str().ok());
         let protocol = protocol.map(Protocol::parse).unwrap_or_default();
-        Ok(Self { path: RepoPath::parse(&owner, &repo).ok(), state, id, service, actor, protocol })
+        Ok(Self {
+            path: RepoPath::parse(&owner, &repo).ok(),
+            state,
+            id,
+            service,
+            actor,
+            protocol,
+            from: peer.address(),
+        })
     }
 
     /// The path, or the answer that an absent repository gets: a name that none could have reveals nothing more.
@@ -137,7 +148,7 @@ async fn upload_pack(
             Ok(pieces) => StreamReader::new(body::limited(pieces, FETCH_LIMIT)),
             Err(text) => return Ok(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)),
         };
-        let Some(turn) = asked.state.doors.transfers.turn().await else { return Ok(busy()) };
+        let Some(turn) = asked.state.doors.transfers.turn(asked.from).await else { return Ok(busy()) };
         let protocol = asked.protocol;
         let run = |output| async move {
             let _turn = turn;
@@ -167,7 +178,7 @@ async fn receive_pack(
             Ok(pieces) => StreamReader::new(pieces),
             Err(text) => return Ok(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)),
         };
-        let Some(turn) = asked.state.doors.transfers.turn().await else { return Ok(busy()) };
+        let Some(turn) = asked.state.doors.transfers.turn(asked.from).await else { return Ok(busy()) };
         let run = |output| async move {
             let _turn = turn;
             push.run(Transport::Http, input, output).await

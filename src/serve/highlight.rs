@@ -22,8 +22,8 @@ const LINE_WEIGHT: usize = 140;
 /// What colours remain at each step of giving them up.
 const STEPS: [&[&str]; 4] = [&CLASSES, &["c", "s", "k", "h"], &["c", "s"], &[]];
 
-/// How long one text may take; the rest is shown without colours.
-const BUDGET: Duration = Duration::from_secs(1);
+/// How long one text may take, with all its blocks of code; the rest is shown without colours.
+pub(crate) const BUDGET: Duration = Duration::from_secs(1);
 
 /// The classes that highlighting uses.
 pub(crate) const CLASSES: [&str; 8] = ["c", "s", "k", "n", "f", "t", "a", "h"];
@@ -86,19 +86,19 @@ impl Highlighter {
         let Some(grammar) = grammars.for_file(name, text).filter(|_| text.len() <= LIMIT) else {
             return plain_lines(text);
         };
-        let lines = Painter::new(grammars, grammar).paint(text);
+        let lines = Painter::new(grammars, grammar, Instant::now() + BUDGET).paint(text);
         let limit = WEIGHT.max(lines.len() * LINE_WEIGHT);
         let drawn = STEPS.iter().map(|classes| numbered(&lines, classes));
         drawn.into_iter().find(|html| html.len() <= limit).unwrap_or_else(|| plain_lines(text))
     }
 
-    /// A block of code in a text, `language` as its fence names it.
-    pub(crate) fn block(&self, text: &str, language: &str) -> String {
+    /// A block of code in a text, `language` as its fence names it; plain from `until` on.
+    pub(crate) fn block(&self, text: &str, language: &str, until: Instant) -> String {
         let grammars = self.grammars();
         let Some(grammar) = grammars.set.find_syntax_by_token(language).filter(|_| text.len() <= LIMIT) else {
             return escaped_between(text);
         };
-        Painter::new(grammars, grammar).paint(text).iter().map(|line| markup(line, &CLASSES)).collect()
+        Painter::new(grammars, grammar, until).paint(text).iter().map(|line| markup(line, &CLASSES)).collect()
     }
 
     fn grammars(&self) -> &Grammars {
@@ -177,18 +177,18 @@ struct Painter<'g> {
     state: ParseState,
     scopes: ScopeStack,
     classes: Vec<Option<&'static str>>,
-    started: Instant,
+    until: Instant,
     is_tired: bool,
 }
 
 impl<'g> Painter<'g> {
-    fn new(grammars: &'g Grammars, grammar: &SyntaxReference) -> Self {
+    fn new(grammars: &'g Grammars, grammar: &SyntaxReference, until: Instant) -> Self {
         Self {
             grammars,
             state: ParseState::new(grammar),
             scopes: ScopeStack::new(),
             classes: Vec::new(),
-            started: Instant::now(),
+            until,
             is_tired: false,
         }
     }
@@ -199,7 +199,7 @@ impl<'g> Painter<'g> {
 
     /// The tokens of the next line; `None` once this text has shown to be too slow or too odd.
     fn line<'t>(&mut self, line: &'t str) -> Option<Vec<Token<'t>>> {
-        self.is_tired |= line.len() > LINE_LIMIT || self.started.elapsed() > BUDGET;
+        self.is_tired |= line.len() > LINE_LIMIT || Instant::now() >= self.until;
         if self.is_tired {
             return None;
         }
@@ -251,8 +251,14 @@ mod tests {
 
     #[test]
     fn tokens_get_one_of_our_classes() {
-        let html = Highlighter::default().block("let x = \"a\"; // c\n", "rust");
+        let html = Highlighter::default().block("let x = \"a\"; // c\n", "rust", Instant::now() + BUDGET);
         assert_eq!(html, "<i class=k>let</i> x = <i class=s>\"a\"</i>; <i class=c>// c</i>\n");
+    }
+
+    /// A thousand slow blocks in one text held a rendering slot for a second each.
+    #[test]
+    fn a_block_whose_text_has_used_up_its_time_is_plain() {
+        assert_eq!(Highlighter::default().block("let x;\n", "rust", Instant::now()), "let x;\n");
     }
 
     #[test]

@@ -40,7 +40,7 @@ async fn a_page_that_is_not_there_carries_the_headers_of_one_that_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_form_larger_than_any_of_ours_is_refused_before_it_is_read() {
     let site = Site::start().await;
-    let head = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 2000000\r\n";
+    let head = "Origin: https://localhost:8828\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 2000000\r\n";
     let answer = send(&site, "POST", "/sign-in", head, b"").await;
     assert_eq!(answer.status, 413, "{}", answer.head);
     assert!(answer.head.contains("content-security-policy: "), "{}", answer.head);
@@ -53,4 +53,34 @@ async fn pages_come_packed_when_the_client_unpacks_them() {
     assert!(!plain.head.contains("content-encoding"), "{}", plain.head);
     let packed = get(&site, "/sign-in", "Accept-Encoding: gzip\r\n").await;
     assert!(packed.head.contains("content-encoding: gzip"), "{}", packed.head);
+}
+
+/// A browser that has signed out must show nothing of the session when it goes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_session_was_shown_is_kept_nowhere() {
+    let site = Site::start().await;
+    let cookie = |secret: &str| format!("Cookie: __Host-gitgrit={secret}\r\n");
+    let loopback = std::net::Ipv4Addr::LOCALHOST.into();
+    let password = base::Secret::new(crate::test_site::PASSWORD.to_owned());
+    let alice = site.forge.sign_in("alice", &password, loopback).await.unwrap();
+    let cookie = cookie(alice.token.expose());
+    for path in ["/", "/settings/tokens", "/alice/notes", "/alice/notes/raw/main/none"] {
+        let answer = get(&site, path, &cookie).await;
+        assert!(answer.head.contains("cache-control: no-store"), "{path}: {}", answer.head);
+    }
+    let page = get(&site, "/explore", "").await;
+    assert!(page.head.contains("cache-control: private, no-cache"), "{}", page.head);
+    for line in ["cross-origin-resource-policy: same-origin", "cross-origin-opener-policy: same-origin"] {
+        assert!(page.head.contains(line), "{line} in {}", page.head);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_does_not_read_gets_the_page_of_one_that_is_absent() {
+    let site = Site::start().await;
+    for path in ["/sign-in?next=a&next=b", "/alice/notes/commit/%FF"] {
+        let answer = get(&site, path, "").await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.body.contains("There is nothing here"), "{path}: {}", answer.body);
+    }
 }

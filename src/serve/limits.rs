@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -85,25 +85,53 @@ fn counted(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Lets a bounded number of Git transfers run; the others wait for their turn. Cheap to clone.
+/// Lets a bounded number of Git transfers run, three quarters of them for one address; the others wait for their turn.
+/// Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Transfers {
     turns: Arc<Semaphore>,
     width: usize,
+    shares: Arc<Mutex<HashMap<IpAddr, Weak<Semaphore>>>>,
+}
+
+/// The right to run one transfer; given back when dropped.
+pub(crate) struct Turn {
+    _turn: OwnedSemaphorePermit,
+    _of_share: OwnedSemaphorePermit,
 }
 
 impl Transfers {
     /// Four for each core, and never fewer than eight.
     pub(crate) fn for_this_machine() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let width = (cores * 4).max(8);
-        Self { turns: Arc::new(Semaphore::new(width)), width }
+        Self::new((cores * 4).max(8))
+    }
+
+    fn new(width: usize) -> Self {
+        Self { turns: Arc::new(Semaphore::new(width)), width, shares: Arc::default() }
     }
 
     /// Waits for a turn, five minutes at most; `None` when it did not come.
-    pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        let turn = tokio::time::timeout(TURN, Arc::clone(&self.turns).acquire_owned()).await;
-        turn.ok().and_then(Result::ok)
+    pub(crate) async fn turn(&self, address: IpAddr) -> Option<Turn> {
+        let share = self.share(counted(address));
+        let turn = async {
+            let of_share = share.acquire_owned().await.ok()?;
+            let turn = Arc::clone(&self.turns).acquire_owned().await.ok()?;
+            Some(Turn { _turn: turn, _of_share: of_share })
+        };
+        tokio::time::timeout(TURN, turn).await.ok().flatten()
+    }
+
+    /// What one address may hold: slow clients on one host must not keep out everyone else.
+    fn share(&self, address: IpAddr) -> Arc<Semaphore> {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(share) = shares.get(&address).and_then(Weak::upgrade) {
+            return share;
+        }
+        shares.retain(|_, share| share.strong_count() > 0);
+        let share = Arc::new(Semaphore::new(self.width - self.width / 4));
+        shares.insert(address, Arc::downgrade(&share));
+        share
     }
 
     /// How many run now.
@@ -114,6 +142,8 @@ impl Transfers {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     fn address(text: &str) -> IpAddr {
@@ -143,10 +173,21 @@ mod tests {
 
     #[tokio::test]
     async fn transfers_give_their_turn_back() {
-        let transfers = Transfers { turns: Arc::new(Semaphore::new(1)), width: 1 };
-        let turn = transfers.turn().await.unwrap();
+        let transfers = Transfers::new(1);
+        let turn = transfers.turn(address("10.0.0.1")).now_or_never().flatten().unwrap();
         assert_eq!(transfers.running(), 1);
         drop(turn);
         assert_eq!(transfers.running(), 0);
+    }
+
+    #[tokio::test]
+    async fn one_address_leaves_turns_for_others() {
+        let transfers = Transfers::new(8);
+        let take = |from: &str| transfers.turn(address(from)).now_or_never().flatten();
+        let held: Vec<_> = std::iter::from_fn(|| take("10.0.0.1")).collect();
+        assert_eq!(held.len(), 6);
+        assert!(take("10.0.0.2").is_some());
+        drop(held);
+        assert!(take("10.0.0.1").is_some());
     }
 }

@@ -12,6 +12,7 @@ use rustix::net::sockopt::set_tcp_quickack;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
+use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
@@ -20,6 +21,8 @@ use crate::limits::{Slot, Slots};
 
 /// Connections that wait in the kernel to be accepted.
 const BACKLOG: u32 = 1024;
+/// Time that a client may take no byte of what is sent to it: what it keeps waiting holds memory and a place.
+const STALL: Duration = Duration::from_mins(5);
 
 /// How connections end when the server does. Cheap to clone.
 #[derive(Clone, Default)]
@@ -28,7 +31,7 @@ pub(crate) struct Ending {
     pub(crate) stop: CancellationToken,
     /// Out of patience: what still runs is cut.
     pub(crate) cut: CancellationToken,
-    /// Every connection's task.
+    /// Every connection's task, and those of transfers.
     pub(crate) tasks: TaskTracker,
 }
 
@@ -89,6 +92,11 @@ impl Activity {
         Running(Arc::clone(&self.0))
     }
 
+    /// How many things run.
+    pub(crate) fn running(&self) -> usize {
+        *self.0.borrow()
+    }
+
     /// Ends when nothing has run for `patience`.
     pub(crate) async fn idle_for(&self, patience: Duration) {
         let mut changes = self.0.subscribe();
@@ -112,18 +120,25 @@ impl Drop for Running {
 /// How many reads of an SSH connection are acknowledged at once: those of its handshake and of its first request.
 const PROMPT_READS: u8 = 32;
 
-/// An SSH client's stream. It fails once its token is cancelled: how a connection that is in the hands of a library is
-/// cut.
+/// A client's stream. It fails once its token is cancelled, or when its client takes nothing for five minutes: how a
+/// connection that is in the hands of a library is cut.
 pub(crate) struct Cuttable {
     stream: TcpStream,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     prompt_reads: u8,
+    stall: Duration,
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Cuttable {
-    /// Fails with `ConnectionAborted` after `cut` is cancelled.
+    /// Fails with `ConnectionAborted` after `cut` is cancelled, and with `TimedOut` when the client takes nothing.
     pub(crate) fn new(stream: TcpStream, cut: CancellationToken) -> Self {
-        Self { stream, cut: Box::pin(cut.cancelled_owned()), prompt_reads: PROMPT_READS }
+        Self { stream, cut: Box::pin(cut.cancelled_owned()), prompt_reads: 0, stall: STALL, stalled: None }
+    }
+
+    /// For an SSH client: acknowledges its first reads at once.
+    pub(crate) fn prompt(self) -> Self {
+        Self { prompt_reads: PROMPT_READS, ..self }
     }
 
     fn check(&mut self, context: &mut Context<'_>) -> std::io::Result<()> {
@@ -131,6 +146,20 @@ impl Cuttable {
             Poll::Ready(()) => Err(std::io::ErrorKind::ConnectionAborted.into()),
             Poll::Pending => Ok(()),
         }
+    }
+
+    fn timed(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<std::io::Result<usize>>,
+    ) -> Poll<std::io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let stall = self.stall;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(stall)));
+        stalled.as_mut().poll(context).map(|()| Err(std::io::ErrorKind::TimedOut.into()))
     }
 
     /// OpenSSH's client keeps its next message back until the one before is acknowledged, and the kernel would take
@@ -159,7 +188,8 @@ impl AsyncRead for Cuttable {
 impl AsyncWrite for Cuttable {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
         self.check(context)?;
-        pin!(&mut self.stream).poll_write(context, bytes)
+        let written = pin!(&mut self.stream).poll_write(context, bytes);
+        self.timed(context, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
@@ -169,5 +199,22 @@ impl AsyncWrite for Cuttable {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         pin!(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_is_cut() {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut stream = Cuttable::new(listener.accept().await.unwrap().0, CancellationToken::new());
+        stream.stall = Duration::from_millis(20);
+        let error = stream.write_all(&vec![0; 64 << 20]).await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+        drop(client);
     }
 }

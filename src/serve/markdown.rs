@@ -14,7 +14,7 @@ use comrak::nodes::Sourcepos;
 use comrak::options::Plugins;
 use comrak::{Anchorizer, Arena, Options, format_html_with_plugins, try_parse_document};
 
-use crate::highlight::{CLASSES, Highlighter};
+use crate::highlight::{self, CLASSES, Highlighter};
 use crate::web::target::{decode, encode};
 use crate::web::text::revealed;
 
@@ -78,6 +78,16 @@ const TAGS: [&str; 44] = [
     "ul",
 ];
 
+/// The classes of `[!NOTE]` and its kind.
+const ALERTS: [&str; 6] = [
+    "markdown-alert",
+    "markdown-alert-note",
+    "markdown-alert-tip",
+    "markdown-alert-important",
+    "markdown-alert-warning",
+    "markdown-alert-caution",
+];
+
 /// Where a text stands, so that its relative links lead somewhere.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
@@ -93,7 +103,7 @@ pub(crate) struct Place {
 /// no author nests: sanitising takes the square of the depth.
 pub(crate) fn render(text: &str, place: &Place, highlighter: &Highlighter) -> Option<String> {
     let headings = Headings::default();
-    let fences = Fences { highlighter };
+    let fences = Fences { highlighter, until: Instant::now() + highlight::BUDGET };
     let mut plugins = Plugins::default();
     plugins.render.heading_adapter = Some(&headings);
     plugins.render.codefence_syntax_highlighter = Some(&fences);
@@ -106,8 +116,8 @@ pub(crate) fn render(text: &str, place: &Place, highlighter: &Highlighter) -> Op
     }
     // A box that cannot be ticked needs no form control, which sanitising would drop.
     let html = html
-        .replace(r#"<input type="checkbox" checked="" disabled="" />"#, "\u{2611}")
-        .replace(r#"<input type="checkbox" disabled="" />"#, "\u{2610}");
+        .replace(r#"<input type="checkbox" class="task-list-item-checkbox" checked="" disabled="" />"#, "\u{2611}")
+        .replace(r#"<input type="checkbox" class="task-list-item-checkbox" disabled="" />"#, "\u{2610}");
     Some(without_foreign_pictures(&sanitised(&html, place)))
 }
 
@@ -134,6 +144,7 @@ fn options() -> Options<'static> {
     options.extension.tasklist = true;
     options.extension.footnotes = true;
     options.extension.alerts = true;
+    options.render.tasklist_classes = true;
     // Raw HTML passes here because everything passes through `sanitised`.
     options.render.r#unsafe = true;
     options
@@ -159,11 +170,12 @@ impl HeadingAdapter for Headings {
 
 struct Fences<'h> {
     highlighter: &'h Highlighter,
+    until: Instant,
 }
 
 impl SyntaxHighlighterAdapter for Fences<'_> {
     fn write_highlighted(&self, out: &mut dyn Write, language: Option<&str>, code: &str) -> fmt::Result {
-        out.write_str(&self.highlighter.block(code, language.unwrap_or_default()))
+        out.write_str(&self.highlighter.block(code, language.unwrap_or_default(), self.until))
     }
 
     fn write_pre_tag(&self, out: &mut dyn Write, _: HashMap<&'static str, Cow<'_, str>>) -> fmt::Result {
@@ -191,7 +203,12 @@ fn sanitised(html: &str, place: &Place) -> String {
         .clean_content_tags(set(&["script", "style", "template", "noscript", "iframe", "object", "svg", "math"]))
         .tag_attributes(attributes)
         .generic_attributes(set(&["id"]))
-        .allowed_classes(HashMap::from([("i", set(&CLASSES))]))
+        .allowed_classes(HashMap::from([
+            ("i", set(&CLASSES)),
+            ("div", set(&ALERTS)),
+            ("p", set(&["markdown-alert-title"])),
+            ("li", set(&["task-list-item"])),
+        ]))
         .id_prefix(Some(PREFIX))
         .link_rel(Some("nofollow noopener noreferrer"))
         .url_schemes(set(&["http", "https", "mailto"]))
@@ -201,7 +218,7 @@ fn sanitised(html: &str, place: &Place) -> String {
         .attribute_filter(move |tag, attribute, value| match (tag, attribute) {
             ("a", "href") => resolved(value, &place, false).map(Cow::Owned),
             ("img", "src") => resolved(value, &place, true).map(Cow::Owned),
-            ("a" | "img", "title") | (_, "id" | "alt" | "rel") => Some(Cow::Borrowed(value)),
+            ("a" | "img", "title") | (_, "id" | "alt" | "rel" | "class") => Some(Cow::Borrowed(value)),
             _ => (value.len() <= 20).then_some(Cow::Borrowed(value)),
         })
         .clean(html)

@@ -125,12 +125,16 @@ fn secure(headers: &mut HeaderMap, state: &AppState) {
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(value(CONTENT_SECURITY_POLICY));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, value("nosniff"));
     headers.insert(header::REFERRER_POLICY, value("same-origin"));
+    // Other sites, also those beside this one in the same domain, neither embed what is here nor hold its windows.
+    headers.insert(HeaderName::from_static("cross-origin-resource-policy"), value("same-origin"));
+    headers.insert(HeaderName::from_static("cross-origin-opener-policy"), value("same-origin"));
     if state.is_https && !state.is_local {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, value(TRANSPORT_SECURITY));
     }
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use forge::Forge;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
+use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::connection::Web;
@@ -148,6 +149,7 @@ impl Server {
                 certificates,
                 clock_state: RwLock::default(),
                 is_stopping: AtomicBool::new(false),
+                tasks: TaskTracker::new(),
             }),
             clock: options.clock,
         };
@@ -171,9 +173,9 @@ impl Server {
 
     /// Serves until `shutdown` ends. Then nothing new is taken, what runs has 30 s to finish, and the rest is cut.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
-        let ending = Ending::default();
         let Self { state, web, ssh_config, http, ssh, addresses } = self;
         let doors = Arc::clone(&state.doors);
+        let ending = Ending { tasks: doors.tasks.clone(), ..Ending::default() };
         info!(http = %addresses.http, ssh = %addresses.ssh, has_tls = web.tls.is_some(), "serving");
         let web_door = listen::accept(http, doors.http.clone(), ending.clone(), |stream, peer, slot| {
             let served = web.clone().serve(stream, peer, ending.clone());

@@ -88,6 +88,7 @@ pub(crate) async fn serve(state: AppState, config: Arc<Config>, accepted: (TcpSt
         state,
         address: peer.ip().to_canonical(),
         actor: None,
+        key: None,
         is_git_user: false,
         signed_in,
         activity: activity.clone(),
@@ -96,7 +97,7 @@ pub(crate) async fn serve(state: AppState, config: Arc<Config>, accepted: (TcpSt
         ending: ending.clone(),
     };
     let deadline = tokio::time::Instant::now() + GRACE;
-    let opening = russh::server::run_stream(config, Cuttable::new(stream, cut.clone()), connection);
+    let opening = russh::server::run_stream(config, Cuttable::new(stream, cut.clone()).prompt(), connection);
     let opened = tokio::select! {
         opened = tokio::time::timeout_at(deadline, opening) => opened,
         () = ending.stop.cancelled() => return,
@@ -135,6 +136,8 @@ struct Connection {
     address: IpAddr,
     /// Set by a verified signature alone.
     actor: Option<Actor>,
+    /// The fingerprint of the key that signed: asked again before each exchange, as a connection may outlive it.
+    key: Option<String>,
     is_git_user: bool,
     signed_in: watch::Sender<bool>,
     activity: Activity,
@@ -150,21 +153,15 @@ struct Waiting {
 }
 
 impl Connection {
-    /// Who owns a key that signed; a database that does not answer is nobody.
-    async fn owner(&self, key: VerifiedPublicKey<'_>) -> Option<Actor> {
-        let found = self.state.forge.by_ssh_key(&usable(key.public_key, key.algorithm)?).await;
-        found.inspect_err(|error| warn!(error = chain(error), "could not look up an SSH key")).ok().flatten()
-    }
-
     fn job(&self, Waiting { channel, protocol }: Waiting) -> Transfer {
-        Transfer { state: self.state.clone(), channel, protocol, gone: self.gone.clone() }
+        Transfer { state: self.state.clone(), channel, protocol, from: self.address, gone: self.gone.clone() }
     }
 
     /// Starts a transfer, or says why not.
     fn run(&self, waiting: Waiting, command: &[u8]) {
-        let transfer = match (&self.actor, ssh_command::parse(command)) {
+        let transfer = match (&self.key, ssh_command::parse(command)) {
             (Some(_), _) if !self.is_git_user => Err(Refusal::User),
-            (Some(actor), Ok(command)) => Ok((actor.clone(), command)),
+            (Some(key), Ok(command)) => Ok((key.clone(), command)),
             (Some(_), Err(CommandError::Program)) => Err(Refusal::Program),
             (Some(_), Err(CommandError::Path)) | (None, _) => Err(Refusal::Path),
         };
@@ -172,11 +169,20 @@ impl Connection {
         self.ending.tasks.spawn(async move {
             let _running = running;
             match transfer {
-                Ok((actor, command)) => job.run(&actor, &command).await,
+                Ok((key, command)) => match owner(&job.state, &key).await {
+                    Some(actor) => job.run(&actor, &command).await,
+                    None => job.refuse(&Refusal::Key).await,
+                },
                 Err(refusal) => job.refuse(&refusal).await,
             }
         });
     }
+}
+
+/// Who owns a key that signed; a database that does not answer is nobody.
+async fn owner(state: &AppState, fingerprint: &str) -> Option<Actor> {
+    let found = state.forge.by_ssh_key(fingerprint).await;
+    found.inspect_err(|error| warn!(error = chain(error), "could not look up an SSH key")).ok().flatten()
 }
 
 impl Drop for Connection {
@@ -197,8 +203,10 @@ impl Handler for Connection {
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, russh::Error> {
-        let Some(actor) = self.owner(key).await else { return Ok(Auth::reject()) };
+        let Some(fingerprint) = usable(key.public_key, key.algorithm) else { return Ok(Auth::reject()) };
+        let Some(actor) = owner(&self.state, &fingerprint).await else { return Ok(Auth::reject()) };
         self.actor = Some(actor);
+        self.key = Some(fingerprint);
         self.is_git_user = user == USER;
         Ok(Auth::Accept)
     }
@@ -216,7 +224,7 @@ impl Handler for Connection {
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), russh::Error> {
-        if self.channels.len() >= CHANNELS || self.ending.stop.is_cancelled() {
+        if self.channels.len() + self.activity.running() >= CHANNELS || self.ending.stop.is_cancelled() {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }

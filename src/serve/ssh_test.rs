@@ -70,6 +70,25 @@ async fn there_is_no_shell_no_other_program_no_sftp_and_no_forwarding() {
     assert!(!forward.status.success());
 }
 
+/// A connection that is kept open must not outlive the account: its owner could have gone on cloning for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_connection_of_a_deactivated_user_opens_nothing() {
+    let site = Site::start().await;
+    let key = site.ssh_key("alice").await;
+    let control = format!("ControlPath={}", site.dir.path().join("control").display());
+    let kept = ["-o", "ControlMaster=auto", "-o", "ControlPersist=60", "-o", &control];
+    let clone = "git-upload-pack 'alice/notes'";
+    let first = ssh(&site, &key, "git", &[&kept[..], &["-T"]].concat()).await;
+    assert!(first.stderr.contains("hello alice"), "{}", first.stderr);
+    site.forge.set_user_active(&site.actor("root").await, "alice", false).await.unwrap();
+    let second = ssh(&site, &key, "git", &[&kept[..], &["-T"]].concat()).await;
+    assert!(second.stderr.contains("hello alice"), "the case is the one that is meant: {}", second.stderr);
+    let third = ssh(&site, &key, "git", &[&kept[..], &[clone]].concat()).await;
+    assert_eq!((third.status.code(), third.stdout.as_slice()), (Some(128), &b""[..]), "{}", third.stderr);
+    assert!(third.stderr.contains("not in use any more"), "{}", third.stderr);
+    ssh(&site, &key, "git", &["-O", "exit", "-o", &control]).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_still_serves_after_junk_and_half_a_greeting() {
     use tokio::io::AsyncWriteExt;

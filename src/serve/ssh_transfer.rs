@@ -2,6 +2,7 @@
 //! Git is killed when the client is gone.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -30,6 +31,8 @@ pub(crate) enum Refusal {
     User,
     /// Another program than Git's two.
     Program,
+    /// The key opens nothing any more, or it could not be found out.
+    Key,
     /// No such repository, or none that this user may know of.
     Path,
     /// A shell was asked for; the one case in which the key's owner is greeted.
@@ -44,6 +47,7 @@ impl Refusal {
         match self {
             Self::User => "sign in as the user `git`: git@host".into(),
             Self::Program => "only git clone, git fetch and git push work here".into(),
+            Self::Key => "your key or your account is not in use any more".into(),
             Self::Path => "repository not found".into(),
             Self::Shell { name } => format!("hello {name}, your key works; there is no shell here, only git"),
         }
@@ -55,6 +59,8 @@ pub(crate) struct Transfer {
     pub(crate) state: AppState,
     pub(crate) channel: Channel<Msg>,
     pub(crate) protocol: Protocol,
+    /// Whose turns it takes.
+    pub(crate) from: IpAddr,
     /// Cancelled when the connection is over.
     pub(crate) gone: CancellationToken,
 }
@@ -65,7 +71,7 @@ impl Transfer {
         let begun = Instant::now();
         let (mut input, output) = self.channel.split();
         let turn = tokio::select! {
-            turn = self.state.doors.transfers.turn() => turn,
+            turn = self.state.doors.transfers.turn(self.from) => turn,
             () = self.gone.cancelled() => return,
         };
         let Some(turn) = turn else {

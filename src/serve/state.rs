@@ -8,6 +8,7 @@ use base::Clock;
 use base::network::Network;
 use bytes::Bytes;
 use forge::Forge;
+use tokio_util::task::TaskTracker;
 
 use crate::limits::{Slots, Transfers};
 use crate::metrics::Metrics;
@@ -47,4 +48,6 @@ pub(crate) struct Doors {
     pub(crate) clock_state: RwLock<ClockState>,
     /// Set when the server was asked to stop: no longer ready, but still answering.
     pub(crate) is_stopping: AtomicBool,
+    /// Connections, and transfers that outlive theirs: waited for when the server stops.
+    pub(crate) tasks: TaskTracker,
 }

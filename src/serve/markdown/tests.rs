@@ -141,3 +141,17 @@ fn deeply_nested_texts_are_refused_or_end() {
     }
     assert!(render(&">".repeat(20_000), &place(), &Highlighter::default()).is_none());
 }
+
+#[test]
+fn line_ends_of_other_systems_and_a_byte_order_mark_leave_no_trace() {
+    assert_eq!(rendered("\u{feff}# a\r\n\r\n- b\r\n- c\r\n"), rendered("# a\n\n- b\n- c\n"));
+}
+
+#[test]
+fn alerts_and_tasks_can_be_told_from_quotes_and_points() {
+    let html = rendered("> [!WARNING]\n> Mind the gap.\n\n- [x] done\n- [ ] open\n");
+    assert!(html.contains("<div class=\"markdown-alert markdown-alert-warning\">"), "{html}");
+    assert!(html.contains("<li class=\"task-list-item\">\u{2611} done</li>"), "{html}");
+    assert!(html.contains("<li class=\"task-list-item\">\u{2610} open</li>"), "{html}");
+    assert!(!rendered("<div class=\"markdown-alert bar\">x</div>").contains("bar"));
+}

@@ -35,6 +35,8 @@ pub(crate) enum Failure {
     WrongMethod,
     /// What was sent does not fit, in words for the visitor.
     Refused(String),
+    /// The page took too long, or there is no room for what it takes.
+    TooSlow,
     /// Our own fault.
     Internal(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -46,6 +48,7 @@ impl From<forge::Error> for Failure {
             forge::Error::SignInNeeded => Self::SignInNeeded,
             forge::Error::Denied { action } => Self::Denied(action),
             forge::Error::TooManyAttempts { seconds } => Self::TooManyAttempts(seconds),
+            forge::Error::Busy => Self::TooSlow,
             refused @ (forge::Error::SignInRefused | forge::Error::Field { .. } | forge::Error::NameTaken(_)) => {
                 Self::Refused(refused.to_string())
             }
@@ -87,9 +90,10 @@ impl Failure {
             Self::SignInNeeded => StatusCode::UNAUTHORIZED,
             Self::Denied(_) | Self::ForeignForm => StatusCode::FORBIDDEN,
             Self::TooManyAttempts(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::UnreadableForm => StatusCode::BAD_REQUEST,
+            Self::UnreadableForm => StatusCode::PAYLOAD_TOO_LARGE,
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -97,7 +101,7 @@ impl Failure {
     /// The answer for this visitor: sign-in for who is not signed in and must be, else a page that says what to do.
     pub(crate) fn respond(&self, visit: &Visit) -> Response {
         if matches!(self, Self::SignInNeeded) {
-            return redirect(&Target::SignIn(visit.here.clone()));
+            return redirect(&Target::SignIn(visit.back.clone()));
         }
         if let Self::Internal(error) = self {
             tracing::error!(request.id = %visit.request, error = chain(error.as_ref()), "page failed");
@@ -162,6 +166,11 @@ impl Failure {
             Self::Refused(problem) => {
                 ("That does not fit", format!("The site answered: {problem}."), "Go back and change what you sent.")
             }
+            Self::TooSlow => (
+                "This took too long",
+                "The site is busy, or the page needs more work than it may take.".into(),
+                "Try again in a minute. If it stays, clone the repository and look there.",
+            ),
             Self::Internal(_) => (
                 "The site made a mistake",
                 "Something failed on our side, and nothing was changed by halves.".into(),

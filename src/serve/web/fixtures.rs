@@ -72,6 +72,7 @@ fn visit(here: &str) -> Visit {
         csrf: Some(Secret::new("form-token".into())),
         session: Some(Secret::new("session-token".into())),
         here: LocalPath::parse(here).unwrap(),
+        back: LocalPath::parse(here).unwrap(),
         notice: None,
         now: NOW,
         request: "19aa3c-2f".into(),

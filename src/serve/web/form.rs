@@ -1,6 +1,6 @@
 //! Forms that visitors send. A form of a session is given to a handler only when it carries the session's own token.
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use base::{Hint, Secret};
 use url::form_urlencoded;
@@ -147,7 +147,7 @@ impl Draft {
     pub(crate) fn summary(&self) -> Option<String> {
         self.problem.as_ref().map(|problem| match problem.field {
             None => sentence(&problem.text),
-            Some(_) => format!("Nothing was saved. {}", sentence(&problem.text)),
+            Some(_) => "Nothing was saved. The field that needs a change is marked below.".into(),
         })
     }
 
@@ -174,6 +174,10 @@ fn sentence(text: &str) -> String {
 }
 
 async fn read(body: Body) -> Result<Fields, Failure> {
+    // Refused before it is sent when the sender says how much it will be.
+    if body.size_hint().lower() > LIMIT as u64 {
+        return Err(Failure::UnreadableForm);
+    }
     let bytes = to_bytes(body, LIMIT).await.map_err(|_| Failure::UnreadableForm)?;
     let pairs = form_urlencoded::parse(&bytes).map(|(name, value)| (name.into_owned(), value.into_owned()));
     Ok(Fields(pairs.collect()))

@@ -1,8 +1,7 @@
 //! What every page has around its content, and how a page becomes a response.
 
 use askama::Template;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
-use axum::http::{HeaderName, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 
 use super::asset;
@@ -10,10 +9,6 @@ use super::failure::{Failure, PageResult};
 use super::target::{LocalPath, Notice, Target};
 use super::text::escaped;
 use super::visit::Visit;
-
-/// What a page may load, and what may hold it: this site alone, nothing inline.
-pub(crate) const POLICY: &str =
-    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
 
 /// Bar, menu and foot of a page.
 #[derive(Clone, Debug)]
@@ -27,6 +22,7 @@ pub(crate) struct Shell {
     /// Says whether `/ca.pem` has something to give.
     pub(crate) has_ca: bool,
     here: LocalPath,
+    back: LocalPath,
     csrf: String,
 }
 
@@ -49,6 +45,7 @@ impl Shell {
             request: visit.request.clone(),
             has_ca: visit.has_ca,
             here: visit.here.clone(),
+            back: visit.back.clone(),
             csrf: visit.csrf.as_ref().map(|token| token.expose().clone()).unwrap_or_default(),
         }
     }
@@ -74,7 +71,7 @@ impl Shell {
 
     /// Where "Sign in" leads: back to this page afterwards.
     pub(crate) fn sign_in(&self) -> String {
-        Target::SignIn(self.here.clone()).to_string()
+        Target::SignIn(self.back.clone()).to_string()
     }
 
     /// The hidden field that every form of a session carries.
@@ -83,11 +80,10 @@ impl Shell {
     }
 }
 
-/// A page as a response, never kept by caches between the browser and the site.
+/// A page as a response.
 pub(crate) fn draw(template: &impl Template) -> PageResult {
     let html = template.render().map_err(|error| Failure::Internal(Box::new(error)))?;
-    let headers: [(HeaderName, &str); 2] = [(CACHE_CONTROL, "private, no-cache"), (CONTENT_SECURITY_POLICY, POLICY)];
-    Ok((headers, Html(html)).into_response())
+    Ok(Html(html).into_response())
 }
 
 /// A form that was refused, shown again with what is wrong: 422.

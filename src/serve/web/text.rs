@@ -31,7 +31,8 @@ pub(crate) fn escaped_between(text: &str) -> String {
 /// `text` with hidden characters made visible, not escaped: what Markdown is read from.
 pub(crate) fn revealed(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    // A mark of the byte order at the very start is an editor's, and no character of the text.
+    for c in text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n").chars() {
         match hidden(c) {
             Some(shown) => {
                 let _ = write!(out, "{shown}");
@@ -86,7 +87,8 @@ fn write_visible(out: &mut dyn Write, text: &str) -> fmt::Result {
             '\'' => Some("&#39;"),
             _ => None,
         };
-        let name = if c.is_ascii() && !c.is_ascii_control() { None } else { hidden(c) };
+        let is_line_end = c == '\r' && text.as_bytes().get(at + 1) == Some(&b'\n');
+        let name = if is_line_end || c.is_ascii() && !c.is_ascii_control() { None } else { hidden(c) };
         if markup.is_none() && name.is_none() {
             continue;
         }
@@ -145,6 +147,12 @@ mod tests {
         assert_eq!(escaped("a\u{1b}[31m\u{202e}b\0\r\u{7f}"), "a[U+001B][31m[U+202E]b[U+0000][U+000D][U+007F]");
         assert_eq!(escaped("a\tb\nc"), "a\tb\nc");
         assert_eq!(revealed("x\u{2066}<"), "x[U+2066]<");
+    }
+
+    #[test]
+    fn line_ends_of_other_systems_are_no_hidden_characters() {
+        assert_eq!(escaped("a\r\nb\r"), "a\r\nb[U+000D]");
+        assert_eq!(revealed("\u{feff}# a\r\n\r\nb\rc\u{feff}"), "# a\n\nb[U+000D]c[U+FEFF]");
     }
 
     #[test]

@@ -2,8 +2,6 @@
 
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::http::HeaderValue;
-use axum::http::header::CACHE_CONTROL;
 use base::Secret;
 use base::clock::Timestamp;
 use forge::{NewToken, TokenView};
@@ -59,11 +57,7 @@ pub(crate) async fn create(State(state): State<AppState>, visit: Visit, form: Fo
     let tokens = rows(&state.forge.tokens(&visit.actor).await?, visit.now);
     let shell = Shell::of(&visit);
     match made {
-        Ok((_, secret)) => {
-            let mut response = draw(&TokensPage { shell, tokens, secret: Some(secret), draft: fresh() })?;
-            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            Ok(response)
-        }
+        Ok((_, secret)) => draw(&TokensPage { shell, tokens, secret: Some(secret), draft: fresh() }),
         Err(problem) => draw_refused(&TokensPage { shell, tokens, secret: None, draft: form.draft(problem?) }),
     }
 }

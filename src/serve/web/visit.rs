@@ -1,20 +1,29 @@
 //! Who visits and how: the session behind the cookie, read once for each request, and the refusal of forms that other
-//! sites send. Decides no right; that is the forge's.
+//! sites send. Sets what all pages' answers have in common: a deadline, a page in place of a panic, and that nothing of
+//! a session is kept by the browser. Decides no right; that is the forge's.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::header::{COOKIE, HOST, ORIGIN};
+use axum::http::header::{CACHE_CONTROL, COOKIE, HOST, ORIGIN};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use base::Secret;
 use base::clock::Timestamp;
 use forge::{Actor, SignedIn};
+use futures_util::FutureExt;
 
 use super::failure::Failure;
 use super::target::{LocalPath, Notice};
-use crate::request::RequestId;
+use crate::request::{RequestId, panic_text};
 use crate::state::AppState;
+
+/// Time that a page may take to begin its answer.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What a page knows of its visitor. Handlers take it as an argument.
 #[derive(Clone, Debug)]
@@ -25,8 +34,10 @@ pub(crate) struct Visit {
     pub(crate) csrf: Option<Secret<String>>,
     /// The session's token, for signing out.
     pub(crate) session: Option<Secret<String>>,
-    /// The address, to come back to.
+    /// The address.
     pub(crate) here: LocalPath,
+    /// Where to come back to after signing in: the address, or the start for one that only takes forms.
+    pub(crate) back: LocalPath,
     /// What the page before wants said.
     pub(crate) notice: Option<Notice>,
     /// The moment of the request.
@@ -48,18 +59,31 @@ impl<S: Send + Sync> FromRequestParts<S> for Visit {
 /// The layer around every page: reads the visit, refuses foreign forms, draws failures.
 pub(crate) async fn layer(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    let visit = match read(&state, &parts).await {
-        Ok(visit) => visit,
-        Err((visit, failure)) => return failure.respond(&visit),
-    };
     let is_safe = matches!(parts.method, Method::GET | Method::HEAD);
-    if !is_safe && !is_from_here(&parts.headers, &state) {
-        return Failure::ForeignForm.respond(&visit);
-    }
-    parts.extensions.insert(visit.clone());
-    let response = next.run(Request::from_parts(parts, body)).await;
-    match response.extensions().get::<std::sync::Arc<Failure>>() {
-        Some(failure) => failure.respond(&visit),
+    let mut visit = anonymous(&state, &parts);
+    let answer = async {
+        read(&state, &parts, &mut visit).await?;
+        if !is_safe && !is_from_here(&parts.headers, &state) {
+            return Err(Failure::ForeignForm);
+        }
+        parts.extensions.insert(visit.clone());
+        let drawn = AssertUnwindSafe(next.run(Request::from_parts(parts, body))).catch_unwind().await;
+        drawn.map_err(|panic| Failure::Internal(format!("panicked: {}", panic_text(&*panic)).into()))
+    };
+    let answer = tokio::time::timeout(DEADLINE, answer).await.unwrap_or(Err(Failure::TooSlow));
+    let mut response = finished(answer, &visit);
+    let caching = if is_safe && visit.actor.user().is_none() { "private, no-cache" } else { "no-store" };
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static(caching));
+    response
+}
+
+/// Draws a failure, be it the layer's own or one that a handler left.
+fn finished(answer: Result<Response, Failure>, visit: &Visit) -> Response {
+    let response = answer.unwrap_or_else(IntoResponse::into_response);
+    match response.extensions().get::<Arc<Failure>>() {
+        Some(failure) => failure.respond(visit),
+        // A part of the address that is no number or no text: axum's own words.
+        None if response.status() == StatusCode::BAD_REQUEST => Failure::NotFound.respond(visit),
         None => response,
     }
 }
@@ -75,34 +99,35 @@ pub(crate) fn ended_cookie(state: &AppState) -> String {
     written(state.is_https, "", 0)
 }
 
-async fn read(state: &AppState, request: &Parts) -> Result<Visit, (Visit, Failure)> {
+/// The visit before it is known whose it is.
+fn anonymous(state: &AppState, request: &Parts) -> Visit {
     let uri = &request.uri;
-    let here = uri.path_and_query().map_or("/", |whole| whole.as_str());
-    let is_page = request.method == Method::GET;
-    let mut visit = Visit {
+    let here = uri.path_and_query().and_then(|whole| LocalPath::parse(whole.as_str()));
+    let here = here.unwrap_or_else(LocalPath::start);
+    Visit {
         actor: Actor::Anonymous,
         csrf: None,
         session: None,
-        here: LocalPath::parse(if is_page { here } else { "/" }).unwrap_or_else(LocalPath::start),
+        back: if request.method == Method::GET { here.clone() } else { LocalPath::start() },
+        here,
         notice: uri.query().and_then(Notice::in_query),
         now: state.clock.now(),
         request: request.extensions.get::<RequestId>().map(ToString::to_string).unwrap_or_default(),
         has_ca: state.ca_certificate.is_some(),
-    };
-    // Assets are the same for everyone: no session is looked up for them.
-    let token = if uri.path().starts_with("/assets/") { None } else { token_in(&request.headers, state.is_https) };
-    if let Some(token) = token {
-        match state.forge.session(&token).await {
-            Ok(Some(session)) => {
-                visit.actor = session.actor;
-                visit.csrf = Some(session.csrf);
-                visit.session = Some(token);
-            }
-            Ok(None) => {}
-            Err(error) => return Err((visit, error.into())),
-        }
     }
-    Ok(visit)
+}
+
+/// Finds out whose visit it is. Assets are the same for everyone: no session is looked up for them.
+async fn read(state: &AppState, request: &Parts, visit: &mut Visit) -> Result<(), Failure> {
+    let is_asset = request.uri.path().starts_with("/assets/");
+    let token = if is_asset { None } else { token_in(&request.headers, state.is_https) };
+    let Some(token) = token else { return Ok(()) };
+    if let Some(session) = state.forge.session(&token).await? {
+        visit.actor = session.actor;
+        visit.csrf = Some(session.csrf);
+        visit.session = Some(token);
+    }
+    Ok(())
 }
 
 fn cookie_name(is_https: bool) -> &'static str {

@@ -223,3 +223,34 @@ async fn addresses_reach_files_of_any_name() {
     }
     site.stop().await;
 }
+
+#[tokio::test]
+async fn a_refused_form_is_shown_on_the_page_that_it_came_from() {
+    let mut site = Site::start().await;
+    let refused = post(&site, "/sign-in", ORIGIN, &[("name", "alice"), ("password", "wrong")]).await;
+    assert_eq!(refused.status, 422);
+    assert!(!refused.body.contains("/sign-in?next="), "{}", refused.body);
+    let alice = Browser::signed_in(&site, "alice").await;
+    let refused = alice.post(&site, "/settings/keys", &[("title", "x"), ("key", "a\r\nb")]).await;
+    assert_eq!(refused.status, 422);
+    assert!(refused.body.contains("href=\"/settings/keys\" aria-current=\"page\""), "{}", refused.body);
+    assert!(!refused.body.contains("U+000D"), "{}", refused.body);
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn a_panic_behind_a_page_is_the_page_of_a_failure_without_detail() {
+    async fn broken() -> &'static str {
+        panic!("the secret detail")
+    }
+    let mut site = Site::start().await;
+    let layer = axum::middleware::from_fn_with_state(site.state.clone(), super::visit::layer);
+    let router = axum::Router::new().route("/", axum::routing::get(broken)).layer(layer);
+    let request = axum::http::Request::new(axum::body::Body::empty());
+    let answer = tower::ServiceExt::oneshot(router, request).await.unwrap();
+    assert_eq!(answer.status(), 500);
+    let body = axum::body::to_bytes(answer.into_body(), 100_000).await.unwrap();
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    assert!(body.contains("The site made a mistake") && !body.contains("secret"), "{body}");
+    site.stop().await;
+}
