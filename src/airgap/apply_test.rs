@@ -16,7 +16,7 @@ use base::site::SiteDir;
 use base::{Clock, Secret};
 use vault::authority::Authority;
 
-use crate::apply::{HookError, Hooks, Operation, Outcome};
+use crate::apply::{Administrator, HookError, Hooks, Operation, Outcome};
 use crate::error::InstallError;
 use crate::facts::look;
 use crate::plan::{Action, Plan, Planned, Request, Step, plan};
@@ -197,7 +197,8 @@ fn another_address_than_the_sites_own_is_refused() {
 fn a_whole_installation_makes_a_site_that_reads_back() {
     let ground = Ground::new();
     let outcome = ground.install();
-    let password = outcome.password.unwrap();
+    let Administrator { name, password } = outcome.administrator.unwrap();
+    assert_eq!(name, "root");
     assert_eq!(*ground.forge.administrators.borrow(), [("root".to_owned(), password.expose().clone())]);
     assert_eq!((password.expose().len(), outcome.has_passed), (20, Some(true)));
     assert_eq!(*ground.forge.told.borrow(), Step::ALL);
@@ -224,7 +225,7 @@ fn a_second_run_changes_nothing_and_shows_no_password() {
         steps.iter().filter(|planned| planned.action == Action::Make).map(|planned| planned.step).collect();
     assert_eq!(made, [Step::Serve]);
     let outcome = ground.install();
-    assert!(outcome.password.is_none());
+    assert!(outcome.administrator.is_none());
     assert_eq!(ground.identity(), before);
     assert_eq!(ground.forge.administrators.borrow().len(), 1);
 }
@@ -240,7 +241,7 @@ fn cut_off_after_any_step_the_next_run_goes_on() {
             assert!(before.is_empty() || *before == after, "changed after {steps} steps");
         }
         let administrators = ground.forge.administrators.borrow();
-        let password = outcome.password.map(|password| password.expose().clone()).unwrap();
+        let password = outcome.administrator.unwrap().password.expose().clone();
         assert_eq!(*administrators, [("root".to_owned(), password)], "after {steps} steps");
     }
 }
@@ -255,7 +256,7 @@ fn a_failed_step_is_named_and_the_next_run_mends_it() {
         let operation = Operation::begin(ground.site(), &ground.clock).unwrap();
         assert_eq!(operation.stopped_at(), Some(step.name()));
         drop(operation);
-        let password = ground.install().password.unwrap();
+        let password = ground.install().administrator.unwrap().password;
         assert_eq!(ground.forge.administrators.borrow()[0].1, *password.expose());
         assert_eq!(ground.forge.administrators.borrow().len(), 1);
     }
@@ -337,12 +338,23 @@ fn an_operators_env_is_kept_and_missing_secrets_go_beside_it() {
     vault::fernet::Key::parse(&settings.encryption_key).unwrap();
 }
 
+/// The second run is asked for another name, or for none; what it shows must still open the site.
+#[test]
+fn a_kept_password_is_shown_with_the_name_it_belongs_to() {
+    let ground = Ground::new();
+    let alice = Request { administrator: "alice".into(), ..request() };
+    ground.run(&alice, 6).unwrap();
+    let shown = ground.install().administrator.unwrap();
+    assert_eq!(*ground.forge.administrators.borrow(), [("alice".to_owned(), shown.password.expose().clone())]);
+    assert_eq!(shown.name, "alice");
+}
+
 #[test]
 fn the_operators_own_password_is_used_and_not_shown() {
     let ground = Ground::new();
     let own = Request { password: Some(Secret::new("correct horse battery".into())), ..request() };
     let outcome = ground.run(&own, 8).unwrap();
-    assert!(outcome.password.is_none());
+    assert!(outcome.administrator.is_none());
     assert_eq!(ground.forge.administrators.borrow()[0].1, "correct horse battery");
     assert!(ground.directory.path().join("site/.env").exists());
 }

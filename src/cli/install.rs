@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use airgap::apply::{Operation, Outcome};
 use airgap::facts::look;
-use airgap::plan::{Plan, Planned, Request, plan};
+use airgap::plan::{Plan, Planned, plan};
 use base::Clock;
 use base::clock::SystemClock;
 use base::site::SiteDir;
@@ -116,7 +116,7 @@ pub(crate) fn run(args: &InstallArgs, console: &mut Console) -> Result<Exit, Fai
     let plan = plan(&request, &look(&site)?, clock.now())?;
     let outcome = operation.apply(&plan, &request, &InstallHooks::new(site.clone(), console))?;
     let unit = if args.systemd { Some(install_systemd::write(&site, console)?) } else { None };
-    report(&site, &plan, (&request, &outcome), unit, console)?;
+    report(&site, &plan, &outcome, unit, console).map_err(|_| nobody_read())?;
     if outcome.has_passed == Some(false) {
         return Ok(Exit::ChecksFailed);
     }
@@ -172,12 +172,13 @@ fn write_plan(plan: &Plan, to: &mut dyn std::io::Write) -> std::io::Result<()> {
 fn report(
     site: &SiteDir,
     plan: &Plan,
-    (request, outcome): (&Request, &Outcome),
+    outcome: &Outcome,
     unit: Option<PathBuf>,
     console: &mut Console,
-) -> Result<(), Failure> {
-    let password = outcome.password.as_ref().map(|password| password.expose().as_str());
-    let name = request.administrator.as_str();
+) -> std::io::Result<()> {
+    let administrator = outcome.administrator.as_ref();
+    let (name, password) =
+        administrator.map(|account| (account.name.as_str(), account.password.expose().as_str())).unzip();
     if console.is_json {
         console.json(&InstallView {
             site: site.root().display().to_string(),
@@ -185,7 +186,7 @@ fn report(
             steps: &plan.steps,
             dry_run: false,
             changes: plan.has_changes(),
-            administrator: password.map(|_| name),
+            administrator: name,
             password,
             passed: outcome.has_passed,
             unit: unit.map(|path| path.display().to_string()),
@@ -195,7 +196,7 @@ fn report(
             writeln!(console.err, "the site was installed already; nothing was changed")?;
         }
         writeln!(console.out, "{}", plan.site_url)?;
-        if let Some(password) = password {
+        if let (Some(name), Some(password)) = (name, password) {
             writeln!(console.out, "user: {name}")?;
             writeln!(console.out, "password: {password}")?;
         }
@@ -203,7 +204,13 @@ fn report(
             writeln!(console.err, "the smoke test did not pass; mend what it names, then run the same command again")?;
         }
     }
-    Ok(console.out.flush()?)
+    console.out.flush()
+}
+
+/// The password may be in what was not read, so the installation has not ended.
+fn nobody_read() -> Failure {
+    Failure::said(Exit::Failure, "could not print how the installation ended")
+        .hinted("run the same command again; it shows an unread password once more")
 }
 
 fn serve_here(site: SiteDir, console: &mut Console) -> Result<Exit, Failure> {
