@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use vault::{fernet, random};
 
+use super::console::unless_gone;
 use super::sources::found_site;
 use super::{Console, Exit, Failure, findings};
 
@@ -119,9 +120,9 @@ fn check(args: &CheckArgs, console: &mut Console) -> Result<Exit, Failure> {
     let purpose = if args.lab { Purpose::Lab } else { Purpose::Site };
     let found = settings::check(&file, purpose);
     if console.is_json {
-        console.json(&CheckView { file: file.display().to_string(), findings: &found })?;
+        unless_gone(console.json(&CheckView { file: file.display().to_string(), findings: &found }))?;
     } else {
-        findings::print(&found, console)?;
+        unless_gone(findings::print(&found, console))?;
     }
     Ok(findings::exit(&found, args.strict))
 }

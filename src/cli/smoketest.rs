@@ -8,6 +8,7 @@ use checks::smoke::{self, Line, Questions, Status};
 use clap::Args;
 use serde::Serialize;
 
+use super::console::unless_gone;
 use super::sources::SourceArgs;
 use super::{Console, Exit, Failure, site, smoketest_site};
 
@@ -68,14 +69,12 @@ impl<'c> Report<'c> {
     }
 
     fn close(self) -> Result<Exit, Failure> {
-        if let Some(broken) = self.broken {
-            return Err(broken.into());
-        }
-        if self.console.is_json {
-            self.console.json(&ReportView { passed: self.is_passed, lines: self.lines })?;
+        let closed = if self.console.is_json {
+            self.console.json(&ReportView { passed: self.is_passed, lines: self.lines })
         } else {
-            writeln!(self.console.out, "{}", smoke::closing(self.is_passed))?;
-        }
+            writeln!(self.console.out, "{}", smoke::closing(self.is_passed))
+        };
+        unless_gone(self.broken.map_or(closed, Err))?;
         Ok(if self.is_passed { Exit::Ok } else { Exit::Failure })
     }
 }

@@ -1,6 +1,10 @@
 //! What the command line says when it cannot go on: the exit code, the words, and that data and words do not mix.
 
-use crate::site::Ground;
+use std::time::Duration;
+
+use base::process::Program;
+
+use crate::site::{Ground, binary, out};
 use crate::snapshot::Run;
 
 #[test]
@@ -76,4 +80,40 @@ fn the_version_is_data() {
     gitgrit-ops [VERSION]
     --- stderr
     "#);
+}
+
+/// `smoketest | grep -q FAIL` under `pipefail` must not turn a failure into a success.
+#[test]
+fn a_verdict_stands_when_its_reader_goes_away() {
+    for (arguments, code) in [
+        (&["smoketest"][..], 1),
+        (&["smoketest", "--json"], 1),
+        (&["env", "check", "none.env"], 3),
+        (&["ca", "check", "none.pem"], 3),
+        (&["ca", "show", "none.pem", "--json"], 3),
+        (&["version"], 0),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let program = Program::new(binary().to_str().unwrap()).options(arguments);
+        let ended = program.into_command().stdout(writer).status().unwrap();
+        assert_eq!(ended.code(), Some(code), "{arguments:?}");
+    }
+}
+
+/// The password is in what nobody read: the run has not ended, and the next one shows it.
+#[test]
+fn an_installation_that_nobody_reads_has_not_ended() {
+    let ground = Ground::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let install = || {
+        let program = ground.program().options(["install", "--embedded"]).option(ground.site().root());
+        program.options(["--lab", "--http", "127.0.0.1:0", "--ssh", "127.0.0.1:0"]).deadline(Duration::from_mins(3))
+    };
+    let also = writer.try_clone().unwrap();
+    assert_eq!(install().into_command().stdout(writer).stderr(also).status().unwrap().code(), Some(1));
+    let again = out(&install().run(b"").unwrap());
+    assert!(again.contains("user: root\npassword: "), "{again}");
+    drop(ground.into_site());
 }
