@@ -39,6 +39,12 @@ pub enum InstallError {
         /// What was asked for.
         wanted: BaseUrl,
     },
+    /// The address's host is none that a certificate can carry.
+    #[error("`{name}` cannot stand in a certificate")]
+    Host {
+        /// The host.
+        name: String,
+    },
     /// There is data, and the secret that it was written with is gone.
     #[error("`{path}` is there, but {name} is not")]
     SecretLost {
@@ -98,6 +104,9 @@ impl Hint for InstallError {
             Self::SiteUrl { .. } => {
                 Some("change SITE_URL in the site's .env, then install again without --site-url".into())
             }
+            Self::Host { .. } => Some(
+                "name the site by letters, digits and `-`, with a dot between its parts and none at the end".into(),
+            ),
             Self::SecretLost { name, .. } => {
                 Some(format!("restore the .env that the data was written with; a new {name} could not read it"))
             }

@@ -7,6 +7,7 @@ use base::clock::Timestamp;
 use base::envfile::Values;
 use base::url::BaseUrl;
 use serde::Serialize;
+use vault::authority::is_host;
 
 use crate::error::InstallError;
 use crate::facts::{CertificateFact, Facts};
@@ -148,6 +149,9 @@ pub fn plan(request: &Request, facts: &Facts, now: Timestamp) -> Result<Plan, In
         return Err(InstallError::SiteUrl { found: found.clone(), wanted: request.site_url.clone() });
     }
     let names = names(request);
+    if let Some(name) = names.iter().find(|name| request.site_url.is_https() && !is_host(name)) {
+        return Err(InstallError::Host { name: name.clone() });
+    }
     let mut steps = vec![
         either(
             Step::Directory,
@@ -328,6 +332,9 @@ mod tests {
         let moved = Facts { site_url: Some(BaseUrl::parse("https://a").unwrap()), ..finished() };
         let error = plan(&request(), &moved, NOW).unwrap_err();
         assert_eq!(error.to_string(), "the site's address is `https://a`, not `https://[::1]:8828`");
+        let dotted = Request { site_url: BaseUrl::parse("https://forge.acme.internal.").unwrap(), ..request() };
+        let error = plan(&dotted, &Facts::default(), NOW).unwrap_err();
+        assert_eq!(error.to_string(), "`forge.acme.internal.` cannot stand in a certificate");
     }
 
     #[test]

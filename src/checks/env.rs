@@ -45,6 +45,11 @@ pub fn check(path: &Path, purpose: Purpose) -> Vec<Finding> {
     findings
 }
 
+/// Judges one value by its setting's rule, wherever it comes from. A name that is no setting has nothing against it.
+pub fn value(name: &str, value: &str, purpose: Purpose) -> Vec<Finding> {
+    base::settings::find(name).map(|setting| env_rules::judge(setting, value, purpose)).unwrap_or_default()
+}
+
 /// Judges the values of one file. `stored` are names that the site keeps in `data/secrets.json` instead.
 fn judge(values: &Values, stored: &[String], purpose: Purpose) -> Vec<Finding> {
     let mut findings: Vec<Finding> = values.names().filter_map(|name| stray(name, values)).collect();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use base::envfile::Values;
 use base::file::write_atomic;
+use base::settings::SettingsError;
 use base::site::SiteDir;
 use base::template;
 use checks::env::{self as settings, Purpose};
@@ -90,7 +91,8 @@ fn init(args: &InitArgs, console: &mut Console) -> Result<Exit, Failure> {
     }
     let mut values = Values::default();
     if let Some(url) = &args.site_url {
-        let url = base::url::BaseUrl::parse(url).map_err(|error| Failure::new(Exit::Usage, error))?;
+        let url = base::url::BaseUrl::parse(url)
+            .map_err(|source| Failure::new(Exit::Usage, SettingsError::Url { name: "SITE_URL", source }))?;
         values.set("SITE_URL", url.as_str());
     }
     values.set("SECRET_KEY", random::text(SECRET_KEY).expose().as_str());

@@ -232,7 +232,8 @@ fn bare(name: &str) -> String {
     inner.parse::<IpAddr>().map_or_else(|_| inner.to_ascii_lowercase(), |address| address.to_string())
 }
 
-fn is_host(name: &str) -> bool {
+/// Says whether a certificate can carry this name: a host name without a dot at its end, or an address without brackets.
+pub fn is_host(name: &str) -> bool {
     let is_label = |label: &str| {
         !label.is_empty()
             && label.len() <= 63

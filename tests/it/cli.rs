@@ -117,3 +117,20 @@ fn an_installation_that_nobody_reads_has_not_ended() {
     assert!(again.contains("user: root\npassword: "), "{again}");
     drop(ground.into_site());
 }
+
+/// A value in the environment goes into `.env`, where it would be in the way of every further run.
+#[test]
+fn values_that_do_not_fit_stop_an_installation_before_anything_is_written() {
+    for (name, value, said) in [
+        ("GITGRIT_ENCRYPTION_KEY", "hunter2", "error: GITGRIT_ENCRYPTION_KEY in the environment: is not 44 characters"),
+        ("SECRET_KEY", "hunter2", "error: SECRET_KEY in the environment: has 7 characters, and 50 are the least\n"),
+        ("SSH_PORT", "abc", "error: SSH_PORT in the environment: `abc` is not a port from 1 to 65535\n"),
+        ("SITE_URL", "https://me:hunter2@forge", "error: SITE_URL is not usable\n  caused by: it holds a user name"),
+    ] {
+        let ground = Ground::new();
+        let done = ground.install().env(name, value).run(b"").unwrap();
+        assert_eq!(done.status.code(), Some(2), "{}", done.stderr);
+        assert!(done.stderr.starts_with(said) && done.stderr.contains("\nhint: "), "{}", done.stderr);
+        assert!(!done.stderr.contains("hunter2") && !ground.site().root().exists(), "{}", done.stderr);
+    }
+}
