@@ -18,7 +18,7 @@ use vault::authority::Authority;
 
 use crate::apply::{Administrator, HookError, Hooks, Operation, Outcome};
 use crate::error::InstallError;
-use crate::facts::look;
+use crate::facts::{look, refuse_foreign};
 use crate::plan::{Action, Plan, Planned, Request, Step, plan};
 use crate::running::{Listen, Serving};
 
@@ -164,7 +164,11 @@ fn a_directory_with_other_things_in_it_is_left_alone() {
     let ground = Ground::new();
     std::fs::create_dir(ground.site().root()).unwrap();
     write_atomic(&ground.site().root().join("thesis.tex"), b"", 0o600).unwrap();
-    assert!(matches!(look(ground.site()), Err(InstallError::Foreign { .. })));
+    assert!(matches!(refuse_foreign(ground.site()), Err(InstallError::Foreign { .. })));
+    // A project of somebody's own may have settings and data, too.
+    write_atomic(&ground.site().env(), b"", 0o600).unwrap();
+    std::fs::create_dir(ground.site().data()).unwrap();
+    assert!(matches!(refuse_foreign(ground.site()), Err(InstallError::Foreign { .. })));
 }
 
 #[test]
@@ -271,7 +275,7 @@ fn keys_without_certificates_are_what_a_kill_leaves_and_are_replaced() {
     ground.install();
     let facts = look(ground.site()).unwrap();
     let certificate = facts.certificate.unwrap();
-    assert!(facts.has_authority && certificate.is_ours && certificate.is_paired);
+    assert!(facts.authority.is_some() && certificate.is_ours && certificate.is_paired);
 }
 
 #[test]

@@ -59,6 +59,12 @@ pub enum InstallError {
         /// The key's file.
         path: PathBuf,
     },
+    /// The authority is good, but not now.
+    #[error("the site's authority {what} by this host's clock")]
+    AuthorityDates {
+        /// What is wrong with its dates.
+        what: &'static str,
+    },
     /// The authority does not load or was not made.
     #[error("could not use the site's authority `{path}`")]
     Authority {
@@ -113,6 +119,11 @@ impl Hint for InstallError {
             Self::AuthorityKey { .. } => {
                 Some("restore the key; without it every client would have to trust a new authority".into())
             }
+            Self::AuthorityDates { .. } => Some(
+                "set this host's clock; when it was wrong at the installation, move data/tls away and install again: clients \
+                 must then trust the new /ca.pem"
+                    .into(),
+            ),
             Self::Authority { source, .. } | Self::Certificate { source, .. } => source.hint(),
             Self::OwnCertificate => Some("put your certificate's key at data/tls/server.key".into()),
             Self::Journal(error) => error.hint(),

@@ -29,8 +29,8 @@ pub struct Facts {
     pub missing_secrets: Vec<&'static str>,
     /// Where the server is to listen.
     pub listen: Option<Listen>,
-    /// The site's authority is there, certificate and key.
-    pub has_authority: bool,
+    /// What the site's authority says of itself, when it is there, certificate and key.
+    pub authority: Option<Served>,
     /// The server's certificate, when there is one.
     pub certificate: Option<CertificateFact>,
     /// The database file is there.
@@ -50,12 +50,25 @@ pub struct CertificateFact {
     pub is_paired: bool,
 }
 
+/// A directory with other things in it is nobody's site; an installation must not spread into it. Fails with `Foreign`, unless
+/// an installation has been there, or nothing is but what an operator may bring: settings, data from elsewhere, a file
+/// system of its own.
+pub fn refuse_foreign(site: &SiteDir) -> Result<(), InstallError> {
+    let expected = [site.env(), site.data(), site.state(), site.root().join("lost+found")];
+    let mut entries = std::fs::read_dir(site.root()).into_iter().flatten().flatten();
+    let mut is_foreign = || !site.root().is_dir() || entries.any(|entry| !expected.contains(&entry.path()));
+    if site.root().exists() && !site.lock().exists() && is_foreign() {
+        return Err(InstallError::Foreign { path: site.root().into() });
+    }
+    Ok(())
+}
+
 /// Looks at a site. Fails when what is there cannot be the work of an installation or of a careful operator.
 pub fn look(site: &SiteDir) -> Result<Facts, InstallError> {
-    refuse_foreign(site)?;
     let has_env = site.env().exists();
     let values = Sources { site: Some(site.clone()), ..Sources::default() }.values()?;
     let authority = authority(site)?;
+    let dates = authority.as_ref().map(|authority| read_served(authority.certificate_pem())).transpose();
     Ok(Facts {
         has_directories: directories(site).iter().all(|directory| directory.is_dir()),
         has_env,
@@ -63,7 +76,7 @@ pub fn look(site: &SiteDir) -> Result<Facts, InstallError> {
         missing_secrets: SECRETS.into_iter().filter(|name| values.get(name).is_none_or(str::is_empty)).collect(),
         listen: running::listen(site)?,
         certificate: certificate(site, authority.as_ref())?,
-        has_authority: authority.is_some(),
+        authority: dates.map_err(|source| InstallError::Authority { path: site.ca_certificate(), source })?,
         has_database: site.database().exists(),
         serving: running::serving(site),
     })
@@ -114,14 +127,4 @@ fn certificate(site: &SiteDir, authority: Option<&Authority>) -> Result<Option<C
     let key = site.server_key();
     let is_paired = key.exists() && is_pair(&chain, &Secret::new(read_text(&key, LIMIT)?));
     Ok(Some(CertificateFact { served, is_ours: authority.is_some_and(|ours| ours.has_issued(&chain)), is_paired }))
-}
-
-/// A directory with other things in it is nobody's site; an installation must not spread into it.
-fn refuse_foreign(site: &SiteDir) -> Result<(), InstallError> {
-    let is_site = site.env().exists() || site.state().exists() || site.data().exists();
-    let mut entries = std::fs::read_dir(site.root()).into_iter().flatten();
-    if site.root().exists() && !is_site && (!site.root().is_dir() || entries.next().is_some()) {
-        return Err(InstallError::Foreign { path: site.root().into() });
-    }
-    Ok(())
 }

@@ -160,7 +160,7 @@ pub fn plan(request: &Request, facts: &Facts, now: Timestamp) -> Result<Plan, In
             "the directories are there",
         ),
         env(request, facts)?,
-        either(Step::Authority, facts.has_authority, "make the site's certificate authority", "the authority is there"),
+        authority(request, facts, now)?,
         certificate(request, facts, &names, now)?,
         database(facts),
         administrator(request, facts),
@@ -209,6 +209,19 @@ fn env(request: &Request, facts: &Facts) -> Result<Planned, InstallError> {
     })
 }
 
+/// An authority outside its dates cannot be used, and not be replaced either: every client trusts this one.
+fn authority(request: &Request, facts: &Facts, now: Timestamp) -> Result<Planned, InstallError> {
+    let is_used = request.site_url.is_https() && facts.certificate.as_ref().is_none_or(|found| found.is_ours);
+    match facts.authority.as_ref().filter(|_| is_used) {
+        Some(own) if now < own.not_before => Err(InstallError::AuthorityDates { what: "is not valid yet" }),
+        Some(own) if now > own.not_after => Err(InstallError::AuthorityDates { what: "has expired" }),
+        _ => {
+            let is_there = facts.authority.is_some();
+            Ok(either(Step::Authority, is_there, "make the site's certificate authority", "the authority is there"))
+        }
+    }
+}
+
 fn certificate(request: &Request, facts: &Facts, names: &[String], now: Timestamp) -> Result<Planned, InstallError> {
     let step = |action, text: String| Ok(line(Step::Certificate, action, text));
     let all = names.join(", ");
@@ -224,6 +237,10 @@ fn certificate(request: &Request, facts: &Facts, names: &[String], now: Timestam
         (false, true) => step(Action::Keep, format!("the operator's own certificate is kept, {days} days left")),
         (true, false) => {
             step(Action::Make, format!("issue the server certificate for {all} again: its key is not there"))
+        }
+        // What a clock that was ahead has left behind.
+        (true, true) if now < served.not_before => {
+            step(Action::Make, format!("issue the server certificate for {all} again: it is not valid yet"))
         }
         (true, true) if days < RENEW_BELOW => {
             step(Action::Make, format!("renew the server certificate, {days} days left"))
@@ -305,7 +322,11 @@ mod tests {
             has_env: true,
             site_url: Some(request().site_url),
             listen: Some(listen),
-            has_authority: true,
+            authority: Some(Served {
+                names: std::collections::BTreeSet::new(),
+                not_before: NOW,
+                not_after: NOW.plus_seconds(3650 * DAY),
+            }),
             certificate: Some(CertificateFact {
                 served: Served { names, not_before: NOW, not_after: NOW.plus_seconds(30 * DAY) },
                 is_ours: true,
@@ -349,9 +370,10 @@ mod tests {
             (Facts::default(), Step::ALL[..7].to_vec()),
             (Facts { has_directories: false, ..finished() }, vec![Step::Directory]),
             (Facts { listen: None, ..finished() }, vec![Step::Env]),
-            (Facts { has_authority: false, ..finished() }, vec![Step::Authority]),
+            (Facts { authority: None, ..finished() }, vec![Step::Authority]),
             (Facts { certificate: None, ..finished() }, vec![Step::Certificate]),
             (certificate(|fact| fact.served.not_after.0 -= 1_000_000), vec![Step::Certificate]),
+            (certificate(|fact| fact.served.not_before.0 += 1), vec![Step::Certificate]),
             (certificate(|fact| fact.is_paired = false), vec![Step::Certificate]),
             (certificate(|fact| drop(fact.served.names.pop_first())), vec![Step::Certificate]),
             (certificate(|fact| (fact.is_ours, fact.served.not_after.0) = (false, -1)), vec![]),
@@ -361,6 +383,18 @@ mod tests {
         for (facts, steps) in cases {
             assert_eq!(made(&facts), steps, "{facts:?}");
         }
+    }
+
+    #[test]
+    fn an_authority_outside_its_dates_is_neither_used_nor_replaced() {
+        let said = |at| plan(&request(), &finished(), at).unwrap_err().to_string();
+        assert_eq!(said(NOW.plus_seconds(-1)), "the site's authority is not valid yet by this host's clock");
+        assert_eq!(said(NOW.plus_seconds(3651 * DAY)), "the site's authority has expired by this host's clock");
+        let own = Facts {
+            certificate: finished().certificate.map(|fact| CertificateFact { is_ours: false, ..fact }),
+            ..finished()
+        };
+        assert!(plan(&request(), &own, NOW.plus_seconds(3651 * DAY)).is_ok());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use airgap::apply::{Operation, Outcome};
-use airgap::facts::look;
+use airgap::facts::{look, refuse_foreign};
 use airgap::plan::{Plan, Planned, plan};
 use base::Clock;
 use base::clock::SystemClock;
@@ -95,6 +95,7 @@ struct InstallView<'p> {
 pub(crate) fn run(args: &InstallArgs, console: &mut Console) -> Result<Exit, Failure> {
     let site = site_at(&args.dir)?;
     let clock = SystemClock;
+    refuse_foreign(&site)?;
     let facts = look(&site)?;
     let request = request(args, &facts, console)?;
     let first = plan(&request, &facts, clock.now())?;

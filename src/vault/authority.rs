@@ -145,11 +145,6 @@ impl Authority {
         other.issuer() == own.subject() && other.verify_signature(Some(own.public_key())).is_ok()
     }
 
-    /// Until when the authority's certificate is good.
-    pub fn not_after(&self) -> Result<Timestamp, AuthorityError> {
-        read_served(&self.certificate).map(|served| served.not_after)
-    }
-
     /// The authority's certificate, for clients.
     pub fn certificate_pem(&self) -> &str {
         &self.certificate
@@ -306,7 +301,7 @@ mod tests {
         assert!(usage.critical);
         assert_eq!(usage.value.to_string(), "Digital Signature, Key Cert Sign, CRL Sign");
         assert!(parsed.iter_extensions().any(|extension| extension.oid.to_id_string() == "2.5.29.14"));
-        assert_eq!(made.not_after().unwrap(), NOW.plus_seconds(AUTHORITY_LIFE));
+        assert_eq!(read_served(made.certificate_pem()).unwrap().not_after, NOW.plus_seconds(AUTHORITY_LIFE));
     }
 
     #[test]
