@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base::process::Program;
 
-use crate::site::{Ground, binary, out};
+use crate::site::{Ground, Site, binary, out};
 use crate::snapshot::Run;
 
 #[test]
@@ -133,4 +133,28 @@ fn values_that_do_not_fit_stop_an_installation_before_anything_is_written() {
         assert!(done.stderr.starts_with(said) && done.stderr.contains("\nhint: "), "{}", done.stderr);
         assert!(!done.stderr.contains("hunter2") && !ground.site().root().exists(), "{}", done.stderr);
     }
+}
+
+#[test]
+fn settings_that_do_not_parse_do_not_end_a_running_server() {
+    let site = Site::start();
+    let env = std::fs::read_to_string(site.dir().env()).unwrap();
+    base::file::write_atomic(&site.dir().env(), env.replace("SITE_URL=", "SITE_ULR=").as_bytes(), 0o600).unwrap();
+    let refused = site.program().option("restart").option(site.dir().root()).run(b"").unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.starts_with("error: SITE_URL is not set\n"), "{}", refused.stderr);
+    base::file::write_atomic(&site.dir().env(), env.as_bytes(), 0o600).unwrap();
+    assert!(site.is_serving());
+}
+
+#[test]
+fn a_port_that_is_taken_is_said_to_be_so() {
+    let ground = Ground::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = taken.local_addr().unwrap().to_string();
+    let install = ground.program().options(["install", "--embedded"]).option(ground.site().root());
+    let done = install.options(["--lab", "--http", &at, "--ssh", "127.0.0.1:0"]).run(b"").unwrap();
+    assert_eq!(done.status.code(), Some(1), "{}", done.stderr);
+    assert!(done.stderr.contains(&format!("could not listen on {at} for web: ")), "{}", done.stderr);
+    assert!(done.stderr.contains("in use"), "{}", done.stderr);
 }
