@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use airgap::apply::{Operation, Outcome};
 use airgap::facts::{look, refuse_foreign};
@@ -99,11 +99,10 @@ pub(crate) fn run(args: &InstallArgs, console: &mut Console) -> Result<Exit, Fai
     let facts = look(&site)?;
     let request = request(args, &facts, console)?;
     let first = plan(&request, &facts, clock.now())?;
+    let unit = if args.systemd { Some(install_systemd::prepare(&site)?) } else { None };
+    let unit_path = unit.as_ref().map(|unit| unit.path.as_path());
     if args.dry_run {
-        show_plan(&site, &first, console)?;
-        if args.systemd && !console.is_json {
-            writeln!(console.out, "{:<5} {:<14} write {}", "make", "unit", install_systemd::path(&site)?.display())?;
-        }
+        show_plan(&site, &first, unit_path, console)?;
         return Ok(Exit::Ok);
     }
     if first.has_changes() && !agrees(args, &first, console)? {
@@ -116,8 +115,10 @@ pub(crate) fn run(args: &InstallArgs, console: &mut Console) -> Result<Exit, Fai
     // What was shown may have changed before the lock was ours.
     let plan = plan(&request, &look(&site)?, clock.now())?;
     let outcome = operation.apply(&plan, &request, &InstallHooks::new(site.clone(), console))?;
-    let unit = if args.systemd { Some(install_systemd::write(&site, console)?) } else { None };
-    report(&site, &plan, &outcome, unit, console).map_err(|_| nobody_read())?;
+    if let Some(unit) = &unit {
+        install_systemd::write(unit, &site, console)?;
+    }
+    report(&site, &plan, &outcome, unit_path, console).map_err(|_| nobody_read())?;
     if outcome.has_passed == Some(false) {
         return Ok(Exit::ChecksFailed);
     }
@@ -145,9 +146,13 @@ fn agrees(args: &InstallArgs, plan: &Plan, console: &mut Console) -> Result<bool
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-fn show_plan(site: &SiteDir, plan: &Plan, console: &mut Console) -> Result<(), Failure> {
+fn show_plan(site: &SiteDir, plan: &Plan, unit: Option<&Path>, console: &mut Console) -> Result<(), Failure> {
     if !console.is_json {
-        return Ok(write_plan(plan, &mut console.out)?);
+        write_plan(plan, &mut console.out)?;
+        if let Some(path) = unit {
+            writeln!(console.out, "{:<5} {:<14} write {}", "make", "unit", path.display())?;
+        }
+        return Ok(());
     }
     Ok(console.json(&InstallView {
         site: site.root().display().to_string(),
@@ -158,7 +163,7 @@ fn show_plan(site: &SiteDir, plan: &Plan, console: &mut Console) -> Result<(), F
         administrator: None,
         password: None,
         passed: None,
-        unit: None,
+        unit: unit.map(|path| path.display().to_string()),
     })?)
 }
 
@@ -174,7 +179,7 @@ fn report(
     site: &SiteDir,
     plan: &Plan,
     outcome: &Outcome,
-    unit: Option<PathBuf>,
+    unit: Option<&Path>,
     console: &mut Console,
 ) -> std::io::Result<()> {
     let administrator = outcome.administrator.as_ref();

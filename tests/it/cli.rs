@@ -158,3 +158,16 @@ fn a_port_that_is_taken_is_said_to_be_so() {
     assert!(done.stderr.contains(&format!("could not listen on {at} for web: ")), "{}", done.stderr);
     assert!(done.stderr.contains("in use"), "{}", done.stderr);
 }
+
+/// A path that systemd reads otherwise is refused before anything is made.
+#[test]
+fn a_unit_is_part_of_the_plan() {
+    let ground = Ground::new();
+    let done = ground.install().options(["--systemd", "--dry-run", "--json"]).run(b"").unwrap();
+    let plan: serde_json::Value = serde_json::from_str(&out(&done)).unwrap();
+    assert!(plan["unit"].as_str().unwrap().ends_with("/gitgrit.service"), "{plan}");
+    let spaced = ground.home().join("my site");
+    let install = ground.program().options(["install", "--embedded", "--lab", "--systemd"]).option(&spaced);
+    let done = install.options(["--http", "127.0.0.1:0", "--ssh", "127.0.0.1:0"]).run(b"").unwrap();
+    assert!(done.status.code() == Some(1) && !spaced.exists(), "{}", done.stderr);
+}
