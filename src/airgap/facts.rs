@@ -3,7 +3,7 @@
 use base::Secret;
 use base::envfile::Values;
 use base::file::read_text;
-use base::settings::{Settings, SettingsError, Sources};
+use base::settings::{SECRETS, Settings, SettingsError, Sources};
 use base::site::SiteDir;
 use base::url::BaseUrl;
 use vault::authority::{Authority, Served, is_pair, read_served};
@@ -13,8 +13,6 @@ use crate::running::{self, Listen, Serving};
 
 /// The largest certificate or key that is read, in bytes.
 const LIMIT: u64 = 256 << 10;
-/// The secrets that a site cannot do without.
-const SECRETS: [&str; 2] = ["SECRET_KEY", "GITGRIT_ENCRYPTION_KEY"];
 
 /// A site's directory as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

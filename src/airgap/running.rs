@@ -269,7 +269,7 @@ fn last_words(site: &SiteDir) -> String {
     let mut words = String::new();
     for line in failed {
         if let Some(error) = line.strip_prefix("error: ") {
-            words = error.to_owned();
+            error.clone_into(&mut words);
         } else if let Some(cause) = line.strip_prefix("caused by: ") {
             words = words + ": " + cause;
         }

@@ -35,9 +35,8 @@ pub fn check(path: &Path, now: Timestamp) -> Bundle {
     };
     // A named pipe that nobody writes to would be waited for.
     let is_file = std::fs::metadata(path).is_ok_and(|facts| facts.is_file());
-    let bytes = match is_file.then(|| base::file::read_bytes(path, LIMIT)) {
-        Some(Ok(bytes)) => bytes,
-        _ => return only(&catalogue::CA_UNREADABLE, "not a readable file".into()),
+    let Some(Ok(bytes)) = is_file.then(|| base::file::read_bytes(path, LIMIT)) else {
+        return only(&catalogue::CA_UNREADABLE, "not a readable file".into());
     };
     if bytes.is_empty() {
         return only(&catalogue::CA_EMPTY, "zero bytes".into());

@@ -6,6 +6,7 @@ use std::path::Path;
 use airgap::site_git::{self, Target};
 use base::Secret;
 use base::envfile::Values;
+use base::hint::chain;
 use base::settings::Settings;
 use base::site::SiteDir;
 use base64::Engine;
@@ -106,15 +107,4 @@ fn target(settings: &Settings, probe: &Probe, key: KeyPair) -> Target {
         private_key: key.private,
         branch: BRANCH.into(),
     }
-}
-
-/// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text.replace(char::is_control, " ")
 }
