@@ -177,15 +177,9 @@ pub fn plan(request: &Request, facts: &Facts, now: Timestamp) -> Result<Plan, In
 /// The names that the server's certificate must be good for.
 fn names(request: &Request) -> Vec<String> {
     let host = request.site_url.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-    let mut names = vec![host];
-    if request.is_lab {
-        for name in ["localhost", "127.0.0.1", "::1"].map(String::from) {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-    }
-    names
+    let loopback = ["localhost", "127.0.0.1", "::1"].map(String::from).into_iter();
+    let others: Vec<_> = loopback.filter(|name| request.is_lab && *name != host).collect();
+    std::iter::once(host).chain(others).collect()
 }
 
 fn env(request: &Request, facts: &Facts) -> Result<Planned, InstallError> {
@@ -215,10 +209,12 @@ fn authority(request: &Request, facts: &Facts, now: Timestamp) -> Result<Planned
     match facts.authority.as_ref().filter(|_| is_used) {
         Some(own) if now < own.not_before => Err(InstallError::AuthorityDates { what: "is not valid yet" }),
         Some(own) if now > own.not_after => Err(InstallError::AuthorityDates { what: "has expired" }),
-        _ => {
-            let is_there = facts.authority.is_some();
-            Ok(either(Step::Authority, is_there, "make the site's certificate authority", "the authority is there"))
-        }
+        _ => Ok(either(
+            Step::Authority,
+            facts.authority.is_some(),
+            "make the site's certificate authority",
+            "the authority is there",
+        )),
     }
 }
 
@@ -322,11 +318,7 @@ mod tests {
             has_env: true,
             site_url: Some(request().site_url),
             listen: Some(listen),
-            authority: Some(Served {
-                names: std::collections::BTreeSet::new(),
-                not_before: NOW,
-                not_after: NOW.plus_seconds(3650 * DAY),
-            }),
+            authority: Some(Served { names: [].into(), not_before: NOW, not_after: NOW.plus_seconds(3650 * DAY) }),
             certificate: Some(CertificateFact {
                 served: Served { names, not_before: NOW, not_after: NOW.plus_seconds(30 * DAY) },
                 is_ours: true,
@@ -390,10 +382,8 @@ mod tests {
         let said = |at| plan(&request(), &finished(), at).unwrap_err().to_string();
         assert_eq!(said(NOW.plus_seconds(-1)), "the site's authority is not valid yet by this host's clock");
         assert_eq!(said(NOW.plus_seconds(3651 * DAY)), "the site's authority has expired by this host's clock");
-        let own = Facts {
-            certificate: finished().certificate.map(|fact| CertificateFact { is_ours: false, ..fact }),
-            ..finished()
-        };
+        let mut own = finished();
+        own.certificate.as_mut().unwrap().is_ours = false;
         assert!(plan(&request(), &own, NOW.plus_seconds(3651 * DAY)).is_ok());
     }
 
