@@ -12,7 +12,7 @@ use super::console::unless_gone;
 use super::sources::SourceArgs;
 use super::{Console, Exit, Failure, site, smoketest_site};
 
-/// Prove that GitLab can be reached and the internet cannot
+/// Prove that GitLab can be reached, and on request that the internet cannot
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  gitgrit-ops smoketest --check-isolation")]
 pub(crate) struct SmoketestArgs {
