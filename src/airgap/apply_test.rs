@@ -18,7 +18,7 @@ use vault::authority::Authority;
 
 use crate::apply::{Administrator, HookError, Hooks, Operation, Outcome};
 use crate::error::InstallError;
-use crate::facts::{look, refuse_foreign};
+use crate::facts::{is_installed, look, refuse_foreign};
 use crate::plan::{Action, Plan, Planned, Request, Step, plan};
 use crate::running::{Listen, Serving};
 
@@ -149,6 +149,18 @@ fn request() -> Request {
         values: Values::default(),
         is_foreground: false,
     }
+}
+
+/// Stands for a directory that only its owner may look into, which root always may: neither is simply absent.
+#[test]
+fn a_site_that_cannot_be_seen_is_not_a_missing_one() {
+    let ground = Ground::new();
+    assert!(!is_installed(ground.site()).unwrap());
+    ground.install();
+    assert!(is_installed(ground.site()).unwrap());
+    let endless = ground.directory.path().join("endless");
+    std::os::unix::fs::symlink(&endless, &endless).unwrap();
+    assert!(matches!(is_installed(&SiteDir::new(endless)), Err(FileError::Read { .. })));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use base::Secret;
 use base::envfile::Values;
-use base::file::read_text;
+use base::file::{FileError, read_text};
 use base::settings::{SECRETS, Settings, SettingsError, Sources};
 use base::site::SiteDir;
 use base::url::BaseUrl;
@@ -85,9 +85,10 @@ pub fn settings(site: &SiteDir) -> Result<Settings, SettingsError> {
     Settings::parse(&Sources { site: Some(site.clone()), ..Sources::default() }.values()?)
 }
 
-/// Says whether an installation has run here, whole or in part.
-pub fn is_installed(site: &SiteDir) -> bool {
-    site.env().is_file() && site.state().is_dir()
+/// Says whether an installation has run here, whole or in part. Fails when this user may not see that.
+pub fn is_installed(site: &SiteDir) -> Result<bool, FileError> {
+    let is_there = |path: std::path::PathBuf| path.try_exists().map_err(|source| FileError::Read { path, source });
+    Ok(is_there(site.env())? && is_there(site.state())?)
 }
 
 /// The site's authority, when its certificate is there. Fails when the key is not, or is another's.

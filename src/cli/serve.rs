@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use airgap::running::{self, Held, Listen, Serving};
 use base::clock::SystemClock;
+use base::file::FileError;
 use base::settings::{Settings, Sources};
 use base::site::SiteDir;
 use clap::Args;
@@ -51,7 +52,7 @@ pub(crate) struct ServeArgs {
 
 pub(crate) fn run(args: &ServeArgs, console: &mut Console) -> Result<Exit, Failure> {
     let site = site_at(&args.site)?;
-    if !site.state().is_dir() {
+    if !site.state().try_exists().map_err(|source| FileError::Read { path: site.state(), source })? {
         return Err(not_installed(site.root()));
     }
     let sources =

@@ -103,7 +103,7 @@ fn of_site(sources: &Sources, is_isolation_asked: bool, console: &mut Console) -
     let values = sources.values()?;
     let missing = || site::not_installed(std::path::Path::new(site::DEFAULT_SITE));
     let site = sources.site.as_ref().ok_or_else(missing)?;
-    if !airgap::facts::is_installed(site) {
+    if !airgap::facts::is_installed(site)? {
         return Err(site::not_installed(site.root()));
     }
     let settings = Settings::parse(&values)?;
