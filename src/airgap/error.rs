@@ -53,6 +53,9 @@ pub enum InstallError {
         /// The database.
         path: &'static str,
     },
+    /// There are repositories, and the database that knows them is gone.
+    #[error("`data/repositories` holds repositories, but `data/gitgrit.sqlite` is not there")]
+    DatabaseLost,
     /// The authority's key is gone.
     #[error("the site's authority has no key: `{path}` is not there")]
     AuthorityKey {
@@ -115,6 +118,9 @@ impl Hint for InstallError {
             ),
             Self::SecretLost { name, .. } => {
                 Some(format!("restore the .env that the data was written with; a new {name} could not read it"))
+            }
+            Self::DatabaseLost => {
+                Some("restore the database; to begin anew without it, move data/repositories away".into())
             }
             Self::AuthorityKey { .. } => {
                 Some("restore the key; without it every client would have to trust a new authority".into())

@@ -33,6 +33,8 @@ pub struct Facts {
     pub certificate: Option<CertificateFact>,
     /// The database file is there.
     pub has_database: bool,
+    /// There is at least one repository.
+    pub has_repositories: bool,
     /// The server that runs now.
     pub serving: Option<Serving>,
 }
@@ -76,6 +78,7 @@ pub fn look(site: &SiteDir) -> Result<Facts, InstallError> {
         certificate: certificate(site, authority.as_ref())?,
         authority: dates.map_err(|source| InstallError::Authority { path: site.ca_certificate(), source })?,
         has_database: site.database().exists(),
+        has_repositories: has_repositories(site),
         serving: running::serving(site),
     })
 }
@@ -108,6 +111,13 @@ pub(crate) fn authority(site: &SiteDir) -> Result<Option<Authority>, InstallErro
 /// The directories that an installation makes, in order.
 pub(crate) fn directories(site: &SiteDir) -> [std::path::PathBuf; 3] {
     [site.state(), site.data(), site.tls()]
+}
+
+/// Repositories are at `xx/<id>.git`; an emptied `xx` says nothing.
+fn has_repositories(site: &SiteDir) -> bool {
+    let fans = std::fs::read_dir(site.repositories()).into_iter().flatten().flatten();
+    let mut all = fans.filter_map(|fan| std::fs::read_dir(fan.path()).ok()).flatten().flatten();
+    all.any(|entry| entry.path().extension().is_some_and(|extension| extension == "git"))
 }
 
 fn site_url(values: &Values) -> Result<BaseUrl, SettingsError> {

@@ -148,17 +148,17 @@ pub fn plan(request: &Request, facts: &Facts, now: Timestamp) -> Result<Plan, In
     if let Some(found) = facts.site_url.as_ref().filter(|found| **found != request.site_url) {
         return Err(InstallError::SiteUrl { found: found.clone(), wanted: request.site_url.clone() });
     }
+    // A new database numbers its repositories from the start, and would hand those of the lost one to others.
+    if facts.has_repositories && !facts.has_database {
+        return Err(InstallError::DatabaseLost);
+    }
     let names = names(request);
     if let Some(name) = names.iter().find(|name| request.site_url.is_https() && !is_host(name)) {
         return Err(InstallError::Host { name: name.clone() });
     }
+    let is_made = facts.has_directories;
     let mut steps = vec![
-        either(
-            Step::Directory,
-            facts.has_directories,
-            "make the site's directories, mode 0700",
-            "the directories are there",
-        ),
+        either(Step::Directory, is_made, "make the site's directories, mode 0700", "the directories are there"),
         env(request, facts)?,
         authority(request, facts, now)?,
         certificate(request, facts, &names, now)?,
@@ -342,6 +342,8 @@ mod tests {
             plan(&request(), &lost, NOW).unwrap_err().to_string(),
             "`data/gitgrit.sqlite` is there, but GITGRIT_ENCRYPTION_KEY is not"
         );
+        let orphaned = Facts { has_database: false, has_repositories: true, ..finished() };
+        assert!(matches!(plan(&request(), &orphaned, NOW), Err(InstallError::DatabaseLost)));
         let moved = Facts { site_url: Some(BaseUrl::parse("https://a").unwrap()), ..finished() };
         let error = plan(&request(), &moved, NOW).unwrap_err();
         assert_eq!(error.to_string(), "the site's address is `https://a`, not `https://[::1]:8828`");
