@@ -88,6 +88,11 @@ pub fn settings(site: &SiteDir) -> Result<Settings, SettingsError> {
     Settings::parse(&Sources { site: Some(site.clone()), ..Sources::default() }.values()?)
 }
 
+/// Fails with `DatabaseLost` when an embedded site has repositories and no database that knows them.
+pub fn refuse_lost_database(site: &SiteDir) -> Result<(), InstallError> {
+    if has_repositories(site) && !site.database().exists() { Err(InstallError::DatabaseLost) } else { Ok(()) }
+}
+
 /// Says whether an installation has run here, whole or in part. Fails when this user may not see that.
 pub fn is_installed(site: &SiteDir) -> Result<bool, FileError> {
     let is_there = |path: std::path::PathBuf| path.try_exists().map_err(|source| FileError::Read { path, source });

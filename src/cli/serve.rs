@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use airgap::facts::refuse_lost_database;
 use airgap::running::{self, Held, Listen, Serving};
 use base::clock::SystemClock;
 use base::file::FileError;
@@ -58,6 +59,7 @@ pub(crate) fn run(args: &ServeArgs, console: &mut Console) -> Result<Exit, Failu
     let sources =
         Sources { environment: console.environment.clone(), env_file: args.env_file.clone(), site: Some(site.clone()) };
     let settings = Settings::parse(&sources.values()?)?;
+    refuse_lost_database(&site)?;
     let listen = listen(args, &site)?;
     let mut held = Held::take(&site)?;
     log();

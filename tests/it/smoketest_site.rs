@@ -101,4 +101,12 @@ fn a_lost_database_is_named_and_not_made_anew() {
     let text = out(&done);
     assert_eq!(done.status.code(), Some(1), "{text}");
     assert!(text.contains("FAIL  there is no database `") && !site.dir().database().exists(), "{text}");
+    base::file::create_dir(&site.dir().repositories().join("01/1.git"), 0o700).unwrap();
+    let up = site.program().option("up").option(site.dir().root()).run(b"").unwrap();
+    assert_eq!(up.status.code(), Some(1), "{}", up.stderr);
+    assert!(
+        up.stderr.contains("`data/gitgrit.sqlite` is not there") && !site.dir().database().exists(),
+        "{}",
+        up.stderr
+    );
 }
