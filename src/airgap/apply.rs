@@ -47,11 +47,20 @@ pub trait Hooks {
     fn tell(&self, planned: &Planned);
 }
 
+/// The first administrator, with a password that this site made and has not shown yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Administrator {
+    /// The account's name.
+    pub name: String,
+    /// Its password.
+    pub password: Secret<String>,
+}
+
 /// How an installation ended.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// The administrator's password, when this site made it and has not shown it yet.
-    pub password: Option<Secret<String>>,
+    /// Who can sign in, when that has not been shown yet.
+    pub administrator: Option<Administrator>,
     /// What the smoke test said; `None` when it was not part of the plan.
     pub has_passed: Option<bool>,
 }
@@ -128,7 +137,7 @@ impl<'a> Operation<'a> {
             Step::Authority => make_authority(self.site, plan, self.clock.now())?,
             Step::Certificate => issue(self.site, plan, self.clock.now())?,
             Step::Database => hooks.migrate().map_err(hook)?,
-            Step::Administrator => self.outcome.password = self.administrator(request, hooks)?,
+            Step::Administrator => self.outcome.administrator = self.administrator(request, hooks)?,
             Step::Serve => {
                 running::stop(self.site, STOP)?;
                 hooks.start().map_err(hook)?;
@@ -160,24 +169,36 @@ impl<'a> Operation<'a> {
         Ok(write_atomic(&self.site.env(), base::template::render(&fresh)?.as_bytes(), 0o600)?)
     }
 
-    /// Gives the password to show, when it is not the operator's own. It is on the disk before the account is made, so
-    /// that a run which is killed in between or right after can still show it.
-    fn administrator(&self, request: &Request, hooks: &dyn Hooks) -> Result<Option<Secret<String>>, InstallError> {
+    /// Gives the account to show, when its password is not the operator's own. Both are on the disk before the account is
+    /// made, so that a run which is killed in between or right after can still show them.
+    fn administrator(&self, request: &Request, hooks: &dyn Hooks) -> Result<Option<Administrator>, InstallError> {
         let hook = |source| InstallError::Hook { step: Step::Administrator, source };
-        let path = self.site.initial_password();
-        let kept = if path.exists() { Some(Secret::new(read_text(&path, 1024)?.trim_end().to_owned())) } else { None };
+        let kept = self.unshown()?;
         if hooks.has_administrator().map_err(hook)? {
             return Ok(kept);
         }
+        let name = request.administrator.clone();
         if let Some(own) = &request.password {
-            hooks.make_administrator(&request.administrator, own).map_err(hook)?;
+            hooks.make_administrator(&name, own).map_err(hook)?;
             return Ok(None);
         }
-        let password = kept.unwrap_or_else(|| vault::random::text(PASSWORD_LENGTH));
-        write_atomic(&path, format!("{}\n", password.expose()).as_bytes(), 0o600)?;
+        let password = kept.map_or_else(|| vault::random::text(PASSWORD_LENGTH), |kept| kept.password);
+        let path = self.site.initial_password();
+        write_atomic(&path, format!("{name}:{}\n", password.expose()).as_bytes(), 0o600)?;
         fault::point("install:administrator:password");
-        hooks.make_administrator(&request.administrator, &password).map_err(hook)?;
-        Ok(Some(password))
+        hooks.make_administrator(&name, &password).map_err(hook)?;
+        Ok(Some(Administrator { name, password }))
+    }
+
+    /// The account of an earlier run that was not shown to its end.
+    fn unshown(&self) -> Result<Option<Administrator>, InstallError> {
+        let path = self.site.initial_password();
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = read_text(&path, 1024)?;
+        let parts = text.trim_end().split_once(':');
+        Ok(parts.map(|(name, password)| Administrator { name: name.into(), password: Secret::new(password.into()) }))
     }
 }
 

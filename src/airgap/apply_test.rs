@@ -16,9 +16,9 @@ use base::site::SiteDir;
 use base::{Clock, Secret};
 use vault::authority::Authority;
 
-use crate::apply::{HookError, Hooks, Operation, Outcome};
+use crate::apply::{Administrator, HookError, Hooks, Operation, Outcome};
 use crate::error::InstallError;
-use crate::facts::look;
+use crate::facts::{is_installed, look, refuse_foreign};
 use crate::plan::{Action, Plan, Planned, Request, Step, plan};
 use crate::running::{Listen, Serving};
 
@@ -151,6 +151,18 @@ fn request() -> Request {
     }
 }
 
+/// Stands for a directory that only its owner may look into, which root always may: neither is simply absent.
+#[test]
+fn a_site_that_cannot_be_seen_is_not_a_missing_one() {
+    let ground = Ground::new();
+    assert!(!is_installed(ground.site()).unwrap());
+    ground.install();
+    assert!(is_installed(ground.site()).unwrap());
+    let endless = ground.directory.path().join("endless");
+    std::os::unix::fs::symlink(&endless, &endless).unwrap();
+    assert!(matches!(is_installed(&SiteDir::new(endless)), Err(FileError::Read { .. })));
+}
+
 #[test]
 fn a_second_operation_is_locked_out() {
     let ground = Ground::new();
@@ -164,7 +176,11 @@ fn a_directory_with_other_things_in_it_is_left_alone() {
     let ground = Ground::new();
     std::fs::create_dir(ground.site().root()).unwrap();
     write_atomic(&ground.site().root().join("thesis.tex"), b"", 0o600).unwrap();
-    assert!(matches!(look(ground.site()), Err(InstallError::Foreign { .. })));
+    assert!(matches!(refuse_foreign(ground.site()), Err(InstallError::Foreign { .. })));
+    // A project of somebody's own may have settings and data, too.
+    write_atomic(&ground.site().env(), b"", 0o600).unwrap();
+    std::fs::create_dir(ground.site().data()).unwrap();
+    assert!(matches!(refuse_foreign(ground.site()), Err(InstallError::Foreign { .. })));
 }
 
 #[test]
@@ -197,7 +213,8 @@ fn another_address_than_the_sites_own_is_refused() {
 fn a_whole_installation_makes_a_site_that_reads_back() {
     let ground = Ground::new();
     let outcome = ground.install();
-    let password = outcome.password.unwrap();
+    let Administrator { name, password } = outcome.administrator.unwrap();
+    assert_eq!(name, "root");
     assert_eq!(*ground.forge.administrators.borrow(), [("root".to_owned(), password.expose().clone())]);
     assert_eq!((password.expose().len(), outcome.has_passed), (20, Some(true)));
     assert_eq!(*ground.forge.told.borrow(), Step::ALL);
@@ -224,7 +241,7 @@ fn a_second_run_changes_nothing_and_shows_no_password() {
         steps.iter().filter(|planned| planned.action == Action::Make).map(|planned| planned.step).collect();
     assert_eq!(made, [Step::Serve]);
     let outcome = ground.install();
-    assert!(outcome.password.is_none());
+    assert!(outcome.administrator.is_none());
     assert_eq!(ground.identity(), before);
     assert_eq!(ground.forge.administrators.borrow().len(), 1);
 }
@@ -240,7 +257,7 @@ fn cut_off_after_any_step_the_next_run_goes_on() {
             assert!(before.is_empty() || *before == after, "changed after {steps} steps");
         }
         let administrators = ground.forge.administrators.borrow();
-        let password = outcome.password.map(|password| password.expose().clone()).unwrap();
+        let password = outcome.administrator.unwrap().password.expose().clone();
         assert_eq!(*administrators, [("root".to_owned(), password)], "after {steps} steps");
     }
 }
@@ -255,7 +272,7 @@ fn a_failed_step_is_named_and_the_next_run_mends_it() {
         let operation = Operation::begin(ground.site(), &ground.clock).unwrap();
         assert_eq!(operation.stopped_at(), Some(step.name()));
         drop(operation);
-        let password = ground.install().password.unwrap();
+        let password = ground.install().administrator.unwrap().password;
         assert_eq!(ground.forge.administrators.borrow()[0].1, *password.expose());
         assert_eq!(ground.forge.administrators.borrow().len(), 1);
     }
@@ -270,7 +287,7 @@ fn keys_without_certificates_are_what_a_kill_leaves_and_are_replaced() {
     ground.install();
     let facts = look(ground.site()).unwrap();
     let certificate = facts.certificate.unwrap();
-    assert!(facts.has_authority && certificate.is_ours && certificate.is_paired);
+    assert!(facts.authority.is_some() && certificate.is_ours && certificate.is_paired);
 }
 
 #[test]
@@ -337,12 +354,23 @@ fn an_operators_env_is_kept_and_missing_secrets_go_beside_it() {
     vault::fernet::Key::parse(&settings.encryption_key).unwrap();
 }
 
+/// The second run is asked for another name, or for none; what it shows must still open the site.
+#[test]
+fn a_kept_password_is_shown_with_the_name_it_belongs_to() {
+    let ground = Ground::new();
+    let alice = Request { administrator: "alice".into(), ..request() };
+    ground.run(&alice, 6).unwrap();
+    let shown = ground.install().administrator.unwrap();
+    assert_eq!(*ground.forge.administrators.borrow(), [("alice".to_owned(), shown.password.expose().clone())]);
+    assert_eq!(shown.name, "alice");
+}
+
 #[test]
 fn the_operators_own_password_is_used_and_not_shown() {
     let ground = Ground::new();
     let own = Request { password: Some(Secret::new("correct horse battery".into())), ..request() };
     let outcome = ground.run(&own, 8).unwrap();
-    assert!(outcome.password.is_none());
+    assert!(outcome.administrator.is_none());
     assert_eq!(ground.forge.administrators.borrow()[0].1, "correct horse battery");
     assert!(ground.directory.path().join("site/.env").exists());
 }

@@ -39,6 +39,12 @@ pub enum InstallError {
         /// What was asked for.
         wanted: BaseUrl,
     },
+    /// The address's host is none that a certificate can carry.
+    #[error("`{name}` cannot stand in a certificate")]
+    Host {
+        /// The host.
+        name: String,
+    },
     /// There is data, and the secret that it was written with is gone.
     #[error("`{path}` is there, but {name} is not")]
     SecretLost {
@@ -47,11 +53,20 @@ pub enum InstallError {
         /// The database.
         path: &'static str,
     },
+    /// There are repositories, and the database that knows them is gone.
+    #[error("`data/repositories` holds repositories, but `data/gitgrit.sqlite` is not there")]
+    DatabaseLost,
     /// The authority's key is gone.
     #[error("the site's authority has no key: `{path}` is not there")]
     AuthorityKey {
         /// The key's file.
         path: PathBuf,
+    },
+    /// The authority is good, but not now.
+    #[error("the site's authority {what} by this host's clock")]
+    AuthorityDates {
+        /// What is wrong with its dates.
+        what: &'static str,
     },
     /// The authority does not load or was not made.
     #[error("could not use the site's authority `{path}`")]
@@ -98,12 +113,23 @@ impl Hint for InstallError {
             Self::SiteUrl { .. } => {
                 Some("change SITE_URL in the site's .env, then install again without --site-url".into())
             }
+            Self::Host { .. } => Some(
+                "name the site by letters, digits and `-`, with a dot between its parts and none at the end".into(),
+            ),
             Self::SecretLost { name, .. } => {
                 Some(format!("restore the .env that the data was written with; a new {name} could not read it"))
+            }
+            Self::DatabaseLost => {
+                Some("restore the database; to begin anew without it, move data/repositories away".into())
             }
             Self::AuthorityKey { .. } => {
                 Some("restore the key; without it every client would have to trust a new authority".into())
             }
+            Self::AuthorityDates { .. } => Some(
+                "set this host's clock; when it was wrong at the installation, move data/tls away and install again: clients \
+                 must then trust the new /ca.pem"
+                    .into(),
+            ),
             Self::Authority { source, .. } | Self::Certificate { source, .. } => source.hint(),
             Self::OwnCertificate => Some("put your certificate's key at data/tls/server.key".into()),
             Self::Journal(error) => error.hint(),

@@ -2,8 +2,8 @@
 
 use base::Secret;
 use base::envfile::Values;
-use base::file::read_text;
-use base::settings::{Settings, SettingsError, Sources};
+use base::file::{FileError, read_text};
+use base::settings::{SECRETS, Settings, SettingsError, Sources};
 use base::site::SiteDir;
 use base::url::BaseUrl;
 use vault::authority::{Authority, Served, is_pair, read_served};
@@ -13,8 +13,6 @@ use crate::running::{self, Listen, Serving};
 
 /// The largest certificate or key that is read, in bytes.
 const LIMIT: u64 = 256 << 10;
-/// The secrets that a site cannot do without.
-const SECRETS: [&str; 2] = ["SECRET_KEY", "GITGRIT_ENCRYPTION_KEY"];
 
 /// A site's directory as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,12 +27,14 @@ pub struct Facts {
     pub missing_secrets: Vec<&'static str>,
     /// Where the server is to listen.
     pub listen: Option<Listen>,
-    /// The site's authority is there, certificate and key.
-    pub has_authority: bool,
+    /// What the site's authority says of itself, when it is there, certificate and key.
+    pub authority: Option<Served>,
     /// The server's certificate, when there is one.
     pub certificate: Option<CertificateFact>,
     /// The database file is there.
     pub has_database: bool,
+    /// There is at least one repository.
+    pub has_repositories: bool,
     /// The server that runs now.
     pub serving: Option<Serving>,
 }
@@ -50,12 +50,25 @@ pub struct CertificateFact {
     pub is_paired: bool,
 }
 
+/// A directory with other things in it is nobody's site; an installation must not spread into it. Fails with `Foreign`, unless
+/// an installation has been there, or nothing is but what an operator may bring: settings, data from elsewhere, a file
+/// system of its own.
+pub fn refuse_foreign(site: &SiteDir) -> Result<(), InstallError> {
+    let expected = [site.env(), site.data(), site.state(), site.root().join("lost+found")];
+    let mut entries = std::fs::read_dir(site.root()).into_iter().flatten().flatten();
+    let mut is_foreign = || !site.root().is_dir() || entries.any(|entry| !expected.contains(&entry.path()));
+    if site.root().exists() && !site.lock().exists() && is_foreign() {
+        return Err(InstallError::Foreign { path: site.root().into() });
+    }
+    Ok(())
+}
+
 /// Looks at a site. Fails when what is there cannot be the work of an installation or of a careful operator.
 pub fn look(site: &SiteDir) -> Result<Facts, InstallError> {
-    refuse_foreign(site)?;
     let has_env = site.env().exists();
     let values = Sources { site: Some(site.clone()), ..Sources::default() }.values()?;
     let authority = authority(site)?;
+    let dates = authority.as_ref().map(|authority| read_served(authority.certificate_pem())).transpose();
     Ok(Facts {
         has_directories: directories(site).iter().all(|directory| directory.is_dir()),
         has_env,
@@ -63,8 +76,9 @@ pub fn look(site: &SiteDir) -> Result<Facts, InstallError> {
         missing_secrets: SECRETS.into_iter().filter(|name| values.get(name).is_none_or(str::is_empty)).collect(),
         listen: running::listen(site)?,
         certificate: certificate(site, authority.as_ref())?,
-        has_authority: authority.is_some(),
+        authority: dates.map_err(|source| InstallError::Authority { path: site.ca_certificate(), source })?,
         has_database: site.database().exists(),
+        has_repositories: has_repositories(site),
         serving: running::serving(site),
     })
 }
@@ -74,9 +88,15 @@ pub fn settings(site: &SiteDir) -> Result<Settings, SettingsError> {
     Settings::parse(&Sources { site: Some(site.clone()), ..Sources::default() }.values()?)
 }
 
-/// Says whether an installation has run here, whole or in part.
-pub fn is_installed(site: &SiteDir) -> bool {
-    site.env().is_file() && site.state().is_dir()
+/// Fails with `DatabaseLost` when an embedded site has repositories and no database that knows them.
+pub fn refuse_lost_database(site: &SiteDir) -> Result<(), InstallError> {
+    if has_repositories(site) && !site.database().exists() { Err(InstallError::DatabaseLost) } else { Ok(()) }
+}
+
+/// Says whether an installation has run here, whole or in part. Fails when this user may not see that.
+pub fn is_installed(site: &SiteDir) -> Result<bool, FileError> {
+    let is_there = |path: std::path::PathBuf| path.try_exists().map_err(|source| FileError::Read { path, source });
+    Ok(is_there(site.env())? && is_there(site.state())?)
 }
 
 /// The site's authority, when its certificate is there. Fails when the key is not, or is another's.
@@ -98,6 +118,13 @@ pub(crate) fn directories(site: &SiteDir) -> [std::path::PathBuf; 3] {
     [site.state(), site.data(), site.tls()]
 }
 
+/// Repositories are at `xx/<id>.git`; an emptied `xx` says nothing.
+fn has_repositories(site: &SiteDir) -> bool {
+    let fans = std::fs::read_dir(site.repositories()).into_iter().flatten().flatten();
+    let mut all = fans.filter_map(|fan| std::fs::read_dir(fan.path()).ok()).flatten().flatten();
+    all.any(|entry| entry.path().extension().is_some_and(|extension| extension == "git"))
+}
+
 fn site_url(values: &Values) -> Result<BaseUrl, SettingsError> {
     let text = values.get("SITE_URL").filter(|text| !text.is_empty());
     let text = text.ok_or(SettingsError::Missing { name: "SITE_URL" })?;
@@ -114,14 +141,4 @@ fn certificate(site: &SiteDir, authority: Option<&Authority>) -> Result<Option<C
     let key = site.server_key();
     let is_paired = key.exists() && is_pair(&chain, &Secret::new(read_text(&key, LIMIT)?));
     Ok(Some(CertificateFact { served, is_ours: authority.is_some_and(|ours| ours.has_issued(&chain)), is_paired }))
-}
-
-/// A directory with other things in it is nobody's site; an installation must not spread into it.
-fn refuse_foreign(site: &SiteDir) -> Result<(), InstallError> {
-    let is_site = site.env().exists() || site.state().exists() || site.data().exists();
-    let mut entries = std::fs::read_dir(site.root()).into_iter().flatten();
-    if site.root().exists() && !is_site && (!site.root().is_dir() || entries.next().is_some()) {
-        return Err(InstallError::Foreign { path: site.root().into() });
-    }
-    Ok(())
 }

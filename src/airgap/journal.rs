@@ -48,6 +48,12 @@ pub enum JournalError {
         /// Why.
         source: io::Error,
     },
+    /// Larger than any site's journal; cutting it would lose records.
+    #[error("`{path}` is larger than 64 MiB")]
+    Long {
+        /// The file.
+        path: PathBuf,
+    },
     /// A line other than the last is no record.
     #[error("line {line} of `{path}` is not a record")]
     Line {
@@ -62,7 +68,9 @@ impl Hint for JournalError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::File { .. } => None,
-            Self::Line { path, .. } => Some(format!("move `{}` away; it is a record only", path.display())),
+            Self::Long { path } | Self::Line { path, .. } => {
+                Some(format!("move `{}` away; it is a record only", path.display()))
+            }
         }
     }
 }
@@ -89,7 +97,10 @@ impl Journal {
             .open(path)
             .map_err(failed)?;
         let mut bytes = Vec::new();
-        (&mut file).take(LIMIT).read_to_end(&mut bytes).map_err(failed)?;
+        (&mut file).take(LIMIT + 1).read_to_end(&mut bytes).map_err(failed)?;
+        if bytes.len() as u64 > LIMIT {
+            return Err(JournalError::Long { path: path.into() });
+        }
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
         bytes.truncate(whole);
         file.set_len(whole as u64).map_err(failed)?;
@@ -155,6 +166,16 @@ mod tests {
         let path = directory.path().join("journal.jsonl");
         base::file::write_atomic(&path, b"junk\n", 0o600).unwrap();
         assert!(matches!(Journal::open(&path), Err(JournalError::Line { line: 1, .. })));
+    }
+
+    #[test]
+    fn a_journal_that_is_too_large_to_read_is_not_cut() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal.jsonl");
+        let file = File::create(&path).unwrap();
+        file.set_len(LIMIT + 1).unwrap();
+        assert!(matches!(Journal::open(&path), Err(JournalError::Long { .. })));
+        assert_eq!(file.metadata().unwrap().len(), LIMIT + 1);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use base::clock::Timestamp;
 use base::envfile::Values;
 use base::url::BaseUrl;
 use serde::Serialize;
+use vault::authority::is_host;
 
 use crate::error::InstallError;
 use crate::facts::{CertificateFact, Facts};
@@ -147,16 +148,19 @@ pub fn plan(request: &Request, facts: &Facts, now: Timestamp) -> Result<Plan, In
     if let Some(found) = facts.site_url.as_ref().filter(|found| **found != request.site_url) {
         return Err(InstallError::SiteUrl { found: found.clone(), wanted: request.site_url.clone() });
     }
+    // A new database numbers its repositories from the start, and would hand those of the lost one to others.
+    if facts.has_repositories && !facts.has_database {
+        return Err(InstallError::DatabaseLost);
+    }
     let names = names(request);
+    if let Some(name) = names.iter().find(|name| request.site_url.is_https() && !is_host(name)) {
+        return Err(InstallError::Host { name: name.clone() });
+    }
+    let is_made = facts.has_directories;
     let mut steps = vec![
-        either(
-            Step::Directory,
-            facts.has_directories,
-            "make the site's directories, mode 0700",
-            "the directories are there",
-        ),
+        either(Step::Directory, is_made, "make the site's directories, mode 0700", "the directories are there"),
         env(request, facts)?,
-        either(Step::Authority, facts.has_authority, "make the site's certificate authority", "the authority is there"),
+        authority(request, facts, now)?,
         certificate(request, facts, &names, now)?,
         database(facts),
         administrator(request, facts),
@@ -173,15 +177,9 @@ pub fn plan(request: &Request, facts: &Facts, now: Timestamp) -> Result<Plan, In
 /// The names that the server's certificate must be good for.
 fn names(request: &Request) -> Vec<String> {
     let host = request.site_url.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-    let mut names = vec![host];
-    if request.is_lab {
-        for name in ["localhost", "127.0.0.1", "::1"].map(String::from) {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-    }
-    names
+    let loopback = ["localhost", "127.0.0.1", "::1"].map(String::from).into_iter();
+    let others: Vec<_> = loopback.filter(|name| request.is_lab && *name != host).collect();
+    std::iter::once(host).chain(others).collect()
 }
 
 fn env(request: &Request, facts: &Facts) -> Result<Planned, InstallError> {
@@ -205,6 +203,21 @@ fn env(request: &Request, facts: &Facts) -> Result<Planned, InstallError> {
     })
 }
 
+/// An authority outside its dates cannot be used, and not be replaced either: every client trusts this one.
+fn authority(request: &Request, facts: &Facts, now: Timestamp) -> Result<Planned, InstallError> {
+    let is_used = request.site_url.is_https() && facts.certificate.as_ref().is_none_or(|found| found.is_ours);
+    match facts.authority.as_ref().filter(|_| is_used) {
+        Some(own) if now < own.not_before => Err(InstallError::AuthorityDates { what: "is not valid yet" }),
+        Some(own) if now > own.not_after => Err(InstallError::AuthorityDates { what: "has expired" }),
+        _ => Ok(either(
+            Step::Authority,
+            facts.authority.is_some(),
+            "make the site's certificate authority",
+            "the authority is there",
+        )),
+    }
+}
+
 fn certificate(request: &Request, facts: &Facts, names: &[String], now: Timestamp) -> Result<Planned, InstallError> {
     let step = |action, text: String| Ok(line(Step::Certificate, action, text));
     let all = names.join(", ");
@@ -220,6 +233,10 @@ fn certificate(request: &Request, facts: &Facts, names: &[String], now: Timestam
         (false, true) => step(Action::Keep, format!("the operator's own certificate is kept, {days} days left")),
         (true, false) => {
             step(Action::Make, format!("issue the server certificate for {all} again: its key is not there"))
+        }
+        // What a clock that was ahead has left behind.
+        (true, true) if now < served.not_before => {
+            step(Action::Make, format!("issue the server certificate for {all} again: it is not valid yet"))
         }
         (true, true) if days < RENEW_BELOW => {
             step(Action::Make, format!("renew the server certificate, {days} days left"))
@@ -301,7 +318,7 @@ mod tests {
             has_env: true,
             site_url: Some(request().site_url),
             listen: Some(listen),
-            has_authority: true,
+            authority: Some(Served { names: [].into(), not_before: NOW, not_after: NOW.plus_seconds(3650 * DAY) }),
             certificate: Some(CertificateFact {
                 served: Served { names, not_before: NOW, not_after: NOW.plus_seconds(30 * DAY) },
                 is_ours: true,
@@ -325,9 +342,14 @@ mod tests {
             plan(&request(), &lost, NOW).unwrap_err().to_string(),
             "`data/gitgrit.sqlite` is there, but GITGRIT_ENCRYPTION_KEY is not"
         );
+        let orphaned = Facts { has_database: false, has_repositories: true, ..finished() };
+        assert!(matches!(plan(&request(), &orphaned, NOW), Err(InstallError::DatabaseLost)));
         let moved = Facts { site_url: Some(BaseUrl::parse("https://a").unwrap()), ..finished() };
         let error = plan(&request(), &moved, NOW).unwrap_err();
         assert_eq!(error.to_string(), "the site's address is `https://a`, not `https://[::1]:8828`");
+        let dotted = Request { site_url: BaseUrl::parse("https://forge.acme.internal.").unwrap(), ..request() };
+        let error = plan(&dotted, &Facts::default(), NOW).unwrap_err();
+        assert_eq!(error.to_string(), "`forge.acme.internal.` cannot stand in a certificate");
     }
 
     #[test]
@@ -342,9 +364,10 @@ mod tests {
             (Facts::default(), Step::ALL[..7].to_vec()),
             (Facts { has_directories: false, ..finished() }, vec![Step::Directory]),
             (Facts { listen: None, ..finished() }, vec![Step::Env]),
-            (Facts { has_authority: false, ..finished() }, vec![Step::Authority]),
+            (Facts { authority: None, ..finished() }, vec![Step::Authority]),
             (Facts { certificate: None, ..finished() }, vec![Step::Certificate]),
             (certificate(|fact| fact.served.not_after.0 -= 1_000_000), vec![Step::Certificate]),
+            (certificate(|fact| fact.served.not_before.0 += 1), vec![Step::Certificate]),
             (certificate(|fact| fact.is_paired = false), vec![Step::Certificate]),
             (certificate(|fact| drop(fact.served.names.pop_first())), vec![Step::Certificate]),
             (certificate(|fact| (fact.is_ours, fact.served.not_after.0) = (false, -1)), vec![]),
@@ -354,6 +377,16 @@ mod tests {
         for (facts, steps) in cases {
             assert_eq!(made(&facts), steps, "{facts:?}");
         }
+    }
+
+    #[test]
+    fn an_authority_outside_its_dates_is_neither_used_nor_replaced() {
+        let said = |at| plan(&request(), &finished(), at).unwrap_err().to_string();
+        assert_eq!(said(NOW.plus_seconds(-1)), "the site's authority is not valid yet by this host's clock");
+        assert_eq!(said(NOW.plus_seconds(3651 * DAY)), "the site's authority has expired by this host's clock");
+        let mut own = finished();
+        own.certificate.as_mut().unwrap().is_ours = false;
+        assert!(plan(&request(), &own, NOW.plus_seconds(3651 * DAY)).is_ok());
     }
 
     #[test]

@@ -118,7 +118,9 @@ impl Hint for RunningError {
             Self::StillThere { pid, .. } => {
                 Some(format!("it may be sending a large pack; `kill -9 {pid}` ends it at once"))
             }
-            Self::Note { .. } | Self::Signal { .. } | Self::Nameless { .. } => None,
+            Self::Nameless { path } => Some(format!("`fuser {}` names the process", path.display())),
+            Self::Signal { .. } => Some("run this as the user that the server runs as".into()),
+            Self::Note { .. } => None,
         }
     }
 }
@@ -258,13 +260,22 @@ fn ended(child: &mut Child) -> Option<i32> {
     child.try_wait().ok().flatten().map(|status| status.code().unwrap_or(-1))
 }
 
-/// What the server said last: its error when it printed one, else its last line; at most 500 characters.
+/// What the server said last: its error with the causes when it printed one, else its last line; at most 500 characters.
 fn last_words(site: &SiteDir) -> String {
     let text = tail(site, 8 << 10).unwrap_or_default();
-    let said = || text.lines().rev().map(str::trim).filter(|line| !line.is_empty());
+    let said: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     // A failed command prints its error first, then causes and hints.
-    let error = said().take_while(|line| !line.starts_with('{')).find_map(|line| line.strip_prefix("error: "));
-    error.or_else(|| said().next()).unwrap_or_default().chars().take(500).collect()
+    let failed = said.rsplit(|line| line.starts_with('{')).next().unwrap_or_default();
+    let mut words = String::new();
+    for line in failed {
+        if let Some(error) = line.strip_prefix("error: ") {
+            error.clone_into(&mut words);
+        } else if let Some(cause) = line.strip_prefix("caused by: ") {
+            words = words + ": " + cause;
+        }
+    }
+    let words = if words.is_empty() { said.last().copied().unwrap_or_default() } else { &words };
+    words.chars().take(500).collect()
 }
 
 /// The last `bytes` of the site's log, from the first whole line in them.
@@ -322,10 +333,12 @@ mod tests {
     #[test]
     fn a_server_that_ends_at_once_is_reported_with_its_last_words() {
         let (_directory, site) = site();
-        let program = Program::new("sh")
-            .options(["-c", "echo '{}'; echo 'error: the port is taken' >&2; echo 'hint: free it'; exit 7"]);
+        let program = Program::new("sh").options([
+            "-c",
+            "echo '{}'; echo 'error: no port' >&2; echo '  caused by: taken' >&2; echo 'hint: free it'; exit 7",
+        ]);
         match start(&site, program, Duration::from_secs(20), &|_| true) {
-            Err(RunningError::Ended { code: 7, last_words }) => assert_eq!(last_words, "the port is taken"),
+            Err(RunningError::Ended { code: 7, last_words }) => assert_eq!(last_words, "no port: taken"),
             other => panic!("{other:?}"),
         }
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base::file::{FileError, create_dir, read_text, write_atomic};
+use base::hint::chain;
 use base::site::SiteDir;
 use base::{Hint, Secret};
 use git::client::{Access, Clone};
@@ -161,17 +162,6 @@ fn host_keys(site: &SiteDir) -> Result<Vec<PublicKey>, SiteGitError> {
 fn known_hosts_text(host: &str, port: u16, keys: &[PublicKey]) -> String {
     let place = if port == 22 { host.to_owned() } else { format!("[{host}]:{port}") };
     keys.iter().fold(String::new(), |text, key| text + &place + " " + &key.line + "\n")
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

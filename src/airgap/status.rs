@@ -5,7 +5,6 @@ use base::file::read_text;
 use base::site::SiteDir;
 use vault::authority::read_served;
 
-use crate::facts::is_installed;
 use crate::running::{self, Serving};
 
 const DAY: i64 = 86_400;
@@ -21,15 +20,12 @@ pub struct Status {
     pub certificate_days: Option<i64>,
 }
 
-/// Looks at a site; `None` when none is installed there.
-pub async fn status(site: &SiteDir, now: Timestamp) -> Option<Status> {
-    if !is_installed(site) {
-        return None;
-    }
+/// Looks at a site, which is installed.
+pub async fn status(site: &SiteDir, now: Timestamp) -> Status {
     let served = read_text(&site.server_certificate(), 256 << 10).ok().and_then(|chain| read_served(&chain).ok());
-    Some(Status {
+    Status {
         serving: running::serving(site),
         schema: store::Store::look(&site.database()).await.ok().flatten().map(|look| look.schema),
         certificate_days: served.map(|served| (served.not_after.seconds() - now.seconds()).div_euclid(DAY)),
-    })
+    }
 }

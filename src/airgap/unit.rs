@@ -45,6 +45,12 @@ pub fn render(unit: &Unit<'_>) -> Result<String, UnitError> {
         .replace("@USER@", &safe(unit.user)?))
 }
 
+/// Says whether a unit's text starts the server of the site in this directory.
+pub fn is_of_site(text: &str, site: &Path) -> bool {
+    let end = format!(" serve --site {}", site.display());
+    text.lines().any(|line| line.starts_with("ExecStart=") && line.ends_with(&end))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +71,7 @@ mod tests {
         assert!(text.contains("ExecStart=/usr/bin/gitgrit-ops serve --site /srv/gitgrit\n"), "{text}");
         assert!(text.contains("User=gitgrit\n") && text.contains("ReadWritePaths=/srv/gitgrit\n"));
         assert!(!text.contains('@') || text.contains("@system-service"), "{text}");
+        assert!(is_of_site(&text, unit.site) && !is_of_site(&text, Path::new("/srv/git")));
         assert!(!text.contains("@SITE@") && !text.contains("@USER@") && !text.contains("@PROGRAM@"));
     }
 }

@@ -7,3 +7,9 @@ pub trait Hint: std::error::Error {
         None
     }
 }
+
+/// An error and its causes in one line, for reports whose lines stand alone.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ").replace(char::is_control, " ")
+}

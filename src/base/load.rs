@@ -9,8 +9,8 @@ use crate::site::SiteDir;
 use crate::url::{BaseUrl, UrlError};
 use crate::{Hint, Secret};
 
-/// The secrets that may stand in `data/secrets.json`.
-const STORED: [&str; 2] = ["SECRET_KEY", "GITGRIT_ENCRYPTION_KEY"];
+/// The secrets that a site cannot do without. They may stand in `data/secrets.json` instead of `.env`.
+pub const SECRETS: [&str; 2] = ["SECRET_KEY", "GITGRIT_ENCRYPTION_KEY"];
 
 /// Where values come from: process environment, then `--env-file`, then the site's `.env`.
 #[derive(Debug, Default)]
@@ -180,7 +180,7 @@ fn add_stored_secrets(values: &mut Values, site: &SiteDir) -> Result<(), Setting
     let text = read_text(&path, 64 << 10)?;
     let stored: std::collections::BTreeMap<String, String> =
         serde_json::from_str(&text).map_err(|_| SettingsError::SecretsFormat { path: path.clone() })?;
-    for name in STORED {
+    for name in SECRETS {
         match (set(values, name), stored.get(name)) {
             (Some(given), Some(stored)) if given != stored => return Err(SettingsError::Conflict { name, path }),
             (None, Some(stored)) => values.set(name, stored.clone()),

@@ -153,7 +153,7 @@ impl Program {
         &self.name
     }
 
-    /// Starts it detached from this process: own session, output to `log`, no input. It outlives us.
+    /// Starts it detached from this process: own process group, output to `log`, no input. It outlives us.
     pub fn start_detached(mut self, log: std::fs::File) -> Result<Child, ProcessError> {
         let failed = |source| ProcessError::Start { program: self.name.clone(), source };
         let second = log.try_clone().map_err(failed)?;
@@ -181,7 +181,11 @@ impl Program {
                 // A child that ends early closes the pipe; its exit status says why.
                 scope.spawn(move || stdin.write_all(input));
             }
-            let status = wait_until(&mut child, deadline);
+            // What the child left behind may hold the pipes open; the deadline is for that, too.
+            let status = wait_until(deadline, || child.try_wait()).and_then(|status| {
+                let is_quiet = || Ok((out.is_finished() && err.is_finished()).then_some(()));
+                Ok(if wait_until(deadline, is_quiet)?.is_some() { status } else { None })
+            });
             if !matches!(status, Ok(Some(_))) {
                 kill_group(child.id());
                 let _ = child.wait();
@@ -199,12 +203,6 @@ impl Program {
         }
         let (stderr, _) = stderr.map_err(broken)?.map_err(pipe)?;
         Ok(Finished { status, stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() })
-    }
-}
-
-impl From<Program> for (String, Command) {
-    fn from(program: Program) -> Self {
-        (program.name, program.command)
     }
 }
 
@@ -234,11 +232,11 @@ fn read_capped(mut from: impl Read, limit: usize) -> io::Result<(Vec<u8>, bool)>
     Ok((taken, rest > 0))
 }
 
-fn wait_until(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
+fn wait_until<T>(deadline: Instant, mut look: impl FnMut() -> io::Result<Option<T>>) -> io::Result<Option<T>> {
     let mut pause = Duration::from_millis(1);
     loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
+        if let Some(found) = look()? {
+            return Ok(Some(found));
         }
         if Instant::now() >= deadline {
             return Ok(None);
@@ -282,6 +280,14 @@ mod tests {
         let started = Instant::now();
         let error = Program::new("sleep").operands(["30"]).deadline(Duration::from_millis(50)).run(b"").unwrap_err();
         assert!(matches!(error, ProcessError::Deadline { .. }));
+        assert!(started.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn what_a_program_leaves_behind_meets_the_same_deadline() {
+        let started = Instant::now();
+        let program = Program::new("sh").options(["-c", "sleep 30 & echo done"]).deadline(Duration::from_millis(200));
+        assert!(matches!(program.run(b"").unwrap_err(), ProcessError::Deadline { .. }));
         assert!(started.elapsed() < Duration::from_secs(5));
     }
 

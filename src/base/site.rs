@@ -58,7 +58,7 @@ impl SiteDir {
         serve_lock: "state/serve.lock";
         /// Where the server listens, as the installation was told: two addresses as JSON.
         listen: "state/listen.json";
-        /// The administrator's first password, mode 0600, until an installation has ended and shown it.
+        /// The administrator's name and first password, `NAME:PASSWORD` at mode 0600, until an installation has ended and shown it.
         initial_password: "state/initial-admin-password";
         /// What the server printed.
         serve_log: "state/serve.log";

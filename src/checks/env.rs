@@ -1,10 +1,11 @@
 //! The settings check: each variable of a `.env` file against its rule in the registry. Never says a secret's value.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use base::envfile::{self, EnvFileError, Values};
-use base::settings::{REGISTRY, Role, Rule, Setting};
+use base::settings::{REGISTRY, Role, Rule, SECRETS, Setting};
 use base::site::SiteDir;
 use base::{Finding, Severity};
 
@@ -37,7 +38,7 @@ pub fn check(path: &Path, purpose: Purpose) -> Vec<Finding> {
         }
     };
     let mut findings: Vec<Finding> = mode(path).into_iter().collect();
-    findings.extend(judge(&values, &stored_names(path), purpose));
+    findings.extend(judge(&values, &stored(path), purpose));
     if findings.is_empty() {
         let message = format!("{} variables, nothing to say against them", values.names().count());
         findings.push(catalogue::ENV_FINE.found(Severity::Ok, subject, message));
@@ -45,13 +46,21 @@ pub fn check(path: &Path, purpose: Purpose) -> Vec<Finding> {
     findings
 }
 
-/// Judges the values of one file. `stored` are names that the site keeps in `data/secrets.json` instead.
-fn judge(values: &Values, stored: &[String], purpose: Purpose) -> Vec<Finding> {
+/// Judges one value by its setting's rule, wherever it comes from. A name that is no setting has nothing against it.
+pub fn value(name: &str, value: &str, purpose: Purpose) -> Vec<Finding> {
+    base::settings::find(name).map(|setting| env_rules::judge(setting, value, purpose)).unwrap_or_default()
+}
+
+/// Judges the values of one file. `stored` is what the site keeps in `data/secrets.json` instead.
+fn judge(values: &Values, stored: &BTreeMap<String, String>, purpose: Purpose) -> Vec<Finding> {
     let mut findings: Vec<Finding> = values.names().filter_map(|name| stray(name, values)).collect();
     for setting in REGISTRY.iter().filter(|setting| setting.role != Role::ComposeInternal) {
         match values.get(setting.name).filter(|value| !value.is_empty()) {
-            Some(value) => findings.extend(env_rules::judge(setting, value, purpose)),
-            None if is_needed(setting, values) && !stored.iter().any(|name| name == setting.name) => {
+            Some(value) => {
+                findings.extend(env_rules::judge(setting, value, purpose));
+                findings.extend(conflict(setting, value, stored));
+            }
+            None if is_needed(setting, values) && !stored.contains_key(setting.name) => {
                 findings.push(catalogue::ENV_MISSING.found(Severity::Error, setting.name, "is not set"));
             }
             None => {}
@@ -101,6 +110,12 @@ fn internal(setting: &Setting, values: &Values) -> Finding {
     catalogue::ENV_INTERNAL.found(severity, setting.name, "is set by the stack itself")
 }
 
+fn conflict(setting: &Setting, value: &str, stored: &BTreeMap<String, String>) -> Option<Finding> {
+    let is_other = stored.get(setting.name).is_some_and(|other| other != value) && SECRETS.contains(&setting.name);
+    let message = "has another value than in data/secrets.json";
+    is_other.then(|| catalogue::ENV_CONFLICT.found(Severity::Error, setting.name, message))
+}
+
 fn reused(values: &Values) -> Vec<Finding> {
     let is_secret = |setting: &&Setting| matches!(setting.rule, Rule::Secret(_) | Rule::Fernet);
     let value = |setting: &Setting| values.get(setting.name).filter(|value| !value.is_empty());
@@ -134,12 +149,10 @@ fn mode(path: &Path) -> Option<Finding> {
 }
 
 /// The secrets that the site whose `.env` this is keeps beside it.
-fn stored_names(path: &Path) -> Vec<String> {
+fn stored(path: &Path) -> BTreeMap<String, String> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let stored = base::file::read_text(&SiteDir::new(directory).secrets(), 64 << 10).ok();
-    let stored: Option<std::collections::BTreeMap<String, serde_json::Value>> =
-        stored.and_then(|text| serde_json::from_str(&text).ok());
-    stored.unwrap_or_default().into_keys().collect()
+    let text = base::file::read_text(&SiteDir::new(directory).secrets(), 64 << 10).ok();
+    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -157,7 +170,7 @@ mod tests {
 
     fn said(values: &Values) -> Vec<String> {
         let show = |finding: Finding| format!("{} {} {}", finding.id, finding.subject, finding.message);
-        judge(values, &[], Purpose::Site).into_iter().map(show).collect()
+        judge(values, &BTreeMap::new(), Purpose::Site).into_iter().map(show).collect()
     }
 
     fn with(name: &str, value: &str) -> Vec<String> {
@@ -181,10 +194,16 @@ mod tests {
     }
 
     #[test]
-    fn required_variables_may_stand_in_the_stored_secrets() {
+    fn required_variables_may_stand_in_the_stored_secrets_with_the_same_value() {
         let values: Values = [("SITE_URL", "https://forge.acme.internal")].into_iter().collect();
-        let ids = |stored: &[String]| judge(&values, stored, Purpose::Site).len();
-        assert_eq!((ids(&[]), ids(&["SECRET_KEY".into(), "GITGRIT_ENCRYPTION_KEY".into()])), (2, 0));
+        let stored: BTreeMap<_, _> =
+            [("SECRET_KEY", SECRET), ("GITGRIT_ENCRYPTION_KEY", KEY)].map(|(n, v)| (n.into(), v.into())).into();
+        assert!(judge(&values, &stored, Purpose::Site).is_empty());
+        let mut other = fresh();
+        assert!(judge(&other, &stored, Purpose::Site).is_empty());
+        other.set("SECRET_KEY", SECRET.to_lowercase());
+        let found = judge(&other, &stored, Purpose::Site);
+        assert_eq!((found.len(), found[0].id, found[0].subject.as_str()), (1, "GG-ENV-030", "SECRET_KEY"));
     }
 
     #[test]

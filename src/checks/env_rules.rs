@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
+use base::network::Network;
 use base::settings::{Rule, Setting};
 use base::url::BaseUrl;
 use base::{Finding, Severity};
@@ -61,11 +62,9 @@ pub(crate) fn judge(setting: &Setting, value: &str, purpose: Purpose) -> Vec<Fin
         // Such an address may hold a password, so it is not repeated.
         Rule::DatabaseUrl => addressed(setting, value, &["postgres", "postgresql", "sqlite"]),
         Rule::RedisUrl => addressed(setting, value, &["redis", "rediss"]),
-        Rule::Networks => unless(
-            value.split(',').all(|part| is_network(part.trim())),
-            &catalogue::ENV_NETWORKS,
-            "a list of addresses or networks",
-        ),
+        Rule::Networks => {
+            unless(Network::parse_list(value).is_ok(), &catalogue::ENV_NETWORKS, "a list of addresses or networks")
+        }
         Rule::Targets => unless(Targets::parse(Some(value)).is_ok(), &catalogue::ENV_TARGETS, "a list of host:port"),
     }
 }
@@ -207,20 +206,6 @@ fn is_host(value: &str) -> bool {
     };
     let bare = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(value);
     bare.parse::<IpAddr>().is_ok() || (value.len() <= 253 && value.split('.').all(is_part))
-}
-
-fn is_network(value: &str) -> bool {
-    match value.split_once('/') {
-        None => value.parse::<IpAddr>().is_ok(),
-        Some((address, bits)) => {
-            let most = match address.parse::<IpAddr>() {
-                Ok(IpAddr::V4(_)) => 32,
-                Ok(IpAddr::V6(_)) => 128,
-                Err(_) => return false,
-            };
-            bits.parse::<u8>().is_ok_and(|bits| bits <= most)
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use url::Url;
 use crate::catalogue::{self, Known};
 use crate::egress::{Answer, EgressError};
 use crate::smoke::Line;
-use crate::text::line;
+use crate::text::{has_credentials, line};
 
 /// What always answers 401 with JSON on a GitLab, and on little else.
 pub(crate) const VERSION_PATH: &str = "/api/v4/version";
@@ -19,6 +19,11 @@ pub(crate) fn address(value: Option<&str>) -> (Line, Option<String>) {
     };
     let shown = line(value);
     let refused = |known: &'static Known, problem: String| (Line::fail(known, problem), None);
+    // Whatever else is wrong with the value, it may not be repeated then.
+    if has_credentials(value) {
+        let text = "GITLAB_URL holds a user name or a password — give the address alone".to_owned();
+        return refused(&catalogue::SMOKE_URL_SHAPE, text);
+    }
     let scheme = scheme(value);
     if scheme != "https" {
         let text = format!("GITLAB_URL='{shown}' must use https:// — got '{}://'", line(&scheme));
@@ -27,10 +32,6 @@ pub(crate) fn address(value: Option<&str>) -> (Line, Option<String>) {
     let Some(url) = Url::parse(value.trim()).ok().filter(|url| url.host_str().is_some()) else {
         return refused(&catalogue::SMOKE_URL_SHAPE, format!("GITLAB_URL='{shown}' is not a URL with a host name"));
     };
-    if !url.username().is_empty() || url.password().is_some() {
-        let text = "GITLAB_URL holds a user name or a password — give the address alone".to_owned();
-        return refused(&catalogue::SMOKE_URL_SHAPE, text);
-    }
     if url.query().is_some() || url.fragment().is_some() {
         let text = format!("GITLAB_URL='{shown}' has a '?' or '#' in it — give the root address alone");
         return refused(&catalogue::SMOKE_URL_SHAPE, text);
@@ -122,16 +123,19 @@ mod tests {
                 "https://a?b",
                 "FAIL  GITLAB_URL='https://a?b' has a '?' or '#' in it — give the root address alone".into(),
             ),
-            (
-                "https://me:hunter2@a",
-                "FAIL  GITLAB_URL holds a user name or a password — give the address alone".into(),
-            ),
             ("https://gitlab.com", format!("WARN  GITLAB_URL='https://gitlab.com' {public}")),
             ("https://GitLab.com/", format!("WARN  GITLAB_URL='https://GitLab.com/' {public}")),
             ("https://gitlab.acme.com", "OK    GITLAB_URL=https://gitlab.acme.com".into()),
             ("https://a/gitlab/", "OK    GITLAB_URL=https://a/gitlab/".into()),
         ] {
             assert_eq!(judged(value), expected);
+        }
+        for secret in ["https://me:hunter2@a", "http://me:hunter2@a", "https://me:hunter2@", "me:hunter2@a/x"] {
+            assert_eq!(
+                judged(secret),
+                "FAIL  GITLAB_URL holds a user name or a password — give the address alone",
+                "{secret}"
+            );
         }
         assert_eq!(address(Some("https://a/gitlab/")).1.as_deref(), Some("https://a/gitlab"));
         assert_eq!(address(Some("http://a")).1, None);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use base::url::{BaseUrl, UrlError};
 
-use crate::text::line;
+use crate::text::{has_credentials, line};
 use crate::trust::{Trust, TrustError};
 
 /// Where the stack mounts the operator's CA bundle inside the container.
@@ -25,6 +25,7 @@ pub fn site_url(value: Option<&str>) -> Result<String, String> {
         BaseUrl::parse(root).is_ok_and(|parsed| parsed.is_local())
     };
     match BaseUrl::parse(value) {
+        _ if has_credentials(value) => Err("SITE_URL holds a user name or a password. Give the address alone.".into()),
         Ok(url) if url.is_local() => refused(""),
         Ok(url) => Ok(format!("SITE_URL OK: {url}")),
         Err(UrlError::Tail(tail)) if !is_local_tail(value) => Err(format!(
@@ -33,7 +34,6 @@ pub fn site_url(value: Option<&str>) -> Result<String, String> {
             line(&tail)
         )),
         Err(UrlError::Scheme(scheme)) => refused(&format!("Its scheme is '{}', not https. ", line(&scheme))),
-        Err(UrlError::Credentials) => Err("SITE_URL holds a user name or a password. Give the address alone.".into()),
         Err(_) => refused(""),
     }
 }
@@ -105,7 +105,9 @@ mod tests {
             let said = site_url(Some(value)).unwrap_err();
             assert!(said.starts_with(start), "{said}");
         }
-        assert!(!site_url(Some("https://me:hunter2@forge")).unwrap_err().contains("hunter2"));
+        for secret in ["https://me:hunter2@forge", "ftp://me:hunter2@forge", "me:hunter2@forge", "https://hunter2@"] {
+            assert!(!site_url(Some(secret)).unwrap_err().contains("hunter2"), "{secret}");
+        }
         assert!(site_url(Some("")).unwrap_err().contains("must be reachable from your platform"));
     }
 

@@ -8,6 +8,12 @@ pub(crate) fn line(text: &str) -> String {
     text.chars().take(LIMIT).map(|c| if is_plain(c) { c } else { '\u{fffd}' }).collect()
 }
 
+/// Says whether an address, however malformed, seems to hold a user name or a password and so must not be repeated.
+pub(crate) fn has_credentials(address: &str) -> bool {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
+}
+
 /// Seconds since the epoch as `2026-11-21 02:30 UTC`.
 pub(crate) fn moment(seconds: i64) -> String {
     let format = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute] UTC");

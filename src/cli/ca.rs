@@ -10,6 +10,7 @@ use checks::certificate::Certificate;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::console::unless_gone;
 use super::{Console, Exit, Failure, findings};
 
 /// Look at CA bundles
@@ -58,11 +59,11 @@ pub(crate) fn run(args: &CaArgs, console: &mut Console) -> Result<Exit, Failure>
             certificates: &bundle.certificates,
             findings: &bundle.findings,
         };
-        console.json(&view)?;
+        unless_gone(console.json(&view))?;
     } else if is_show {
         show(&bundle, console)?;
     } else {
-        findings::print(&bundle.findings, console)?;
+        unless_gone(findings::print(&bundle.findings, console))?;
     }
     if is_show {
         // Showing succeeds when there was something to show; judging is the other verb's.

@@ -5,6 +5,28 @@ use std::io::{self, IsTerminal, Write};
 use base::envfile::Values;
 use base::settings::REGISTRY;
 
+/// Standard error. Words that nobody reads any more are no reason to stop half-way, so writing them never fails.
+struct Words;
+
+impl Write for Words {
+    fn write(&mut self, words: &[u8]) -> io::Result<usize> {
+        let _ = io::stderr().write_all(words);
+        Ok(words.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Lets a verdict stand when its reader went away: only a verb that does nothing but show may end there with 0.
+pub(crate) fn unless_gone(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
 /// What a verb talks to.
 pub(crate) struct Console {
     /// Data: what was asked for.
@@ -25,7 +47,7 @@ impl Console {
         let named = |name: &'static str| std::env::var(name).ok().map(|value| (name, value));
         Self {
             out: Box::new(io::stdout()),
-            err: Box::new(io::stderr()),
+            err: Box::new(Words),
             is_json: false,
             is_terminal: io::stderr().is_terminal(),
             environment: REGISTRY.iter().filter_map(|setting| named(setting.name)).collect(),

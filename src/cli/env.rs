@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use base::envfile::Values;
 use base::file::write_atomic;
+use base::settings::SettingsError;
 use base::site::SiteDir;
 use base::template;
 use checks::env::{self as settings, Purpose};
@@ -12,6 +13,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use vault::{fernet, random};
 
+use super::console::unless_gone;
 use super::sources::found_site;
 use super::{Console, Exit, Failure, findings};
 
@@ -89,7 +91,8 @@ fn init(args: &InitArgs, console: &mut Console) -> Result<Exit, Failure> {
     }
     let mut values = Values::default();
     if let Some(url) = &args.site_url {
-        let url = base::url::BaseUrl::parse(url).map_err(|error| Failure::new(Exit::Usage, error))?;
+        let url = base::url::BaseUrl::parse(url)
+            .map_err(|source| Failure::new(Exit::Usage, SettingsError::Url { name: "SITE_URL", source }))?;
         values.set("SITE_URL", url.as_str());
     }
     values.set("SECRET_KEY", random::text(SECRET_KEY).expose().as_str());
@@ -119,9 +122,9 @@ fn check(args: &CheckArgs, console: &mut Console) -> Result<Exit, Failure> {
     let purpose = if args.lab { Purpose::Lab } else { Purpose::Site };
     let found = settings::check(&file, purpose);
     if console.is_json {
-        console.json(&CheckView { file: file.display().to_string(), findings: &found })?;
+        unless_gone(console.json(&CheckView { file: file.display().to_string(), findings: &found }))?;
     } else {
-        findings::print(&found, console)?;
+        unless_gone(findings::print(&found, console))?;
     }
     Ok(findings::exit(&found, args.strict))
 }

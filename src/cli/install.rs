@@ -2,11 +2,11 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use airgap::apply::{Operation, Outcome};
-use airgap::facts::look;
-use airgap::plan::{Plan, Planned, Request, plan};
+use airgap::facts::{look, refuse_foreign};
+use airgap::plan::{Plan, Planned, plan};
 use base::Clock;
 use base::clock::SystemClock;
 use base::site::SiteDir;
@@ -95,14 +95,14 @@ struct InstallView<'p> {
 pub(crate) fn run(args: &InstallArgs, console: &mut Console) -> Result<Exit, Failure> {
     let site = site_at(&args.dir)?;
     let clock = SystemClock;
+    refuse_foreign(&site)?;
     let facts = look(&site)?;
     let request = request(args, &facts, console)?;
     let first = plan(&request, &facts, clock.now())?;
+    let unit = if args.systemd { Some(install_systemd::prepare(&site)?) } else { None };
+    let unit_path = unit.as_ref().map(|unit| unit.path.as_path());
     if args.dry_run {
-        show_plan(&site, &first, console)?;
-        if args.systemd && !console.is_json {
-            writeln!(console.out, "{:<5} {:<14} write {}", "make", "unit", install_systemd::path(&site)?.display())?;
-        }
+        show_plan(&site, &first, unit_path, console)?;
         return Ok(Exit::Ok);
     }
     if first.has_changes() && !agrees(args, &first, console)? {
@@ -115,8 +115,10 @@ pub(crate) fn run(args: &InstallArgs, console: &mut Console) -> Result<Exit, Fai
     // What was shown may have changed before the lock was ours.
     let plan = plan(&request, &look(&site)?, clock.now())?;
     let outcome = operation.apply(&plan, &request, &InstallHooks::new(site.clone(), console))?;
-    let unit = if args.systemd { Some(install_systemd::write(&site, console)?) } else { None };
-    report(&site, &plan, (&request, &outcome), unit, console)?;
+    if let Some(unit) = &unit {
+        install_systemd::write(unit, &site, console)?;
+    }
+    report(&site, &plan, &outcome, unit_path, console).map_err(|_| nobody_read())?;
     if outcome.has_passed == Some(false) {
         return Ok(Exit::ChecksFailed);
     }
@@ -144,9 +146,13 @@ fn agrees(args: &InstallArgs, plan: &Plan, console: &mut Console) -> Result<bool
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-fn show_plan(site: &SiteDir, plan: &Plan, console: &mut Console) -> Result<(), Failure> {
+fn show_plan(site: &SiteDir, plan: &Plan, unit: Option<&Path>, console: &mut Console) -> Result<(), Failure> {
     if !console.is_json {
-        return Ok(write_plan(plan, &mut console.out)?);
+        write_plan(plan, &mut console.out)?;
+        if let Some(path) = unit {
+            writeln!(console.out, "{:<5} {:<14} write {}", "make", "unit", path.display())?;
+        }
+        return Ok(());
     }
     Ok(console.json(&InstallView {
         site: site.root().display().to_string(),
@@ -157,7 +163,7 @@ fn show_plan(site: &SiteDir, plan: &Plan, console: &mut Console) -> Result<(), F
         administrator: None,
         password: None,
         passed: None,
-        unit: None,
+        unit: unit.map(|path| path.display().to_string()),
     })?)
 }
 
@@ -172,12 +178,13 @@ fn write_plan(plan: &Plan, to: &mut dyn std::io::Write) -> std::io::Result<()> {
 fn report(
     site: &SiteDir,
     plan: &Plan,
-    (request, outcome): (&Request, &Outcome),
-    unit: Option<PathBuf>,
+    outcome: &Outcome,
+    unit: Option<&Path>,
     console: &mut Console,
-) -> Result<(), Failure> {
-    let password = outcome.password.as_ref().map(|password| password.expose().as_str());
-    let name = request.administrator.as_str();
+) -> std::io::Result<()> {
+    let administrator = outcome.administrator.as_ref();
+    let (name, password) =
+        administrator.map(|account| (account.name.as_str(), account.password.expose().as_str())).unzip();
     if console.is_json {
         console.json(&InstallView {
             site: site.root().display().to_string(),
@@ -185,7 +192,7 @@ fn report(
             steps: &plan.steps,
             dry_run: false,
             changes: plan.has_changes(),
-            administrator: password.map(|_| name),
+            administrator: name,
             password,
             passed: outcome.has_passed,
             unit: unit.map(|path| path.display().to_string()),
@@ -195,7 +202,7 @@ fn report(
             writeln!(console.err, "the site was installed already; nothing was changed")?;
         }
         writeln!(console.out, "{}", plan.site_url)?;
-        if let Some(password) = password {
+        if let (Some(name), Some(password)) = (name, password) {
             writeln!(console.out, "user: {name}")?;
             writeln!(console.out, "password: {password}")?;
         }
@@ -203,7 +210,13 @@ fn report(
             writeln!(console.err, "the smoke test did not pass; mend what it names, then run the same command again")?;
         }
     }
-    Ok(console.out.flush()?)
+    console.out.flush()
+}
+
+/// The password may be in what was not read, so the installation has not ended.
+fn nobody_read() -> Failure {
+    Failure::said(Exit::Failure, "could not print how the installation ended")
+        .hinted("run the same command again; it shows an unread password once more")
 }
 
 fn serve_here(site: SiteDir, console: &mut Console) -> Result<Exit, Failure> {

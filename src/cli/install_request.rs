@@ -6,10 +6,13 @@ use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use airgap::facts::Facts;
 use airgap::plan::Request;
 use airgap::running::Listen;
+use base::envfile::Values;
 use base::name::OwnerName;
 use base::process::Program;
+use base::settings::SettingsError;
 use base::url::BaseUrl;
-use base::{Hint, Secret};
+use base::{Secret, Severity};
+use checks::env::Purpose;
 
 use super::install::InstallArgs;
 use super::{Console, Exit, Failure};
@@ -32,16 +35,32 @@ pub(crate) fn request(args: &InstallArgs, facts: &Facts, console: &Console) -> R
         }
         None => None,
     };
-    let given = |name: &'static str| console.environment.get(name).map(|value| (name, value.to_owned()));
     Ok(Request {
         site_url: site_url(args, facts, listen.http.port(), console)?,
         listen,
         is_lab: args.lab,
         administrator: administrator.as_str().to_owned(),
         password,
-        values: CARRIED.into_iter().filter_map(given).collect(),
+        values: if facts.has_env { Values::default() } else { carried(args, console)? },
         is_foreground: args.foreground,
     })
+}
+
+/// What a new `.env` takes over. Fails on a value that `env check` would call an error: once written, it would be in the way
+/// of every further run.
+fn carried(args: &InstallArgs, console: &Console) -> Result<Values, Failure> {
+    let purpose = if args.lab { Purpose::Lab } else { Purpose::Site };
+    let mut values = Values::default();
+    for name in CARRIED {
+        let Some(value) = console.environment.get(name).filter(|value| !value.is_empty()) else { continue };
+        let found = checks::env::value(name, value, purpose);
+        if let Some(wrong) = found.into_iter().find(|finding| finding.severity == Severity::Error) {
+            let said = format!("{name} in the environment: {}", wrong.message);
+            return Err(Failure::said(Exit::Usage, said).hinted(wrong.fix));
+        }
+        values.set(name, value);
+    }
+    Ok(values)
 }
 
 /// The addresses asked for, else those of an earlier run, else every interface (with `--lab` the loopback alone).
@@ -68,14 +87,10 @@ fn settle(asked: SocketAddr, earlier: Option<SocketAddr>) -> Result<SocketAddr, 
 /// The site's own address when it has one, else what is asked for, else the host's name.
 fn site_url(args: &InstallArgs, facts: &Facts, port: u16, console: &Console) -> Result<BaseUrl, Failure> {
     let asked = args.site_url.as_deref().or_else(|| console.environment.get("SITE_URL").filter(|url| !url.is_empty()));
+    // The text itself is not repeated: it may hold a password.
     let parse = |text: &str| {
-        BaseUrl::parse(text).map_err(|error| {
-            let hints = error.hint();
-            hints.into_iter().fold(
-                Failure::said(Exit::Usage, format!("`{text}` is no address for a site: {error}")),
-                Failure::hinted,
-            )
-        })
+        let failed = |source| Failure::new(Exit::Usage, SettingsError::Url { name: "SITE_URL", source });
+        BaseUrl::parse(text).map_err(failed)
     };
     let url = match (asked, &facts.site_url) {
         (None, Some(own)) => return Ok(own.clone()),

@@ -16,6 +16,8 @@ pub(crate) struct RestartArgs {
 
 pub(crate) fn run(args: &RestartArgs, console: &mut Console) -> Result<Exit, Failure> {
     let site = args.site.installed()?;
+    // Settings that do not parse would keep the server from coming back.
+    airgap::facts::settings(&site)?;
     stop(&site)?;
     start(&site)?;
     show(&site, console)

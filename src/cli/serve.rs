@@ -6,8 +6,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use airgap::facts::refuse_lost_database;
 use airgap::running::{self, Held, Listen, Serving};
 use base::clock::SystemClock;
+use base::file::FileError;
 use base::settings::{Settings, Sources};
 use base::site::SiteDir;
 use clap::Args;
@@ -51,12 +53,13 @@ pub(crate) struct ServeArgs {
 
 pub(crate) fn run(args: &ServeArgs, console: &mut Console) -> Result<Exit, Failure> {
     let site = site_at(&args.site)?;
-    if !site.state().is_dir() {
+    if !site.state().try_exists().map_err(|source| FileError::Read { path: site.state(), source })? {
         return Err(not_installed(site.root()));
     }
     let sources =
         Sources { environment: console.environment.clone(), env_file: args.env_file.clone(), site: Some(site.clone()) };
     let settings = Settings::parse(&sources.values()?)?;
+    refuse_lost_database(&site)?;
     let listen = listen(args, &site)?;
     let mut held = Held::take(&site)?;
     log();

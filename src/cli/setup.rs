@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use base::envfile::Values;
 use base::file::create_dir;
+use base::hint::chain;
 use base::settings::Settings;
 use base::site::SiteDir;
 use checks::setup::{self, MOUNT};
@@ -14,7 +15,6 @@ use forge::Forge;
 use serde::Serialize;
 
 use super::site::{forge_options, runtime};
-use super::smoketest_site::chain;
 use super::sources::SourceArgs;
 use super::{Console, Exit, Failure};
 

@@ -36,7 +36,7 @@ impl SiteArgs {
     /// The site, which must be installed. Fails with exit code 10.
     pub(crate) fn installed(&self) -> Result<SiteDir, Failure> {
         let site = site_at(&self.dir)?;
-        if airgap::facts::is_installed(&site) { Ok(site) } else { Err(not_installed(site.root())) }
+        if airgap::facts::is_installed(&site)? { Ok(site) } else { Err(not_installed(site.root())) }
     }
 }
 

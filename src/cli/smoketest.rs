@@ -8,10 +8,11 @@ use checks::smoke::{self, Line, Questions, Status};
 use clap::Args;
 use serde::Serialize;
 
+use super::console::unless_gone;
 use super::sources::SourceArgs;
 use super::{Console, Exit, Failure, site, smoketest_site};
 
-/// Prove that GitLab can be reached and the internet cannot
+/// Prove that GitLab can be reached, and on request that the internet cannot
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  gitgrit-ops smoketest --check-isolation")]
 pub(crate) struct SmoketestArgs {
@@ -68,14 +69,12 @@ impl<'c> Report<'c> {
     }
 
     fn close(self) -> Result<Exit, Failure> {
-        if let Some(broken) = self.broken {
-            return Err(broken.into());
-        }
-        if self.console.is_json {
-            self.console.json(&ReportView { passed: self.is_passed, lines: self.lines })?;
+        let closed = if self.console.is_json {
+            self.console.json(&ReportView { passed: self.is_passed, lines: self.lines })
         } else {
-            writeln!(self.console.out, "{}", smoke::closing(self.is_passed))?;
-        }
+            writeln!(self.console.out, "{}", smoke::closing(self.is_passed))
+        };
+        unless_gone(self.broken.map_or(closed, Err))?;
         Ok(if self.is_passed { Exit::Ok } else { Exit::Failure })
     }
 }
@@ -104,7 +103,7 @@ fn of_site(sources: &Sources, is_isolation_asked: bool, console: &mut Console) -
     let values = sources.values()?;
     let missing = || site::not_installed(std::path::Path::new(site::DEFAULT_SITE));
     let site = sources.site.as_ref().ok_or_else(missing)?;
-    if !airgap::facts::is_installed(site) {
+    if !airgap::facts::is_installed(site)? {
         return Err(site::not_installed(site.root()));
     }
     let settings = Settings::parse(&values)?;

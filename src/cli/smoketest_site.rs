@@ -6,6 +6,7 @@ use std::path::Path;
 use airgap::site_git::{self, Target};
 use base::Secret;
 use base::envfile::Values;
+use base::hint::chain;
 use base::settings::Settings;
 use base::site::SiteDir;
 use base64::Engine;
@@ -35,6 +36,10 @@ type Say<'s> = &'s mut dyn FnMut(Line);
 /// Asks everything that a user of the site needs, a line for each.
 pub(crate) async fn check(site: &SiteDir, settings: &Settings, values: &Values, say: Say<'_>) -> KeyState {
     checks::site::outside(settings.site_url.as_str(), trust(site, values), say).await;
+    if let Some(problem) = unready(site).await {
+        say(Line::fail(&catalogue::SITE_DATABASE, problem));
+        return KeyState::Fits;
+    }
     let forge = match Forge::open(forge_options(site, settings.clone())).await {
         Ok(forge) => forge,
         Err(error @ (OpenError::KeyMismatch | OpenError::KeyFormat)) => {
@@ -62,6 +67,17 @@ pub(crate) async fn check(site: &SiteDir, settings: &Settings, values: &Values, 
     }
     forge.close().await;
     KeyState::Fits
+}
+
+/// Why the database is not one to open: a check must neither make it nor migrate it under a server that runs.
+async fn unready(site: &SiteDir) -> Option<String> {
+    match Forge::pending_migrations(&site.database()).await {
+        Ok(pending) if pending.is_empty() => None,
+        Ok(_) if !site.database().exists() => Some(format!("there is no database `{}`", site.database().display())),
+        Ok(pending) => Some(format!("{} migration(s) are due; `gitgrit-ops restart` applies them", pending.len())),
+        // Opening it says what is wrong, and whether it is the key.
+        Err(_) => None,
+    }
 }
 
 /// The site's own authority when it issued the server's certificate; else the operator's bundle, else the system's store.
@@ -106,15 +122,4 @@ fn target(settings: &Settings, probe: &Probe, key: KeyPair) -> Target {
         private_key: key.private,
         branch: BRANCH.into(),
     }
-}
-
-/// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text.replace(char::is_control, " ")
 }

@@ -9,7 +9,7 @@ use base::site::SiteDir;
 use clap::Args;
 use serde::Serialize;
 
-use super::site::{SiteArgs, not_installed, runtime};
+use super::site::{SiteArgs, runtime};
 use super::{Console, Exit, Failure};
 
 /// Show whether a site runs, where, and how long its certificate lasts
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &StatusArgs, console: &mut Console) -> Result<Exit, Fail
 /// Prints how the site is.
 pub(crate) fn show(site: &SiteDir, console: &mut Console) -> Result<Exit, Failure> {
     let status = runtime()?.block_on(airgap::status::status(site, SystemClock.now()));
-    let view = view(site, status.ok_or_else(|| not_installed(site.root()))?);
+    let view = view(site, status);
     if console.is_json {
         console.json(&view)?;
         return Ok(Exit::Ok);

@@ -145,11 +145,6 @@ impl Authority {
         other.issuer() == own.subject() && other.verify_signature(Some(own.public_key())).is_ok()
     }
 
-    /// Until when the authority's certificate is good.
-    pub fn not_after(&self) -> Result<Timestamp, AuthorityError> {
-        read_served(&self.certificate).map(|served| served.not_after)
-    }
-
     /// The authority's certificate, for clients.
     pub fn certificate_pem(&self) -> &str {
         &self.certificate
@@ -232,7 +227,8 @@ fn bare(name: &str) -> String {
     inner.parse::<IpAddr>().map_or_else(|_| inner.to_ascii_lowercase(), |address| address.to_string())
 }
 
-fn is_host(name: &str) -> bool {
+/// Says whether a certificate can carry this name: a host name without a dot at its end, or an address without brackets.
+pub fn is_host(name: &str) -> bool {
     let is_label = |label: &str| {
         !label.is_empty()
             && label.len() <= 63
@@ -305,7 +301,7 @@ mod tests {
         assert!(usage.critical);
         assert_eq!(usage.value.to_string(), "Digital Signature, Key Cert Sign, CRL Sign");
         assert!(parsed.iter_extensions().any(|extension| extension.oid.to_id_string() == "2.5.29.14"));
-        assert_eq!(made.not_after().unwrap(), NOW.plus_seconds(AUTHORITY_LIFE));
+        assert_eq!(read_served(made.certificate_pem()).unwrap().not_after, NOW.plus_seconds(AUTHORITY_LIFE));
     }
 
     #[test]

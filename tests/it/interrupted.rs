@@ -39,6 +39,27 @@ fn survives(place: &str) {
     assert!(smoke.status.success(), "{}{}", out(&smoke), smoke.stderr);
 }
 
+/// The account was made and its password never shown; the run after it is asked for no name.
+#[test]
+fn killed_before_a_random_password_was_shown() {
+    let ground = Ground::new();
+    let install = || {
+        let site = ground.site();
+        let program = ground.program().options(["install", "--embedded"]).option(site.root());
+        program.options(["--lab", "--http", "127.0.0.1:0", "--ssh", "127.0.0.1:0"]).deadline(Duration::from_mins(3))
+    };
+    let killed = install().option("--admin=alice").env(base::fault::VARIABLE, "install:administrator:after");
+    assert_eq!(killed.run(b"").unwrap().status.signal(), Some(9));
+    let again = install().run(b"").unwrap();
+    let said = out(&again);
+    let shown = |name: &str| said.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned).unwrap();
+    let (user, password) = (shown("user: "), shown("password: "));
+    assert_eq!(user, "alice", "{said}{}", again.stderr);
+    let third = install().run(b"").unwrap();
+    assert!(third.status.success() && !out(&third).contains(&password), "a password is shown once");
+    ground.into_site().sign_in(&user, &password);
+}
+
 /// Settings, keys and certificates by name; what a running server writes (database, logs, journal) is left out.
 fn files(site: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
@@ -86,4 +107,5 @@ places! {
     killed_after_the_server: "install:serve:after";
     killed_before_the_smoke_test: "install:smoketest:before";
     killed_after_the_smoke_test: "install:smoketest:after";
+    killed_before_the_end_is_noted: "install:finish:before";
 }

@@ -88,3 +88,25 @@ fn a_fresh_sites_own_settings_and_authority_pass_their_checks() {
     let ca = site.program().options(["ca", "check", "--strict"]).option(site.ca_file()).run(b"").unwrap();
     assert_eq!(ca.status.code(), Some(0), "{}", out(&ca));
 }
+
+/// A check that made an empty database would also call it a good one.
+#[test]
+fn a_lost_database_is_named_and_not_made_anew() {
+    let site = Site::start();
+    site.stop();
+    for end in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{end}", site.dir().database().display()));
+    }
+    let done = smoke(&site);
+    let text = out(&done);
+    assert_eq!(done.status.code(), Some(1), "{text}");
+    assert!(text.contains("FAIL  there is no database `") && !site.dir().database().exists(), "{text}");
+    base::file::create_dir(&site.dir().repositories().join("01/1.git"), 0o700).unwrap();
+    let up = site.program().option("up").option(site.dir().root()).run(b"").unwrap();
+    assert_eq!(up.status.code(), Some(1), "{}", up.stderr);
+    assert!(
+        up.stderr.contains("`data/gitgrit.sqlite` is not there") && !site.dir().database().exists(),
+        "{}",
+        up.stderr
+    );
+}
