@@ -1,9 +1,11 @@
 //! The terminal and the environment, handed in: data goes to `out`, words to `err`.
 
 use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
 
 use base::envfile::Values;
 use base::settings::REGISTRY;
+use indicatif::{ProgressBar, ProgressFinish};
 
 /// Standard error. Words that nobody reads any more are no reason to stop half-way, so writing them never fails.
 struct Words;
@@ -52,6 +54,14 @@ impl Console {
             is_terminal: io::stderr().is_terminal(),
             environment: REGISTRY.iter().filter_map(|setting| named(setting.name)).collect(),
         }
+    }
+
+    /// A sign of life on a terminal while something takes its time; gone when dropped. Nothing where nobody looks.
+    #[expect(clippy::unused_self, reason = "whoever has no console may not draw on it")]
+    pub(crate) fn working(&self, text: &'static str) -> ProgressBar {
+        let sign = ProgressBar::new_spinner().with_message(text).with_finish(ProgressFinish::AndClear);
+        sign.enable_steady_tick(Duration::from_millis(100));
+        sign
     }
 
     /// Writes one JSON value and a line end to `out`.

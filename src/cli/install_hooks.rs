@@ -61,6 +61,7 @@ impl Hooks for InstallHooks<'_> {
     }
 
     fn start(&self) -> Result<Serving, HookError> {
+        let _sign = self.console.borrow().working("waiting for the server");
         Ok(start(&self.site)?)
     }
 
@@ -68,7 +69,9 @@ impl Hooks for InstallHooks<'_> {
         let program = this_program()?.options(["smoketest", "--site", "--site-dir"]).option(self.site.root());
         // The scratch directory goes where the operator's own TMPDIR says, as the smoke test's hint promises.
         let program = program.env("TMPDIR", std::env::temp_dir());
+        let sign = self.console.borrow().working("trying what a user needs");
         let done = program.deadline(SMOKETEST).run(b"").map_err(|error| Failure::new(Exit::Failure, error))?;
+        drop(sign);
         for line in String::from_utf8_lossy(&done.stdout).lines().chain(done.stderr.lines()) {
             self.say(&format!("  {line}"));
         }
