@@ -48,6 +48,10 @@ struct InitArgs {
     /// The site's address
     #[arg(long, value_name = "URL")]
     site_url: Option<String>,
+
+    /// Say what would be done, and change nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -68,6 +72,7 @@ struct CheckArgs {
 struct InitView {
     file: String,
     generated: [&'static str; 3],
+    dry_run: bool,
 }
 
 #[derive(Serialize)]
@@ -99,13 +104,20 @@ fn init(args: &InitArgs, console: &mut Console) -> Result<Exit, Failure> {
     values.set("GITGRIT_ENCRYPTION_KEY", fernet::Key::generate().expose().as_str());
     values.set("POSTGRES_PASSWORD", random::text(PASSWORD).expose().as_str());
     let text = template::render(&values).map_err(|error| Failure::new(Exit::Failure, error))?;
-    write_atomic(&args.file, text.as_bytes(), 0o600)?;
+    if !args.dry_run {
+        write_atomic(&args.file, text.as_bytes(), 0o600)?;
+    }
     let view = InitView {
         file: args.file.display().to_string(),
         generated: ["SECRET_KEY", "GITGRIT_ENCRYPTION_KEY", "POSTGRES_PASSWORD"],
+        dry_run: args.dry_run,
     };
     if console.is_json {
         console.json(&view)?;
+        return Ok(Exit::Ok);
+    }
+    if args.dry_run {
+        writeln!(console.err, "would write {} with a new {}", view.file, view.generated.join(", "))?;
         return Ok(Exit::Ok);
     }
     writeln!(console.out, "{}", view.file)?;

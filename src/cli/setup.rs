@@ -27,6 +27,10 @@ const CONTAINER_ROOT: &str = "/";
 pub(crate) struct SetupArgs {
     #[command(flatten)]
     sources: SourceArgs,
+
+    /// Look at everything, list the migrations that would run, and change nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Serialize)]
@@ -94,6 +98,13 @@ fn prepare(args: &SetupArgs, report: &mut Report<'_>) -> Result<(), Stop> {
         Stop::Said("There is no site here. Name its directory with --site-dir, or make one with install.".into())
     })?;
     let settings = Settings::parse(&values).map_err(|error| said(&error))?;
+    if args.dry_run {
+        report.say("Migrations that would run:".into())?;
+        for line in listed("would apply", &pending(&site)?) {
+            report.say(line)?;
+        }
+        return Ok(report.say("Nothing was changed.".into())?);
+    }
     report.say("Running migrations...".into())?;
     for line in migrate(&site, settings)? {
         report.say(line)?;
@@ -111,15 +122,24 @@ fn mount(values: &Values) -> Option<PathBuf> {
 /// Brings the site's database up to date, a line for each migration.
 fn migrate(site: &SiteDir, settings: Settings) -> Result<Vec<String>, Stop> {
     create_dir(&site.data(), 0o700).map_err(|error| Stop::Said(chain(&error)))?;
-    let migrated: Result<_, forge::OpenError> = runtime()?.block_on(async {
-        let pending = Forge::pending_migrations(&site.database()).await?;
-        let forge = Forge::open(forge_options(site, settings)).await?;
-        forge.close().await;
-        Ok(pending)
+    let pending = pending(site)?;
+    let migrated: Result<(), forge::OpenError> = runtime()?.block_on(async {
+        Forge::open(forge_options(site, settings)).await?.close().await;
+        Ok(())
     });
-    let pending = migrated.map_err(|error| Stop::Said(chain(&error)))?;
-    if pending.is_empty() {
-        return Ok(vec!["  nothing to do".into()]);
+    migrated.map_err(|error| Stop::Said(chain(&error)))?;
+    Ok(listed("applied", &pending))
+}
+
+/// The migrations that the site's database lacks, by number and name.
+fn pending(site: &SiteDir) -> Result<Vec<(u32, &'static str)>, Stop> {
+    let pending = runtime()?.block_on(Forge::pending_migrations(&site.database()));
+    pending.map_err(|error| Stop::Said(chain(&error)))
+}
+
+fn listed(done: &str, migrations: &[(u32, &'static str)]) -> Vec<String> {
+    if migrations.is_empty() {
+        return vec!["  nothing to do".into()];
     }
-    Ok(pending.iter().map(|(number, name)| format!("  applied {number:04} {name}")).collect())
+    migrations.iter().map(|(number, name)| format!("  {done} {number:04} {name}")).collect()
 }

@@ -127,7 +127,14 @@ async fn drive(
         () = progress.stall(IDLE) => return Err(Error::Stalled { command: "upload-pack", seconds: IDLE.as_secs() }),
     };
     let status = running.wait().await?;
-    if status.success() { Ok(()) } else { Err(Error::Git { command: "upload-pack", message: one_line(&said) }) }
+    match one_line(&said) {
+        _ if status.success() => Ok(()),
+        // A client that leaves before it asked for anything: nothing of ours is wrong.
+        message if message.contains("hung up unexpectedly") => {
+            Err(Error::Transfer(io::ErrorKind::UnexpectedEof.into()))
+        }
+        message => Err(Error::Git { command: "upload-pack", message }),
+    }
 }
 
 #[cfg(test)]
@@ -156,6 +163,18 @@ mod tests {
         let mut output = Vec::new();
         let done = upload::run(&site.repo, Transport::Http, Protocol::V2, &b"zzzz"[..], &mut output);
         assert!(matches!(site.block_on(done), Err(Error::Git { command: "upload-pack", .. })));
+    }
+
+    #[test]
+    fn a_client_that_leaves_early_is_no_fault_of_git() {
+        let site = Site::start();
+        let tree = site.work_tree("w");
+        tree.commit("a", b"1");
+        tree.git(&["push", "--quiet", "origin", "main"]);
+        let done = upload::run(&site.repo, Transport::Ssh, Protocol::V0, &b""[..], tokio::io::sink());
+        assert!(
+            matches!(site.block_on(done), Err(Error::Transfer(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof)
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod browser;
 mod ca;
 mod cli;
 mod doors;
+mod dry_run;
 mod env;
 mod git;
 mod gitlab_stub;
