@@ -26,6 +26,7 @@ mod require;
 mod setup;
 mod site;
 mod smoketest;
+mod smoketest_netns;
 mod smoketest_site;
 mod snapshot;
 mod ssh;
