@@ -8,7 +8,7 @@ use base::name::{Oid, RefName, TreePath};
 use git::{DiffLimits, Repo};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::convert::commit_summary;
+use crate::convert::{commit_summary, latest_commit};
 use crate::{
     Access, CloneUrls, CommitView, Entry, EntryKind, Error, File, FileContent, Forge, History, Readme, RepoFrame,
     RepoRead, Revision, Tree, TreeOrFile,
@@ -30,6 +30,8 @@ const SMALL: u64 = 1 << 20;
 pub(crate) const ON_THEIR_WAY: usize = 128 << 20;
 /// Time to wait for that room.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Time that a directory waits for the commits that last changed its entries.
+const LATEST: Duration = Duration::from_millis(80);
 /// Commits on a page.
 const COMMITS: usize = 50;
 /// Pages of a history: as far as Git walks for us.
@@ -193,7 +195,12 @@ async fn tree(handle: &Repo, revision: Revision, path: TreePath) -> Result<Tree,
         Some(entry) => readme(handle, entry).await?,
         None => None,
     };
-    let entries = listing.entries.into_iter().map(Entry::from).collect();
+    let names = listing.entries.iter().map(|entry| entry.name.clone()).collect();
+    let commits = handle.latest_commits(&revision.commit, &path, names, LATEST).await?;
+    let mut entries: Vec<_> = listing.entries.into_iter().map(Entry::from).collect();
+    for (entry, commit) in entries.iter_mut().zip(commits) {
+        entry.latest = commit.map(|commit| latest_commit(&commit));
+    }
     let latest = commit_summary(latest.summary);
     Ok(Tree { revision, path, entries, is_cut: listing.is_cut, latest, readme })
 }
@@ -251,7 +258,7 @@ impl From<git::Entry> for Entry {
             git::EntryKind::Symlink => EntryKind::Symlink,
             git::EntryKind::Submodule => EntryKind::Submodule,
         };
-        Self { name: entry.name, path: entry.path, kind, id: entry.id, size: entry.size }
+        Self { name: entry.name, path: entry.path, kind, id: entry.id, size: entry.size, latest: None }
     }
 }
 

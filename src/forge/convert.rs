@@ -1,10 +1,14 @@
 //! What Git says, in the words of pages. Copies values and decides nothing.
 
-use crate::{ChangeKind, CommitSummary, DiffContent, DiffLine, FileDiff, Hunk, LineKind, Revision};
+use crate::{ChangeKind, CommitSummary, DiffContent, DiffLine, FileDiff, Hunk, LatestCommit, LineKind, Revision};
 
 pub(crate) fn commit_summary(commit: git::CommitSummary) -> CommitSummary {
     let git::CommitSummary { id, title, author, authored, parents } = commit;
     CommitSummary { id, title, author, authored, parents }
+}
+
+pub(crate) fn latest_commit(commit: &git::CommitSummary) -> LatestCommit {
+    LatestCommit { id: commit.id.clone(), title: commit.title.clone(), authored: commit.authored }
 }
 
 impl From<git::Resolved> for Revision {

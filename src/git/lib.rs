@@ -9,6 +9,8 @@ mod error;
 mod gates;
 mod handles;
 mod head;
+mod kept;
+mod latest;
 mod maintenance;
 mod moving;
 mod pktline;
@@ -22,6 +24,7 @@ pub mod upload;
 mod value;
 
 pub use error::Error;
+pub use latest::LatestCommits;
 pub use repo::Repo;
 pub use repositories::Repositories;
 pub use upload::{Protocol, Transport};

@@ -42,6 +42,10 @@ impl Repo {
         &self.inner.shared.gates
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
+    }
+
     /// The branch that HEAD names, also when it has no commit yet.
     pub async fn head(&self) -> Result<RefName, Error> {
         self.read("HEAD", refs::head).await

@@ -12,6 +12,7 @@ use base::name::RefName;
 
 use crate::gates::{Gates, blocking};
 use crate::handles::Handles;
+use crate::latest::Latest;
 use crate::receive::INCOMING;
 use crate::{Error, Repo, moving};
 
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     root: PathBuf,
     pub(crate) gates: Gates,
     pub(crate) handles: Handles,
+    pub(crate) latest: Latest,
 }
 
 impl Repositories {
@@ -41,7 +43,8 @@ impl Repositories {
     pub fn open(root: &Path) -> Result<Self, Error> {
         file::create_dir(root, 0o700)?;
         let root = fs::canonicalize(root).map_err(failed("open", root))?;
-        let repositories = Self { shared: Arc::new(Shared { root, gates: Gates::new(), handles: Handles::new() }) };
+        let (gates, handles, latest) = (Gates::new(), Handles::new(), Latest::new());
+        let repositories = Self { shared: Arc::new(Shared { root, gates, handles, latest }) };
         sweep(&repositories.shared.root)?;
         Ok(repositories)
     }

@@ -19,7 +19,7 @@ const KEPT: usize = 1 << 10;
 const TITLE: usize = 1_000;
 const NAME: usize = 200;
 /// Parents of one commit that are shown and followed.
-const PARENTS: usize = 100;
+pub(crate) const PARENTS: usize = 100;
 const BODY: usize = 64 << 10;
 
 pub(crate) fn log(git: &gix::Repository, from: &Oid, skip: usize, limit: usize) -> Result<Log, Cause> {
@@ -59,7 +59,7 @@ pub(crate) fn first_parent(git: &gix::Repository, id: ObjectId) -> Result<Option
     Ok(CommitRef::from_bytes(&data, id.kind())?.parents().next())
 }
 
-fn summary(id: ObjectId, commit: &CommitRef<'_>) -> Result<CommitSummary, Cause> {
+pub(crate) fn summary(id: ObjectId, commit: &CommitRef<'_>) -> Result<CommitSummary, Cause> {
     let message = String::from_utf8_lossy(commit.message);
     let title = message.trim_start().lines().next().unwrap_or_default();
     let (author, authored) = person(commit.author);
@@ -75,7 +75,7 @@ fn person(raw: &[u8]) -> (String, Timestamp) {
 }
 
 /// The seconds after the last `>`; 0 when there are none.
-fn seconds(raw: &[u8]) -> i64 {
+pub(crate) fn seconds(raw: &[u8]) -> i64 {
     let after = raw.iter().rposition(|byte| *byte == b'>').and_then(|at| raw.get(at + 1..)).unwrap_or_default();
     let number = String::from_utf8_lossy(after);
     number.split_ascii_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0)

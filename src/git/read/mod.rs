@@ -4,6 +4,7 @@
 pub(crate) mod changes;
 pub(crate) mod commits;
 pub(crate) mod diff;
+pub(crate) mod latest;
 pub(crate) mod lines;
 pub(crate) mod refs;
 pub(crate) mod renames;

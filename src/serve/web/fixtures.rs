@@ -11,8 +11,8 @@ use base::name::{Oid, OwnerName, RefName, RepoPath, TreePath};
 use base::settings::Settings;
 use forge::{
     Actor, ChangeKind, CloneUrls, CommitSummary, CommitView, DiffContent, DiffLine, Entry, EntryKind, File,
-    FileContent, FileDiff, Forge, History, Hunk, LineKind, Readme, RepoFrame, RepoSummary, Revision, SshKeyView,
-    TokenView, Tree, UserView, Visibility,
+    FileContent, FileDiff, Forge, History, Hunk, LatestCommit, LineKind, Readme, RepoFrame, RepoSummary, Revision,
+    SshKeyView, TokenView, Tree, UserView, Visibility,
 };
 
 use super::failure::Failure;
@@ -157,7 +157,9 @@ fn commit_summary(seed: u8, title: &str, age: i64) -> CommitSummary {
 }
 
 fn entry(directory: &TreePath, name: &[u8], kind: EntryKind, size: Option<u64>) -> Entry {
-    Entry { name: name.into(), path: directory.join(name).unwrap(), kind, id: oid(9), size }
+    let title = if size == Some(1) { HOSTILE.into() } else { "volumes: resume a transfer from the first frame".into() };
+    let latest = (size != Some(12)).then(|| LatestCommit { id: oid(3), title, authored: ago(90_000_000) });
+    Entry { name: name.into(), path: directory.join(name).unwrap(), kind, id: oid(9), size, latest }
 }
 
 fn a_tree(path: &str, names: &[(&[u8], EntryKind, Option<u64>)]) -> Tree {

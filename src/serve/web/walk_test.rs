@@ -136,6 +136,7 @@ async fn a_visitor_makes_a_repository_pushes_and_reads_it_on_every_page() {
     site.push_some("work", &site.http_url("alice", &token, "alice/parcel"), 3).await;
     for (path, expected) in [
         ("/alice/parcel", "href=\"/alice/parcel/src/main/file\""),
+        ("/alice/parcel", "<td><a href=/alice/parcel/commit/"),
         ("/alice/parcel/src/main", ">file</a>"),
         ("/alice/parcel/src/main/file", "<li id=L1000>"),
         ("/alice/parcel/raw/main/file", "2\n2\n"),
