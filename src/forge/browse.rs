@@ -108,24 +108,27 @@ impl Forge {
         Ok(RawFile { bytes, _room: room })
     }
 
-    /// A page of 50 commits from what `rest` names (a branch, tag or object id; the default branch when empty).
-    /// `NotFound` past page 4,000 and for an empty repository.
+    /// A page of 50 commits from what `rest` names (a branch, tag or object id; the default branch when empty), those
+    /// alone that changed what is at the path, when `rest` names one behind it. `NotFound` past page 4,000, for an empty
+    /// repository, and for a path that no commit changed.
     pub async fn history(&self, repo: &RepoRead, rest: &[u8], page: u32) -> Result<History, Error> {
         let handle = self.handle(repo)?;
         if page > PAGES {
             return Err(Error::NotFound);
         }
-        let revision = if rest.is_empty() {
-            default_revision(&handle).await?.ok_or(Error::NotFound)?
-        } else {
-            let text = std::str::from_utf8(rest).map_err(|_| Error::NotFound)?;
-            handle.resolve(text).await?.map(Revision::from).ok_or(Error::NotFound)?
-        };
+        let (revision, path) = starting_point(&handle, rest).await?;
         let page = page.max(1);
         let skip = usize::try_from(page - 1).unwrap_or(usize::MAX).saturating_mul(COMMITS);
-        let log = handle.log(&revision.commit, skip, COMMITS).await?;
+        let log = if path.is_root() {
+            handle.log(&revision.commit, skip, COMMITS).await?
+        } else {
+            handle.log_of_path(&revision.commit, &path, skip, COMMITS).await.map_err(in_time)?
+        };
+        if log.commits.is_empty() && page == 1 {
+            return Err(Error::NotFound);
+        }
         let commits = log.commits.into_iter().map(commit_summary).collect();
-        Ok(History { revision, commits, page, has_more: log.has_more })
+        Ok(History { revision, path, commits, page, has_more: log.has_more })
     }
 
     /// A commit and its diff. `id` may be an abbreviation of at least seven digits.
@@ -181,6 +184,27 @@ async fn default_revision(handle: &Repo) -> Result<Option<Revision>, Error> {
     let head = handle.head().await?;
     let commit = handle.tip(&head).await?;
     Ok(commit.map(|commit| Revision { name: head.short().into(), reference: Some(head), commit }))
+}
+
+/// What a history starts from: the whole of `rest` as a revision, else a revision and a path.
+async fn starting_point(handle: &Repo, rest: &[u8]) -> Result<(Revision, TreePath), Error> {
+    if rest.is_empty() {
+        let revision = default_revision(handle).await?.ok_or(Error::NotFound)?;
+        return Ok((revision, TreePath::default()));
+    }
+    let whole = std::str::from_utf8(rest).unwrap_or_default();
+    match handle.resolve(whole).await? {
+        Some(resolved) => Ok((resolved.into(), TreePath::default())),
+        None => locate(handle, rest).await,
+    }
+}
+
+/// Git that does not end in time has too much to do for us: no fault of the site.
+fn in_time(error: git::Error) -> Error {
+    match error {
+        git::Error::Stalled { .. } => Error::Busy,
+        other => other.into(),
+    }
 }
 
 async fn locate(handle: &Repo, rest: &[u8]) -> Result<(Revision, TreePath), Error> {

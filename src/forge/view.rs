@@ -88,6 +88,8 @@ pub struct CommitSummary {
 pub struct History {
     /// What it starts from.
     pub revision: Revision,
+    /// What the commits changed; the root for all commits.
+    pub path: TreePath,
     /// At most the page's length.
     pub commits: Vec<CommitSummary>,
     /// The page's number, from 1.

@@ -18,6 +18,7 @@ mod read;
 pub mod receive;
 mod repo;
 mod repositories;
+mod spawned;
 #[cfg(test)]
 mod testing;
 pub mod upload;

@@ -9,7 +9,7 @@ use crate::error::Cause;
 use crate::gates::{Gates, blocking};
 use crate::read::{commits, diff, refs, trees};
 use crate::repositories::Shared;
-use crate::{Blob, Commit, Diff, DiffLimits, Entry, Error, Listing, Log, RefList, Resolved};
+use crate::{Blob, Commit, CommitSummary, Diff, DiffLimits, Entry, Error, Listing, Log, RefList, Resolved};
 
 /// A repository on disk. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -108,6 +108,11 @@ impl Repo {
     pub async fn log(&self, from: &Oid, skip: usize, limit: usize) -> Result<Log, Error> {
         let from = from.clone();
         self.read("the history", move |git| commits::log(git, &from, skip, limit)).await
+    }
+
+    /// What lists show of these commits; ids of none are left out.
+    pub(crate) async fn summaries(&self, ids: Vec<Oid>) -> Result<Vec<CommitSummary>, Error> {
+        self.read("commits", move |git| commits::summaries(git, &ids)).await
     }
 
     /// A commit in full; `None` when the id is not that of a commit.

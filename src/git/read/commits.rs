@@ -53,6 +53,17 @@ pub(crate) fn commit(git: &gix::Repository, id: &Oid) -> Result<Option<Commit>, 
     Ok(Some(Commit { summary: summary(id, &commit)?, body: cut(body, BODY), committer, committed }))
 }
 
+pub(crate) fn summaries(git: &gix::Repository, ids: &[Oid]) -> Result<Vec<CommitSummary>, Cause> {
+    let mut summaries = Vec::new();
+    for id in ids {
+        let id = object_id(id)?;
+        if let Some(data) = load(git, id, Kind::Commit, COMMIT_BYTES)? {
+            summaries.push(summary(id, &CommitRef::from_bytes(&data, id.kind())?)?);
+        }
+    }
+    Ok(summaries)
+}
+
 /// First parent and root tree, for a diff.
 pub(crate) fn first_parent(git: &gix::Repository, id: ObjectId) -> Result<Option<ObjectId>, Cause> {
     let Some(data) = load(git, id, Kind::Commit, COMMIT_BYTES)? else { return Ok(None) };

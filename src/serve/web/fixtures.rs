@@ -275,7 +275,7 @@ fn a_history() -> History {
     ];
     let commits =
         titles.iter().zip(1_u8..).map(|(title, seed)| commit_summary(seed, title, i64::from(seed) * 40_000)).collect();
-    History { revision: revision(), commits, page: 2, has_more: true }
+    History { revision: revision(), path: TreePath::default(), commits, page: 2, has_more: true }
 }
 
 #[expect(clippy::too_many_lines, reason = "a table of pages")]
@@ -392,6 +392,16 @@ async fn repository_pages() -> Vec<(&'static str, String)> {
         ("repository-empty", tree::empty_page(&at, &frame(true), "https://forge.acme.internal:8828").render().unwrap()),
         ("directory", tree::directory_page(&at, &full, &ordinary_tree("docs/reference"), None).render().unwrap()),
         ("commits", history::page(&at, &full, &a_history()).render().unwrap()),
+        (
+            "commits-of-path",
+            history::page(
+                &at,
+                &full,
+                &History { path: TreePath::parse(HOSTILE_NAME.as_bytes()).unwrap(), ..a_history() },
+            )
+            .render()
+            .unwrap(),
+        ),
         ("commit", commit::page(&at, &full, a_commit()).render().unwrap()),
         ("repository-settings", repository_settings::page(&at, &full, Draft::default()).render().unwrap()),
     ];

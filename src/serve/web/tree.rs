@@ -180,7 +180,7 @@ pub(crate) fn directory_page(
         repo: RepoHead::of(frame, Tab::Code, Some(&tree.revision)),
         refs: RefMenu::of(frame, "src", &tree.revision, &tree.path),
         crumbs: crumbs(path, &tree.revision, &tree.path),
-        history: target::within(path, "commits", &tree.revision.name, &TreePath::default()),
+        history: target::within(path, "commits", &tree.revision.name, &tree.path),
         listing: listing(path, tree, readme, visit.now),
     }
 }

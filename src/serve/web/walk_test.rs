@@ -98,7 +98,16 @@ async fn nobody_is_sent_away_from_the_site_after_sign_in() {
 async fn a_hidden_repository_looks_like_a_missing_one_on_every_page() {
     let mut site = Site::start().await;
     let bob = Browser::signed_in(&site, "bob").await;
-    for end in ["", "/src/main/a", "/raw/main/a", "/commits", "/commits/main", "/commit/0123456789", "/settings"] {
+    for end in [
+        "",
+        "/src/main/a",
+        "/raw/main/a",
+        "/commits",
+        "/commits/main",
+        "/commits/main/a",
+        "/commit/0123456789",
+        "/settings",
+    ] {
         let hidden = bob.get(&site, &format!("/alice/notes{end}")).await.without_request_id();
         let absent = bob.get(&site, &format!("/alice/nones{end}")).await.without_request_id();
         assert_eq!((hidden.status, absent.status), (404, 404), "{end}");
@@ -142,6 +151,7 @@ async fn a_visitor_makes_a_repository_pushes_and_reads_it_on_every_page() {
         ("/alice/parcel/raw/main/file", "2\n2\n"),
         ("/alice/parcel/commits", "class=\"subject\""),
         ("/alice/parcel/commits/main", "class=\"subject\""),
+        ("/alice/parcel/commits/main/file", "that changed file"),
         ("/explore", "parcel"),
     ] {
         let answer = get(&site, path, "").await;
