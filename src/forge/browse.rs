@@ -8,10 +8,10 @@ use base::name::{Oid, RefName, TreePath};
 use git::{DiffLimits, Repo};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::convert::{commit_summary, latest_commit};
+use crate::convert::{commit_summary, latest_commit, ref_row};
 use crate::{
-    Access, CloneUrls, CommitView, Entry, EntryKind, Error, File, FileContent, Forge, History, Readme, RepoFrame,
-    RepoRead, Revision, Tree, TreeOrFile,
+    Access, CloneUrls, CommitView, Entry, EntryKind, Error, File, FileContent, Forge, History, Readme, RefKind,
+    RefPage, RepoFrame, RepoRead, Revision, Tree, TreeOrFile,
 };
 
 /// Branches, and tags, around a page.
@@ -34,6 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LATEST: Duration = Duration::from_millis(80);
 /// Commits on a page.
 const COMMITS: usize = 50;
+/// Branches, or tags, on a page of their own.
+const REFERENCES: usize = 50;
 /// Pages of a history: as far as Git walks for us.
 const PAGES: u32 = 4_000;
 
@@ -129,6 +131,18 @@ impl Forge {
         }
         let commits = log.commits.into_iter().map(commit_summary).collect();
         Ok(History { revision, path, commits, page, has_more: log.has_more })
+    }
+
+    /// A page of 50 branches or tags. `NotFound` past page 4,000.
+    pub async fn references(&self, repo: &RepoRead, kind: RefKind, page: u32) -> Result<RefPage, Error> {
+        if page > PAGES {
+            return Err(Error::NotFound);
+        }
+        let page = page.max(1);
+        let skip = usize::try_from(page - 1).unwrap_or(usize::MAX).saturating_mul(REFERENCES);
+        let found = self.handle(repo)?.ref_page(kind.into(), skip, REFERENCES).await?;
+        let rows = found.rows.into_iter().map(ref_row).collect();
+        Ok(RefPage { kind, rows, page, has_more: found.has_more })
     }
 
     /// A commit and its diff. `id` may be an abbreviation of at least seven digits.

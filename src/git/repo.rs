@@ -7,9 +7,11 @@ use base::name::{Oid, RefName, TreePath};
 
 use crate::error::Cause;
 use crate::gates::{Gates, blocking};
-use crate::read::{commits, diff, refs, trees};
+use crate::read::{commits, diff, ref_pages, refs, trees};
 use crate::repositories::Shared;
-use crate::{Blob, Commit, CommitSummary, Diff, DiffLimits, Entry, Error, Listing, Log, RefList, Resolved};
+use crate::{
+    Blob, Commit, CommitSummary, Diff, DiffLimits, Entry, Error, Listing, Log, RefKind, RefList, RefPage, Resolved,
+};
 
 /// A repository on disk. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -59,6 +61,11 @@ impl Repo {
     /// Tags that lead to commits, greatest name first (numbers compared as numbers), at most `limit`.
     pub async fn tags(&self, limit: usize) -> Result<RefList, Error> {
         self.read("tags", move |git| refs::tags(git, limit)).await
+    }
+
+    /// A page of branches or tags: `limit` of them after the first `skip`, with what each leads to.
+    pub async fn ref_page(&self, kind: RefKind, skip: usize, limit: usize) -> Result<RefPage, Error> {
+        self.read("refs", move |git| ref_pages::page(git, kind, skip, limit)).await
     }
 
     /// The commit that a ref leads to; `None` when there is no such ref, or it leads to no commit.

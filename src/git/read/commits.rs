@@ -16,7 +16,7 @@ use crate::{Commit, CommitSummary, Log};
 const DEEPEST: usize = 50_000;
 /// Bytes of a commit that are kept while it waits for its turn; a larger one is read again then.
 const KEPT: usize = 1 << 10;
-const TITLE: usize = 1_000;
+pub(crate) const TITLE: usize = 1_000;
 const NAME: usize = 200;
 /// Parents of one commit that are shown and followed.
 pub(crate) const PARENTS: usize = 100;
@@ -79,7 +79,7 @@ pub(crate) fn summary(id: ObjectId, commit: &CommitRef<'_>) -> Result<CommitSumm
 }
 
 /// Name and time of `Name <mail> 1700000000 +0100`.
-fn person(raw: &[u8]) -> (String, Timestamp) {
+pub(crate) fn person(raw: &[u8]) -> (String, Timestamp) {
     let text = String::from_utf8_lossy(raw);
     let name = text.split('<').next().unwrap_or_default().trim();
     (cut(name, NAME), Timestamp(seconds(raw).saturating_mul(1_000_000)))
@@ -92,7 +92,7 @@ pub(crate) fn seconds(raw: &[u8]) -> i64 {
     number.split_ascii_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
-fn cut(text: &str, characters: usize) -> String {
+pub(crate) fn cut(text: &str, characters: usize) -> String {
     text.chars().take(characters).collect()
 }
 

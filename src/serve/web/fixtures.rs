@@ -11,8 +11,8 @@ use base::name::{Oid, OwnerName, RefName, RepoPath, TreePath};
 use base::settings::Settings;
 use forge::{
     Actor, ChangeKind, CloneUrls, CommitSummary, CommitView, DiffContent, DiffLine, Entry, EntryKind, File,
-    FileContent, FileDiff, Forge, History, Hunk, LatestCommit, LineKind, Readme, RepoFrame, RepoSummary, Revision,
-    SshKeyView, TokenView, Tree, UserView, Visibility,
+    FileContent, FileDiff, Forge, History, Hunk, LatestCommit, LineKind, Readme, RefKind, RefPage, RefRow, RepoFrame,
+    RepoSummary, Revision, SshKeyView, TagNote, TokenView, Tree, UserView, Visibility,
 };
 
 use super::failure::Failure;
@@ -25,7 +25,7 @@ use super::render::Renderer;
 use super::sign_in::SignInPage;
 use super::target::{LocalPath, Notice};
 use super::visit::Visit;
-use super::{commit, history, keys, repository_settings, source, tokens, tree, users};
+use super::{commit, history, keys, references, repository_settings, source, tokens, tree, users};
 
 const NOW: Timestamp = Timestamp(1_795_226_400_000_000);
 const SOURCE: &str = include_str!("render.rs");
@@ -278,6 +278,21 @@ fn a_history() -> History {
     History { revision: revision(), path: TreePath::default(), commits, page: 2, has_more: true }
 }
 
+fn reference_page(kind: RefKind) -> RefPage {
+    let row = |name: &str, seed: u8, note: Option<&str>| {
+        let tag = |title: &str| TagNote { title: title.into(), tagger: HOSTILE.into(), tagged: ago(7_000) };
+        let name = RefName::parse(name).unwrap();
+        RefRow { name, commit: commit_summary(seed, HOSTILE, i64::from(seed) * 90_000), note: note.map(tag) }
+    };
+    let rows = match kind {
+        RefKind::Branches => {
+            vec![row("refs/heads/feature/split-volumes", 2, None), row("refs/heads/main", 1, None)]
+        }
+        RefKind::Tags => vec![row("refs/tags/v1.2.0", 3, Some(HOSTILE)), row("refs/tags/v1.1.0", 4, None)],
+    };
+    RefPage { kind, rows, page: 2, has_more: true }
+}
+
 #[expect(clippy::too_many_lines, reason = "a table of pages")]
 fn account_pages() -> Vec<(&'static str, String)> {
     let key = SshKeyView {
@@ -402,6 +417,8 @@ async fn repository_pages() -> Vec<(&'static str, String)> {
             .render()
             .unwrap(),
         ),
+        ("branches", references::page(&at, &full, &reference_page(RefKind::Branches)).render().unwrap()),
+        ("tags", references::page(&at, &full, &reference_page(RefKind::Tags)).render().unwrap()),
         ("commit", commit::page(&at, &full, a_commit()).render().unwrap()),
         ("repository-settings", repository_settings::page(&at, &full, Draft::default()).render().unwrap()),
     ];

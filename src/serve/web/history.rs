@@ -85,7 +85,7 @@ fn days(frame: &RepoFrame, commits: &[CommitSummary], now: Timestamp) -> Vec<Day
 }
 
 /// The page that a query asks for, 1 when it asks for none.
-fn page_number(query: Option<&str>) -> u32 {
+pub(crate) fn page_number(query: Option<&str>) -> u32 {
     let asked = query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("page=")));
     asked.and_then(|text| text.parse().ok()).filter(|page| *page > 0).unwrap_or(1)
 }

@@ -18,6 +18,7 @@ mod page;
 mod page_test;
 mod password;
 mod raw;
+mod references;
 mod render;
 mod repository_settings;
 mod sign_in;
@@ -103,6 +104,8 @@ pub const ROUTES: &[Route] = {
         shows("/{owner}/{repo}/commits", Reader, || get(history::show)),
         shows("/{owner}/{repo}/commits/{*rest}", Reader, || get(history::show)),
         shows("/{owner}/{repo}/commit/{id}", Reader, || get(commit::show)),
+        shows("/{owner}/{repo}/branches", Reader, || get(references::branches)),
+        shows("/{owner}/{repo}/tags", Reader, || get(references::tags)),
         shows("/{owner}/{repo}/settings", RepositoryAdministrator, || get(repository_settings::show)),
         takes("/{owner}/{repo}/settings/delete", RepositoryAdministrator, || post(repository_settings::delete)),
         shows("/assets/{file}", Everyone, || get(asset::show)),

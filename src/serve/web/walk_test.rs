@@ -106,6 +106,8 @@ async fn a_hidden_repository_looks_like_a_missing_one_on_every_page() {
         "/commits/main",
         "/commits/main/a",
         "/commit/0123456789",
+        "/branches",
+        "/tags",
         "/settings",
     ] {
         let hidden = bob.get(&site, &format!("/alice/notes{end}")).await.without_request_id();
@@ -158,6 +160,13 @@ async fn a_visitor_makes_a_repository_pushes_and_reads_it_on_every_page() {
         assert!(answer.status == 200 && answer.body.contains(expected), "{path}: {} {}", answer.status, answer.body);
         assert!(answer.head.contains("content-security-policy"), "{path}");
     }
+    site.git_ok("work", None, &["tag", "-a", "-m", "the first <one>", "v1"]).await;
+    let url = site.http_url("alice", &token, "alice/parcel");
+    site.git_ok("work", None, &["push", "--quiet", &url, "v1"]).await;
+    let (branches, tags) = (get(&site, "/alice/parcel/branches", "").await, get(&site, "/alice/parcel/tags", "").await);
+    assert!(branches.body.contains("href=\"/alice/parcel/src/main\"") && branches.body.contains(">default<"));
+    assert!(tags.body.contains("href=\"/alice/parcel/src/v1\"") && tags.body.contains("the first &lt;one&gt;"));
+    assert_eq!(get(&site, "/alice/parcel/tags?page=9999", "").await.status, 404);
     let commits = get(&site, "/alice/parcel/commits", "").await.body;
     let commit = commits.split("href=\"/alice/parcel/commit/").nth(1).unwrap().split('"').next().unwrap();
     let shown = get(&site, &format!("/alice/parcel/commit/{commit}"), "").await;
