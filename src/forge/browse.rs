@@ -10,8 +10,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::convert::{commit_summary, latest_commit, ref_row};
 use crate::{
-    Access, CloneUrls, CommitView, Entry, EntryKind, Error, File, FileContent, Forge, History, Readme, RefKind,
-    RefPage, RepoFrame, RepoRead, Revision, Tree, TreeOrFile,
+    Access, Blame, BlameSpan, CloneUrls, CommitView, Entry, EntryKind, Error, File, FileContent, Forge, History,
+    Readme, RefKind, RefPage, RepoFrame, RepoRead, Revision, Tree, TreeOrFile,
 };
 
 /// Branches, and tags, around a page.
@@ -34,6 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LATEST: Duration = Duration::from_millis(80);
 /// Commits on a page.
 const COMMITS: usize = 50;
+/// Lines of a file whose last changes are looked for.
+const BLAMED_LINES: usize = 20_000;
 /// Branches, or tags, on a page of their own.
 const REFERENCES: usize = 50;
 /// Pages of a history: as far as Git walks for us.
@@ -131,6 +133,23 @@ impl Forge {
         }
         let commits = log.commits.into_iter().map(commit_summary).collect();
         Ok(History { revision, path, commits, page, has_more: log.has_more })
+    }
+
+    /// Who last changed each line of a file; no line of one that is not text, or larger than 1 MiB or 20,000 lines.
+    /// Fails with `Busy` when Git does not find it in time.
+    pub async fn blame(&self, repo: &RepoRead, rest: &[u8]) -> Result<Blame, Error> {
+        let TreeOrFile::File(file) = self.tree_or_file(repo, rest).await? else { return Err(Error::NotFound) };
+        let has_lines = matches!(&file.content, FileContent::Text(text) if text.lines().count() <= BLAMED_LINES);
+        if !has_lines {
+            return Ok(Blame { file, spans: Vec::new() });
+        }
+        let found = self.handle(repo)?.blame(&file.revision.commit, &file.path).await.map_err(in_time)?;
+        let span = |span: &git::BlameSpan| BlameSpan {
+            lines: span.lines,
+            commit: commit_summary(git::CommitSummary::clone(&span.commit)),
+        };
+        let spans = found.iter().map(span).collect();
+        Ok(Blame { file, spans })
     }
 
     /// A page of 50 branches or tags. `NotFound` past page 4,000.

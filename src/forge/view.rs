@@ -230,6 +230,24 @@ pub struct File {
     pub content: FileContent,
 }
 
+/// A file and who last changed its lines.
+#[derive(Clone, Debug)]
+pub struct Blame {
+    /// The file.
+    pub file: File,
+    /// Its lines in order, in spans; none unless it is text of at most 20,000 lines.
+    pub spans: Vec<BlameSpan>,
+}
+
+/// Lines in a row that one commit changed last.
+#[derive(Clone, Debug)]
+pub struct BlameSpan {
+    /// How many lines.
+    pub lines: usize,
+    /// The commit.
+    pub commit: CommitSummary,
+}
+
 /// What a page can show of a file.
 #[derive(Clone, Debug)]
 pub enum FileContent {

@@ -28,7 +28,7 @@ pub(crate) struct Gates {
     pub(crate) receives: Semaphore,
     pub(crate) short: Semaphore,
     pub(crate) tidies: Semaphore,
-    pub(crate) spawned: Semaphore,
+    pub(crate) spawned: Arc<Semaphore>,
     pub(crate) walks: Arc<Semaphore>,
     pub(crate) reads: Arc<Semaphore>,
 }
@@ -40,7 +40,7 @@ impl Gates {
             receives: Semaphore::new(RECEIVES),
             short: Semaphore::new(SHORT),
             tidies: Semaphore::new(TIDIES),
-            spawned: Semaphore::new(SPAWNED),
+            spawned: Arc::new(Semaphore::new(SPAWNED)),
             walks: Arc::new(Semaphore::new(WALKS)),
             reads: Arc::new(Semaphore::new(READS)),
         }

@@ -10,8 +10,10 @@ use std::time::{Duration, SystemTime};
 use base::file::{self, FileError};
 use base::name::RefName;
 
+use crate::blame::{Blame, KEPT_SPANS};
 use crate::gates::{Gates, blocking};
 use crate::handles::Handles;
+use crate::kept::{Kept, Place};
 use crate::latest::Latest;
 use crate::receive::INCOMING;
 use crate::{Error, Repo, moving};
@@ -36,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) gates: Gates,
     pub(crate) handles: Handles,
     pub(crate) latest: Latest,
+    pub(crate) blames: Kept<Place, Blame>,
 }
 
 impl Repositories {
@@ -44,7 +47,8 @@ impl Repositories {
         file::create_dir(root, 0o700)?;
         let root = fs::canonicalize(root).map_err(failed("open", root))?;
         let (gates, handles, latest) = (Gates::new(), Handles::new(), Latest::new());
-        let repositories = Self { shared: Arc::new(Shared { root, gates, handles, latest }) };
+        let blames = Kept::new(KEPT_SPANS);
+        let repositories = Self { shared: Arc::new(Shared { root, gates, handles, latest, blames }) };
         sweep(&repositories.shared.root)?;
         Ok(repositories)
     }

@@ -10,9 +10,9 @@ use base::envfile::Values;
 use base::name::{Oid, OwnerName, RefName, RepoPath, TreePath};
 use base::settings::Settings;
 use forge::{
-    Actor, ChangeKind, CloneUrls, CommitSummary, CommitView, DiffContent, DiffLine, Entry, EntryKind, File,
-    FileContent, FileDiff, Forge, History, Hunk, LatestCommit, LineKind, Readme, RefKind, RefPage, RefRow, RepoFrame,
-    RepoSummary, Revision, SshKeyView, TagNote, TokenView, Tree, UserView, Visibility,
+    Actor, Blame, BlameSpan, ChangeKind, CloneUrls, CommitSummary, CommitView, DiffContent, DiffLine, Entry, EntryKind,
+    File, FileContent, FileDiff, Forge, History, Hunk, LatestCommit, LineKind, Readme, RefKind, RefPage, RefRow,
+    RepoFrame, RepoSummary, Revision, SshKeyView, TagNote, TokenView, Tree, UserView, Visibility,
 };
 
 use super::failure::Failure;
@@ -25,7 +25,7 @@ use super::render::Renderer;
 use super::sign_in::SignInPage;
 use super::target::{LocalPath, Notice};
 use super::visit::Visit;
-use super::{commit, history, keys, references, repository_settings, source, tokens, tree, users};
+use super::{blame, commit, history, keys, references, repository_settings, source, tokens, tree, users};
 
 const NOW: Timestamp = Timestamp(1_795_226_400_000_000);
 const SOURCE: &str = include_str!("render.rs");
@@ -203,6 +203,30 @@ fn a_file(path: &str, text: &str) -> File {
         size: text.len() as u64,
         content: FileContent::Text(text.into()),
     }
+}
+
+/// A file whose commits take turns, two or three lines each.
+fn a_blame(text: &str) -> Blame {
+    let mut left = text.lines().count();
+    let mut spans = Vec::new();
+    while left > 0 {
+        let lines = (2 + spans.len() % 2).min(left);
+        let title = if spans.len() == 1 { HOSTILE } else { "volumes: resume a transfer from the first frame" };
+        spans.push(BlameSpan {
+            lines,
+            commit: commit_summary(1 + u8::try_from(spans.len() % 9).unwrap(), title, 90_000),
+        });
+        left -= lines;
+    }
+    Blame { file: a_file("src/serve/web/render.rs", text), spans }
+}
+
+/// The blame of a file of many lines.
+pub(crate) async fn large_blame(count: usize) -> String {
+    sign_alice_in().await;
+    let text: String = SOURCE.lines().cycle().take(count).flat_map(|line| [line, "\n"]).collect();
+    let page = blame::page(&Renderer::new(), &visit("/"), &frame(false), &a_blame(&text)).await;
+    page.render().unwrap()
 }
 
 fn a_commit() -> CommitView {
@@ -417,6 +441,11 @@ async fn repository_pages() -> Vec<(&'static str, String)> {
             .render()
             .unwrap(),
         ),
+        ("blame", blame::page(&renderer, &at, &full, &a_blame(SOURCE)).await.render().unwrap()),
+        ("blame-binary", {
+            let file = File { content: FileContent::Binary, ..a_file("docs/manual.pdf", "") };
+            blame::page(&renderer, &at, &full, &Blame { file, spans: vec![] }).await.render().unwrap()
+        }),
         ("branches", references::page(&at, &full, &reference_page(RefKind::Branches)).render().unwrap()),
         ("tags", references::page(&at, &full, &reference_page(RefKind::Tags)).render().unwrap()),
         ("commit", commit::page(&at, &full, a_commit()).render().unwrap()),

@@ -2,6 +2,7 @@
 //! into a page; no right is decided here, and no page needs a script.
 
 mod asset;
+mod blame;
 mod commit;
 mod failure;
 #[cfg(test)]
@@ -100,6 +101,7 @@ pub const ROUTES: &[Route] = {
         takes("/admin/users/{name}/deactivate", SiteAdministrator, || post(users::deactivate)),
         shows("/{owner}/{repo}", Reader, || get(tree::home)),
         shows("/{owner}/{repo}/src/{*rest}", Reader, || get(source::show)),
+        shows("/{owner}/{repo}/blame/{*rest}", Reader, || get(blame::show)),
         shows("/{owner}/{repo}/raw/{*rest}", Reader, || get(raw::show)),
         shows("/{owner}/{repo}/commits", Reader, || get(history::show)),
         shows("/{owner}/{repo}/commits/{*rest}", Reader, || get(history::show)),

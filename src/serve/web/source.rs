@@ -51,6 +51,7 @@ pub(crate) struct FilePage {
     pub(crate) raw: String,
     pub(crate) permalink: String,
     pub(crate) history: String,
+    pub(crate) blame: Option<String>,
     pub(crate) other_view: Option<(&'static str, String)>,
     pub(crate) body: FileBody,
 }
@@ -95,6 +96,8 @@ pub(crate) fn file_page(visit: &Visit, frame: &RepoFrame, file: &File, body: Fil
         name: one_line(name_of(&file.path)),
         facts: facts(file),
         raw: target::within(path, "raw", &file.revision.name, &file.path),
+        blame: matches!(&file.content, FileContent::Text(text) if !text.is_empty())
+            .then(|| target::within(path, "blame", &file.revision.name, &file.path)),
         history: target::within(path, "commits", &file.revision.name, &file.path),
         permalink: target::within(path, "src", file.revision.commit.as_str(), &file.path),
         other_view,
@@ -132,7 +135,7 @@ fn facts(file: &File) -> String {
     }
 }
 
-fn name_of(path: &TreePath) -> &[u8] {
+pub(crate) fn name_of(path: &TreePath) -> &[u8] {
     path.parts().last().unwrap_or_default()
 }
 
