@@ -8,10 +8,10 @@ use base::name::{Oid, RefName, TreePath};
 use git::{DiffLimits, Repo};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::convert::commit_summary;
+use crate::convert::{commit_summary, latest_commit, ref_row};
 use crate::{
-    Access, CloneUrls, CommitView, Entry, EntryKind, Error, File, FileContent, Forge, History, Readme, RepoFrame,
-    RepoRead, Revision, Tree, TreeOrFile,
+    Access, Blame, BlameSpan, CloneUrls, CommitView, Entry, EntryKind, Error, File, FileContent, Forge, History,
+    Readme, RefKind, RefPage, RepoFrame, RepoRead, Revision, Tree, TreeOrFile,
 };
 
 /// Branches, and tags, around a page.
@@ -30,8 +30,14 @@ const SMALL: u64 = 1 << 20;
 pub(crate) const ON_THEIR_WAY: usize = 128 << 20;
 /// Time to wait for that room.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Time that a directory waits for the commits that last changed its entries.
+const LATEST: Duration = Duration::from_millis(80);
 /// Commits on a page.
 const COMMITS: usize = 50;
+/// Lines of a file whose last changes are looked for.
+const BLAMED_LINES: usize = 20_000;
+/// Branches, or tags, on a page of their own.
+const REFERENCES: usize = 50;
 /// Pages of a history: as far as Git walks for us.
 const PAGES: u32 = 4_000;
 
@@ -106,24 +112,56 @@ impl Forge {
         Ok(RawFile { bytes, _room: room })
     }
 
-    /// A page of 50 commits from what `rest` names (a branch, tag or object id; the default branch when empty).
-    /// `NotFound` past page 4,000 and for an empty repository.
+    /// A page of 50 commits from what `rest` names (a branch, tag or object id; the default branch when empty), those
+    /// alone that changed what is at the path, when `rest` names one behind it. `NotFound` past page 4,000, for an empty
+    /// repository, and for a path that no commit changed.
     pub async fn history(&self, repo: &RepoRead, rest: &[u8], page: u32) -> Result<History, Error> {
         let handle = self.handle(repo)?;
         if page > PAGES {
             return Err(Error::NotFound);
         }
-        let revision = if rest.is_empty() {
-            default_revision(&handle).await?.ok_or(Error::NotFound)?
-        } else {
-            let text = std::str::from_utf8(rest).map_err(|_| Error::NotFound)?;
-            handle.resolve(text).await?.map(Revision::from).ok_or(Error::NotFound)?
-        };
+        let (revision, path) = starting_point(&handle, rest).await?;
         let page = page.max(1);
         let skip = usize::try_from(page - 1).unwrap_or(usize::MAX).saturating_mul(COMMITS);
-        let log = handle.log(&revision.commit, skip, COMMITS).await?;
+        let log = if path.is_root() {
+            handle.log(&revision.commit, skip, COMMITS).await?
+        } else {
+            handle.log_of_path(&revision.commit, &path, skip, COMMITS).await.map_err(in_time)?
+        };
+        if log.commits.is_empty() && page == 1 {
+            return Err(Error::NotFound);
+        }
         let commits = log.commits.into_iter().map(commit_summary).collect();
-        Ok(History { revision, commits, page, has_more: log.has_more })
+        Ok(History { revision, path, commits, page, has_more: log.has_more })
+    }
+
+    /// Who last changed each line of a file; no line of one that is not text, or larger than 1 MiB or 20,000 lines.
+    /// Fails with `Busy` when Git does not find it in time.
+    pub async fn blame(&self, repo: &RepoRead, rest: &[u8]) -> Result<Blame, Error> {
+        let TreeOrFile::File(file) = self.tree_or_file(repo, rest).await? else { return Err(Error::NotFound) };
+        let has_lines = matches!(&file.content, FileContent::Text(text) if text.lines().count() <= BLAMED_LINES);
+        if !has_lines {
+            return Ok(Blame { file, spans: Vec::new() });
+        }
+        let found = self.handle(repo)?.blame(&file.revision.commit, &file.path).await.map_err(in_time)?;
+        let span = |span: &git::BlameSpan| BlameSpan {
+            lines: span.lines,
+            commit: commit_summary(git::CommitSummary::clone(&span.commit)),
+        };
+        let spans = found.iter().map(span).collect();
+        Ok(Blame { file, spans })
+    }
+
+    /// A page of 50 branches or tags. `NotFound` past page 4,000.
+    pub async fn references(&self, repo: &RepoRead, kind: RefKind, page: u32) -> Result<RefPage, Error> {
+        if page > PAGES {
+            return Err(Error::NotFound);
+        }
+        let page = page.max(1);
+        let skip = usize::try_from(page - 1).unwrap_or(usize::MAX).saturating_mul(REFERENCES);
+        let found = self.handle(repo)?.ref_page(kind.into(), skip, REFERENCES).await?;
+        let rows = found.rows.into_iter().map(ref_row).collect();
+        Ok(RefPage { kind, rows, page, has_more: found.has_more })
     }
 
     /// A commit and its diff. `id` may be an abbreviation of at least seven digits.
@@ -181,6 +219,27 @@ async fn default_revision(handle: &Repo) -> Result<Option<Revision>, Error> {
     Ok(commit.map(|commit| Revision { name: head.short().into(), reference: Some(head), commit }))
 }
 
+/// What a history starts from: the whole of `rest` as a revision, else a revision and a path.
+async fn starting_point(handle: &Repo, rest: &[u8]) -> Result<(Revision, TreePath), Error> {
+    if rest.is_empty() {
+        let revision = default_revision(handle).await?.ok_or(Error::NotFound)?;
+        return Ok((revision, TreePath::default()));
+    }
+    let whole = std::str::from_utf8(rest).unwrap_or_default();
+    match handle.resolve(whole).await? {
+        Some(resolved) => Ok((resolved.into(), TreePath::default())),
+        None => locate(handle, rest).await,
+    }
+}
+
+/// Git that does not end in time has too much to do for us: no fault of the site.
+fn in_time(error: git::Error) -> Error {
+    match error {
+        git::Error::Stalled { .. } => Error::Busy,
+        other => other.into(),
+    }
+}
+
 async fn locate(handle: &Repo, rest: &[u8]) -> Result<(Revision, TreePath), Error> {
     let (resolved, path) = handle.resolve_path(rest).await?.ok_or(Error::NotFound)?;
     Ok((resolved.into(), path))
@@ -193,7 +252,12 @@ async fn tree(handle: &Repo, revision: Revision, path: TreePath) -> Result<Tree,
         Some(entry) => readme(handle, entry).await?,
         None => None,
     };
-    let entries = listing.entries.into_iter().map(Entry::from).collect();
+    let names = listing.entries.iter().map(|entry| entry.name.clone()).collect();
+    let commits = handle.latest_commits(&revision.commit, &path, names, LATEST).await?;
+    let mut entries: Vec<_> = listing.entries.into_iter().map(Entry::from).collect();
+    for (entry, commit) in entries.iter_mut().zip(commits) {
+        entry.latest = commit.map(|commit| latest_commit(&commit));
+    }
     let latest = commit_summary(latest.summary);
     Ok(Tree { revision, path, entries, is_cut: listing.is_cut, latest, readme })
 }
@@ -251,7 +315,7 @@ impl From<git::Entry> for Entry {
             git::EntryKind::Symlink => EntryKind::Symlink,
             git::EntryKind::Submodule => EntryKind::Submodule,
         };
-        Self { name: entry.name, path: entry.path, kind, id: entry.id, size: entry.size }
+        Self { name: entry.name, path: entry.path, kind, id: entry.id, size: entry.size, latest: None }
     }
 }
 

@@ -1,10 +1,32 @@
 //! What Git says, in the words of pages. Copies values and decides nothing.
 
-use crate::{ChangeKind, CommitSummary, DiffContent, DiffLine, FileDiff, Hunk, LineKind, Revision};
+use crate::{
+    ChangeKind, CommitSummary, DiffContent, DiffLine, FileDiff, Hunk, LatestCommit, LineKind, RefKind, RefRow,
+    Revision, TagNote,
+};
 
 pub(crate) fn commit_summary(commit: git::CommitSummary) -> CommitSummary {
     let git::CommitSummary { id, title, author, authored, parents } = commit;
     CommitSummary { id, title, author, authored, parents }
+}
+
+pub(crate) fn latest_commit(commit: &git::CommitSummary) -> LatestCommit {
+    LatestCommit { id: commit.id.clone(), title: commit.title.clone(), authored: commit.authored }
+}
+
+pub(crate) fn ref_row(row: git::RefRow) -> RefRow {
+    let git::RefRow { name, commit, note } = row;
+    let note = note.map(|git::TagNote { title, tagger, tagged }| TagNote { title, tagger, tagged });
+    RefRow { name, commit: commit_summary(commit), note }
+}
+
+impl From<RefKind> for git::RefKind {
+    fn from(kind: RefKind) -> Self {
+        match kind {
+            RefKind::Branches => Self::Branches,
+            RefKind::Tags => Self::Tags,
+        }
+    }
 }
 
 impl From<git::Resolved> for Revision {

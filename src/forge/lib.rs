@@ -20,6 +20,7 @@ mod upkeep;
 mod upload;
 mod users;
 mod view;
+mod view_history;
 
 #[cfg(test)]
 mod stories;
@@ -36,3 +37,4 @@ pub use tokens::NewToken;
 pub use upload::{Protocol, Transport, Upload};
 pub use users::NewUser;
 pub use view::*;
+pub use view_history::*;

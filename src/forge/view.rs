@@ -88,6 +88,8 @@ pub struct CommitSummary {
 pub struct History {
     /// What it starts from.
     pub revision: Revision,
+    /// What the commits changed; the root for all commits.
+    pub path: TreePath,
     /// At most the page's length.
     pub commits: Vec<CommitSummary>,
     /// The page's number, from 1.
@@ -124,6 +126,19 @@ pub struct Entry {
     pub id: Oid,
     /// Bytes; files only.
     pub size: Option<u64>,
+    /// The commit that last changed it; `None` while it is not known.
+    pub latest: Option<LatestCommit>,
+}
+
+/// The commit that last changed an entry.
+#[derive(Clone, Debug)]
+pub struct LatestCommit {
+    /// Its id.
+    pub id: Oid,
+    /// First line of the message, at most 100 characters.
+    pub title: String,
+    /// When it was authored.
+    pub authored: Timestamp,
 }
 
 /// A directory at a revision, directories first.

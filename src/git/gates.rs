@@ -14,6 +14,10 @@ const RECEIVES: usize = 8;
 const SHORT: usize = 8;
 /// Repositories that are tidied at once.
 const TIDIES: usize = 1;
+/// Reads that start Git at once.
+const SPAWNED: usize = 4;
+/// Walks over a long history at once, each on a blocking thread; a page that finds no place goes without.
+const WALKS: usize = 4;
 /// Reads in process at once, each on a blocking thread.
 const READS: usize = 8;
 
@@ -24,6 +28,8 @@ pub(crate) struct Gates {
     pub(crate) receives: Semaphore,
     pub(crate) short: Semaphore,
     pub(crate) tidies: Semaphore,
+    pub(crate) spawned: Arc<Semaphore>,
+    pub(crate) walks: Arc<Semaphore>,
     pub(crate) reads: Arc<Semaphore>,
 }
 
@@ -34,6 +40,8 @@ impl Gates {
             receives: Semaphore::new(RECEIVES),
             short: Semaphore::new(SHORT),
             tidies: Semaphore::new(TIDIES),
+            spawned: Arc::new(Semaphore::new(SPAWNED)),
+            walks: Arc::new(Semaphore::new(WALKS)),
             reads: Arc::new(Semaphore::new(READS)),
         }
     }

@@ -2,6 +2,7 @@
 //! starts `git` for packs alone. Knows repositories by number: no name from outside becomes a path or an argument,
 //! and no hook ever runs.
 
+mod blame;
 mod child;
 pub mod client;
 mod environment;
@@ -9,6 +10,8 @@ mod error;
 mod gates;
 mod handles;
 mod head;
+mod kept;
+mod latest;
 mod maintenance;
 mod moving;
 mod pktline;
@@ -16,12 +19,15 @@ mod read;
 pub mod receive;
 mod repo;
 mod repositories;
+mod spawned;
 #[cfg(test)]
 mod testing;
 pub mod upload;
 mod value;
 
+pub use blame::{Blame, BlameSpan};
 pub use error::Error;
+pub use latest::LatestCommits;
 pub use repo::Repo;
 pub use repositories::Repositories;
 pub use upload::{Protocol, Transport};

@@ -7,9 +7,11 @@ use base::name::{Oid, RefName, TreePath};
 
 use crate::error::Cause;
 use crate::gates::{Gates, blocking};
-use crate::read::{commits, diff, refs, trees};
+use crate::read::{commits, diff, ref_pages, refs, trees};
 use crate::repositories::Shared;
-use crate::{Blob, Commit, Diff, DiffLimits, Entry, Error, Listing, Log, RefList, Resolved};
+use crate::{
+    Blob, Commit, CommitSummary, Diff, DiffLimits, Entry, Error, Listing, Log, RefKind, RefList, RefPage, Resolved,
+};
 
 /// A repository on disk. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -42,6 +44,10 @@ impl Repo {
         &self.inner.shared.gates
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
+    }
+
     /// The branch that HEAD names, also when it has no commit yet.
     pub async fn head(&self) -> Result<RefName, Error> {
         self.read("HEAD", refs::head).await
@@ -55,6 +61,11 @@ impl Repo {
     /// Tags that lead to commits, greatest name first (numbers compared as numbers), at most `limit`.
     pub async fn tags(&self, limit: usize) -> Result<RefList, Error> {
         self.read("tags", move |git| refs::tags(git, limit)).await
+    }
+
+    /// A page of branches or tags: `limit` of them after the first `skip`, with what each leads to.
+    pub async fn ref_page(&self, kind: RefKind, skip: usize, limit: usize) -> Result<RefPage, Error> {
+        self.read("refs", move |git| ref_pages::page(git, kind, skip, limit)).await
     }
 
     /// The commit that a ref leads to; `None` when there is no such ref, or it leads to no commit.
@@ -104,6 +115,11 @@ impl Repo {
     pub async fn log(&self, from: &Oid, skip: usize, limit: usize) -> Result<Log, Error> {
         let from = from.clone();
         self.read("the history", move |git| commits::log(git, &from, skip, limit)).await
+    }
+
+    /// What lists show of these commits; ids of none are left out.
+    pub(crate) async fn summaries(&self, ids: Vec<Oid>) -> Result<Vec<CommitSummary>, Error> {
+        self.read("commits", move |git| commits::summaries(git, &ids)).await
     }
 
     /// A commit in full; `None` when the id is not that of a commit.

@@ -10,8 +10,11 @@ use std::time::{Duration, SystemTime};
 use base::file::{self, FileError};
 use base::name::RefName;
 
+use crate::blame::{Blame, KEPT_SPANS};
 use crate::gates::{Gates, blocking};
 use crate::handles::Handles;
+use crate::kept::{Kept, Place};
+use crate::latest::Latest;
 use crate::receive::INCOMING;
 use crate::{Error, Repo, moving};
 
@@ -34,6 +37,8 @@ pub(crate) struct Shared {
     root: PathBuf,
     pub(crate) gates: Gates,
     pub(crate) handles: Handles,
+    pub(crate) latest: Latest,
+    pub(crate) blames: Kept<Place, Blame>,
 }
 
 impl Repositories {
@@ -41,7 +46,9 @@ impl Repositories {
     pub fn open(root: &Path) -> Result<Self, Error> {
         file::create_dir(root, 0o700)?;
         let root = fs::canonicalize(root).map_err(failed("open", root))?;
-        let repositories = Self { shared: Arc::new(Shared { root, gates: Gates::new(), handles: Handles::new() }) };
+        let (gates, handles, latest) = (Gates::new(), Handles::new(), Latest::new());
+        let blames = Kept::new(KEPT_SPANS);
+        let repositories = Self { shared: Arc::new(Shared { root, gates, handles, latest, blames }) };
         sweep(&repositories.shared.root)?;
         Ok(repositories)
     }

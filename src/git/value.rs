@@ -21,6 +21,46 @@ pub struct RefList {
     pub is_cut: bool,
 }
 
+/// Which refs a page shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefKind {
+    /// Branches, by name.
+    Branches,
+    /// Tags, greatest name first (numbers compared as numbers).
+    Tags,
+}
+
+/// A branch or tag that leads to a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefRow {
+    /// Its full name.
+    pub name: RefName,
+    /// The commit.
+    pub commit: CommitSummary,
+    /// What an annotated tag says of itself.
+    pub note: Option<TagNote>,
+}
+
+/// What an annotated tag says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagNote {
+    /// First line of its message, lossily decoded, at most 1,000 characters.
+    pub title: String,
+    /// The tagger's name, at most 200 characters; empty when the tag names none.
+    pub tagger: String,
+    /// When it was made.
+    pub tagged: Timestamp,
+}
+
+/// One page of refs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefPage {
+    /// The refs; those that lead to no commit are left out.
+    pub rows: Vec<RefRow>,
+    /// Says whether there are more.
+    pub has_more: bool,
+}
+
 /// A revision named from outside, resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {

@@ -65,7 +65,8 @@ fn pages(tip: &str) -> Vec<String> {
         let page = pattern.replace("{owner}", ADMIN).replace("{repo}", "project").replace("{id}", tip);
         let rests: &[&str] = match () {
             () if pattern.contains("/src/") => &["main", "main/src", "main/src/part1/file1.txt", "older"],
-            () if pattern.contains("/commits/") => &["main", "older"],
+            () if pattern.contains("/blame/") => &["main/src/part1/file1.txt"],
+            () if pattern.contains("/commits/") => &["main", "older", "main/src/part1/file1.txt"],
             () => &[""],
         };
         pages.extend(rests.iter().map(|rest| page.replace("{*rest}", rest).replace("{rest}", rest)));

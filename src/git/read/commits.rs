@@ -16,10 +16,10 @@ use crate::{Commit, CommitSummary, Log};
 const DEEPEST: usize = 50_000;
 /// Bytes of a commit that are kept while it waits for its turn; a larger one is read again then.
 const KEPT: usize = 1 << 10;
-const TITLE: usize = 1_000;
+pub(crate) const TITLE: usize = 1_000;
 const NAME: usize = 200;
 /// Parents of one commit that are shown and followed.
-const PARENTS: usize = 100;
+pub(crate) const PARENTS: usize = 100;
 const BODY: usize = 64 << 10;
 
 pub(crate) fn log(git: &gix::Repository, from: &Oid, skip: usize, limit: usize) -> Result<Log, Cause> {
@@ -53,13 +53,24 @@ pub(crate) fn commit(git: &gix::Repository, id: &Oid) -> Result<Option<Commit>, 
     Ok(Some(Commit { summary: summary(id, &commit)?, body: cut(body, BODY), committer, committed }))
 }
 
+pub(crate) fn summaries(git: &gix::Repository, ids: &[Oid]) -> Result<Vec<CommitSummary>, Cause> {
+    let mut summaries = Vec::new();
+    for id in ids {
+        let id = object_id(id)?;
+        if let Some(data) = load(git, id, Kind::Commit, COMMIT_BYTES)? {
+            summaries.push(summary(id, &CommitRef::from_bytes(&data, id.kind())?)?);
+        }
+    }
+    Ok(summaries)
+}
+
 /// First parent and root tree, for a diff.
 pub(crate) fn first_parent(git: &gix::Repository, id: ObjectId) -> Result<Option<ObjectId>, Cause> {
     let Some(data) = load(git, id, Kind::Commit, COMMIT_BYTES)? else { return Ok(None) };
     Ok(CommitRef::from_bytes(&data, id.kind())?.parents().next())
 }
 
-fn summary(id: ObjectId, commit: &CommitRef<'_>) -> Result<CommitSummary, Cause> {
+pub(crate) fn summary(id: ObjectId, commit: &CommitRef<'_>) -> Result<CommitSummary, Cause> {
     let message = String::from_utf8_lossy(commit.message);
     let title = message.trim_start().lines().next().unwrap_or_default();
     let (author, authored) = person(commit.author);
@@ -68,20 +79,20 @@ fn summary(id: ObjectId, commit: &CommitRef<'_>) -> Result<CommitSummary, Cause>
 }
 
 /// Name and time of `Name <mail> 1700000000 +0100`.
-fn person(raw: &[u8]) -> (String, Timestamp) {
+pub(crate) fn person(raw: &[u8]) -> (String, Timestamp) {
     let text = String::from_utf8_lossy(raw);
     let name = text.split('<').next().unwrap_or_default().trim();
     (cut(name, NAME), Timestamp(seconds(raw).saturating_mul(1_000_000)))
 }
 
 /// The seconds after the last `>`; 0 when there are none.
-fn seconds(raw: &[u8]) -> i64 {
+pub(crate) fn seconds(raw: &[u8]) -> i64 {
     let after = raw.iter().rposition(|byte| *byte == b'>').and_then(|at| raw.get(at + 1..)).unwrap_or_default();
     let number = String::from_utf8_lossy(after);
     number.split_ascii_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
-fn cut(text: &str, characters: usize) -> String {
+pub(crate) fn cut(text: &str, characters: usize) -> String {
     text.chars().take(characters).collect()
 }
 

@@ -4,7 +4,9 @@
 pub(crate) mod changes;
 pub(crate) mod commits;
 pub(crate) mod diff;
+pub(crate) mod latest;
 pub(crate) mod lines;
+pub(crate) mod ref_pages;
 pub(crate) mod refs;
 pub(crate) mod renames;
 #[cfg(test)]

@@ -24,14 +24,21 @@ pub(crate) fn head(git: &gix::Repository) -> Result<RefName, Cause> {
 }
 
 pub(crate) fn branches(git: &gix::Repository, limit: usize) -> Result<RefList, Cause> {
-    let names = names(git, "refs/heads/")?;
-    commits_of(git, names, limit)
+    commits_of(git, branches_by_name(git)?, limit)
 }
 
 pub(crate) fn tags(git: &gix::Repository, limit: usize) -> Result<RefList, Cause> {
+    commits_of(git, tags_by_version(git)?, limit)
+}
+
+pub(crate) fn branches_by_name(git: &gix::Repository) -> Result<Vec<RefName>, Cause> {
+    names(git, "refs/heads/")
+}
+
+pub(crate) fn tags_by_version(git: &gix::Repository) -> Result<Vec<RefName>, Cause> {
     let mut names = names(git, "refs/tags/")?;
     names.sort_by(|a, b| natural(b.as_str().as_bytes(), a.as_str().as_bytes()));
-    commits_of(git, names, limit)
+    Ok(names)
 }
 
 pub(crate) fn tip(git: &gix::Repository, name: &RefName) -> Result<Option<Oid>, Cause> {

@@ -10,9 +10,9 @@ use base::envfile::Values;
 use base::name::{Oid, OwnerName, RefName, RepoPath, TreePath};
 use base::settings::Settings;
 use forge::{
-    Actor, ChangeKind, CloneUrls, CommitSummary, CommitView, DiffContent, DiffLine, Entry, EntryKind, File,
-    FileContent, FileDiff, Forge, History, Hunk, LineKind, Readme, RepoFrame, RepoSummary, Revision, SshKeyView,
-    TokenView, Tree, UserView, Visibility,
+    Actor, Blame, BlameSpan, ChangeKind, CloneUrls, CommitSummary, CommitView, DiffContent, DiffLine, Entry, EntryKind,
+    File, FileContent, FileDiff, Forge, History, Hunk, LatestCommit, LineKind, Readme, RefKind, RefPage, RefRow,
+    RepoFrame, RepoSummary, Revision, SshKeyView, TagNote, TokenView, Tree, UserView, Visibility,
 };
 
 use super::failure::Failure;
@@ -25,7 +25,7 @@ use super::render::Renderer;
 use super::sign_in::SignInPage;
 use super::target::{LocalPath, Notice};
 use super::visit::Visit;
-use super::{commit, history, keys, repository_settings, source, tokens, tree, users};
+use super::{blame, commit, history, keys, references, repository_settings, source, tokens, tree, users};
 
 const NOW: Timestamp = Timestamp(1_795_226_400_000_000);
 const SOURCE: &str = include_str!("render.rs");
@@ -157,7 +157,9 @@ fn commit_summary(seed: u8, title: &str, age: i64) -> CommitSummary {
 }
 
 fn entry(directory: &TreePath, name: &[u8], kind: EntryKind, size: Option<u64>) -> Entry {
-    Entry { name: name.into(), path: directory.join(name).unwrap(), kind, id: oid(9), size }
+    let title = if size == Some(1) { HOSTILE.into() } else { "volumes: resume a transfer from the first frame".into() };
+    let latest = (size != Some(12)).then(|| LatestCommit { id: oid(3), title, authored: ago(90_000_000) });
+    Entry { name: name.into(), path: directory.join(name).unwrap(), kind, id: oid(9), size, latest }
 }
 
 fn a_tree(path: &str, names: &[(&[u8], EntryKind, Option<u64>)]) -> Tree {
@@ -201,6 +203,30 @@ fn a_file(path: &str, text: &str) -> File {
         size: text.len() as u64,
         content: FileContent::Text(text.into()),
     }
+}
+
+/// A file whose commits take turns, two or three lines each.
+fn a_blame(text: &str) -> Blame {
+    let mut left = text.lines().count();
+    let mut spans = Vec::new();
+    while left > 0 {
+        let lines = (2 + spans.len() % 2).min(left);
+        let title = if spans.len() == 1 { HOSTILE } else { "volumes: resume a transfer from the first frame" };
+        spans.push(BlameSpan {
+            lines,
+            commit: commit_summary(1 + u8::try_from(spans.len() % 9).unwrap(), title, 90_000),
+        });
+        left -= lines;
+    }
+    Blame { file: a_file("src/serve/web/render.rs", text), spans }
+}
+
+/// The blame of a file of many lines.
+pub(crate) async fn large_blame(count: usize) -> String {
+    sign_alice_in().await;
+    let text: String = SOURCE.lines().cycle().take(count).flat_map(|line| [line, "\n"]).collect();
+    let page = blame::page(&Renderer::new(), &visit("/"), &frame(false), &a_blame(&text)).await;
+    page.render().unwrap()
 }
 
 fn a_commit() -> CommitView {
@@ -273,7 +299,22 @@ fn a_history() -> History {
     ];
     let commits =
         titles.iter().zip(1_u8..).map(|(title, seed)| commit_summary(seed, title, i64::from(seed) * 40_000)).collect();
-    History { revision: revision(), commits, page: 2, has_more: true }
+    History { revision: revision(), path: TreePath::default(), commits, page: 2, has_more: true }
+}
+
+fn reference_page(kind: RefKind) -> RefPage {
+    let row = |name: &str, seed: u8, note: Option<&str>| {
+        let tag = |title: &str| TagNote { title: title.into(), tagger: HOSTILE.into(), tagged: ago(7_000) };
+        let name = RefName::parse(name).unwrap();
+        RefRow { name, commit: commit_summary(seed, HOSTILE, i64::from(seed) * 90_000), note: note.map(tag) }
+    };
+    let rows = match kind {
+        RefKind::Branches => {
+            vec![row("refs/heads/feature/split-volumes", 2, None), row("refs/heads/main", 1, None)]
+        }
+        RefKind::Tags => vec![row("refs/tags/v1.2.0", 3, Some(HOSTILE)), row("refs/tags/v1.1.0", 4, None)],
+    };
+    RefPage { kind, rows, page: 2, has_more: true }
 }
 
 #[expect(clippy::too_many_lines, reason = "a table of pages")]
@@ -390,6 +431,23 @@ async fn repository_pages() -> Vec<(&'static str, String)> {
         ("repository-empty", tree::empty_page(&at, &frame(true), "https://forge.acme.internal:8828").render().unwrap()),
         ("directory", tree::directory_page(&at, &full, &ordinary_tree("docs/reference"), None).render().unwrap()),
         ("commits", history::page(&at, &full, &a_history()).render().unwrap()),
+        (
+            "commits-of-path",
+            history::page(
+                &at,
+                &full,
+                &History { path: TreePath::parse(HOSTILE_NAME.as_bytes()).unwrap(), ..a_history() },
+            )
+            .render()
+            .unwrap(),
+        ),
+        ("blame", blame::page(&renderer, &at, &full, &a_blame(SOURCE)).await.render().unwrap()),
+        ("blame-binary", {
+            let file = File { content: FileContent::Binary, ..a_file("docs/manual.pdf", "") };
+            blame::page(&renderer, &at, &full, &Blame { file, spans: vec![] }).await.render().unwrap()
+        }),
+        ("branches", references::page(&at, &full, &reference_page(RefKind::Branches)).render().unwrap()),
+        ("tags", references::page(&at, &full, &reference_page(RefKind::Tags)).render().unwrap()),
         ("commit", commit::page(&at, &full, a_commit()).render().unwrap()),
         ("repository-settings", repository_settings::page(&at, &full, Draft::default()).render().unwrap()),
     ];

@@ -1,13 +1,12 @@
-//! The commits of a branch, tag or object id, by day.
+//! The commits of a branch, tag or object id, or those of them that changed one path, by day.
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use base::clock::Timestamp;
-use base::name::TreePath;
 use forge::{CommitSummary, History, RepoFrame};
 
 use super::failure::PageResult;
-use super::frame::{At, RefMenu, RepoHead, Tab};
+use super::frame::{At, Crumb, RefMenu, RepoHead, Tab, crumbs};
 use super::moment;
 use super::page::{Shell, draw};
 use super::target;
@@ -34,6 +33,8 @@ pub(crate) struct CommitsPage {
     pub(crate) shell: Shell,
     pub(crate) repo: RepoHead,
     pub(crate) refs: RefMenu,
+    /// The path whose history it is; empty for that of everything.
+    pub(crate) crumbs: Vec<Crumb>,
     pub(crate) days: Vec<Day>,
     pub(crate) newer: Option<String>,
     pub(crate) older: Option<String>,
@@ -49,13 +50,14 @@ pub(crate) async fn show(State(state): State<AppState>, visit: Visit, at: At, Ra
 
 /// The page of a history.
 pub(crate) fn page(visit: &Visit, frame: &RepoFrame, history: &History) -> CommitsPage {
-    let root = TreePath::default();
-    let here = target::within(&frame.repo.path, "commits", &history.revision.name, &root);
+    let (repository, path) = (&frame.repo.path, &history.path);
+    let here = target::within(repository, "commits", &history.revision.name, path);
     let link = |page: u32| if page <= 1 { here.clone() } else { format!("{here}?page={page}") };
     CommitsPage {
         shell: Shell::of(visit),
         repo: RepoHead::of(frame, Tab::Commits, Some(&history.revision)),
-        refs: RefMenu::of(frame, "commits", &history.revision, &root),
+        refs: RefMenu::of(frame, "commits", &history.revision, path),
+        crumbs: if path.is_root() { Vec::new() } else { crumbs(repository, &history.revision, path) },
         days: days(frame, &history.commits, visit.now),
         newer: (history.page > 1).then(|| link(history.page - 1)),
         older: history.has_more.then(|| link(history.page.saturating_add(1))),
@@ -83,7 +85,7 @@ fn days(frame: &RepoFrame, commits: &[CommitSummary], now: Timestamp) -> Vec<Day
 }
 
 /// The page that a query asks for, 1 when it asks for none.
-fn page_number(query: Option<&str>) -> u32 {
+pub(crate) fn page_number(query: Option<&str>) -> u32 {
     let asked = query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("page=")));
     asked.and_then(|text| text.parse().ok()).filter(|page| *page > 0).unwrap_or(1)
 }

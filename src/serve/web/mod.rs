@@ -2,6 +2,7 @@
 //! into a page; no right is decided here, and no page needs a script.
 
 mod asset;
+mod blame;
 mod commit;
 mod failure;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod page;
 mod page_test;
 mod password;
 mod raw;
+mod references;
 mod render;
 mod repository_settings;
 mod sign_in;
@@ -99,10 +101,13 @@ pub const ROUTES: &[Route] = {
         takes("/admin/users/{name}/deactivate", SiteAdministrator, || post(users::deactivate)),
         shows("/{owner}/{repo}", Reader, || get(tree::home)),
         shows("/{owner}/{repo}/src/{*rest}", Reader, || get(source::show)),
+        shows("/{owner}/{repo}/blame/{*rest}", Reader, || get(blame::show)),
         shows("/{owner}/{repo}/raw/{*rest}", Reader, || get(raw::show)),
         shows("/{owner}/{repo}/commits", Reader, || get(history::show)),
         shows("/{owner}/{repo}/commits/{*rest}", Reader, || get(history::show)),
         shows("/{owner}/{repo}/commit/{id}", Reader, || get(commit::show)),
+        shows("/{owner}/{repo}/branches", Reader, || get(references::branches)),
+        shows("/{owner}/{repo}/tags", Reader, || get(references::tags)),
         shows("/{owner}/{repo}/settings", RepositoryAdministrator, || get(repository_settings::show)),
         takes("/{owner}/{repo}/settings/delete", RepositoryAdministrator, || post(repository_settings::delete)),
         shows("/assets/{file}", Everyone, || get(asset::show)),

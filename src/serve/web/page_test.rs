@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::asset;
-use super::fixtures::{large_directory, pages};
+use super::fixtures::{large_blame, large_directory, pages};
 
 #[tokio::test]
 async fn no_page_holds_inline_code_or_reaches_outside() {
@@ -78,6 +78,13 @@ async fn every_field_has_a_label_and_every_description_is_there() {
 async fn a_directory_of_1100_entries_stays_below_200_kilobytes() {
     let html = large_directory(1_100).await;
     assert!(html.len() <= 200_000, "{} bytes", html.len());
+}
+
+#[tokio::test]
+async fn the_blame_of_2500_lines_in_1000_groups_stays_below_400_kilobytes() {
+    let html = large_blame(2_500).await;
+    assert!(html.matches("<tr><td>").count() >= 1_000 && html.len() <= 400_000, "{} bytes", html.len());
+    assert_eq!(html.matches("<li id=L").count(), 2_500);
 }
 
 #[tokio::test]

@@ -50,6 +50,8 @@ pub(crate) struct FilePage {
     pub(crate) facts: String,
     pub(crate) raw: String,
     pub(crate) permalink: String,
+    pub(crate) history: String,
+    pub(crate) blame: Option<String>,
     pub(crate) other_view: Option<(&'static str, String)>,
     pub(crate) body: FileBody,
 }
@@ -94,6 +96,9 @@ pub(crate) fn file_page(visit: &Visit, frame: &RepoFrame, file: &File, body: Fil
         name: one_line(name_of(&file.path)),
         facts: facts(file),
         raw: target::within(path, "raw", &file.revision.name, &file.path),
+        blame: matches!(&file.content, FileContent::Text(text) if !text.is_empty())
+            .then(|| target::within(path, "blame", &file.revision.name, &file.path)),
+        history: target::within(path, "commits", &file.revision.name, &file.path),
         permalink: target::within(path, "src", file.revision.commit.as_str(), &file.path),
         other_view,
         body,
@@ -130,7 +135,7 @@ fn facts(file: &File) -> String {
     }
 }
 
-fn name_of(path: &TreePath) -> &[u8] {
+pub(crate) fn name_of(path: &TreePath) -> &[u8] {
     path.parts().last().unwrap_or_default()
 }
 

@@ -5,7 +5,7 @@ use axum::Extension;
 use axum::extract::State;
 use base::clock::Timestamp;
 use base::name::{RepoPath, TreePath};
-use forge::{CloneUrls, Entry, EntryKind, RepoFrame, Tree};
+use forge::{CloneUrls, Entry, EntryKind, LatestCommit, RepoFrame, Tree};
 
 use super::failure::PageResult;
 use super::frame::{At, Crumb, RefMenu, RepoHead, Tab, crumbs};
@@ -17,6 +17,11 @@ use super::text::{escaped, one_line, size};
 use super::visit::Visit;
 use crate::markdown::Place;
 use crate::state::AppState;
+
+/// Bytes of HTML that a directory may become before its rows say less of last commits.
+const WEIGHT: usize = 185_000;
+/// Characters of a commit's title that such a row shows.
+const TERSE_TITLE: usize = 24;
 
 /// Where a repository is cloned from.
 pub(crate) struct CloneBox {
@@ -39,6 +44,7 @@ pub(crate) struct About {
 pub(crate) struct Listing {
     caption: String,
     base: String,
+    commits: String,
     up: Option<String>,
     rows: Vec<Row>,
     is_cut: bool,
@@ -52,6 +58,14 @@ struct Row {
     name: String,
     note: String,
     is_linked: bool,
+    change: Option<Change>,
+}
+
+/// The commit that last changed an entry, as a cell shows it.
+struct Change {
+    id: Option<String>,
+    title: String,
+    when: String,
 }
 
 struct Latest {
@@ -166,7 +180,7 @@ pub(crate) fn directory_page(
         repo: RepoHead::of(frame, Tab::Code, Some(&tree.revision)),
         refs: RefMenu::of(frame, "src", &tree.revision, &tree.path),
         crumbs: crumbs(path, &tree.revision, &tree.path),
-        history: target::within(path, "commits", &tree.revision.name, &TreePath::default()),
+        history: target::within(path, "commits", &tree.revision.name, &tree.path),
         listing: listing(path, tree, readme, visit.now),
     }
 }
@@ -210,8 +224,9 @@ fn listing(path: &RepoPath, tree: &Tree, readme: Option<ReadmeView>, now: Timest
     Listing {
         caption: if tree.path.is_root() { "Files".into() } else { one_line(tree.path.as_bytes()) },
         base: format!("{here}/"),
+        commits: format!("{}/commit/", target::repository(path)),
         up,
-        rows: tree.entries.iter().map(row).collect(),
+        rows: rows(&here, &tree.entries, now),
         is_cut: tree.is_cut,
         latest: Latest {
             author: latest.author.clone(),
@@ -224,10 +239,54 @@ fn listing(path: &RepoPath, tree: &Tree, readme: Option<ReadmeView>, now: Timest
     }
 }
 
+fn rows(base: &str, entries: &[Entry], now: Timestamp) -> Vec<Row> {
+    let detail = Detail::that_fits(base, entries);
+    let change = |latest: &LatestCommit| {
+        let title = if latest.title.is_empty() { "(no message)" } else { &latest.title };
+        let terse: String = title.chars().take(TERSE_TITLE).collect();
+        let (id, title) = match detail {
+            Detail::Full => (Some(latest.id.to_string()), title.to_owned()),
+            Detail::Linked => (latest.id.as_str().get(..12).map(str::to_owned), terse),
+            Detail::Titled => (None, terse),
+            Detail::Dated => (None, String::new()),
+        };
+        let is_full = detail == Detail::Full;
+        let when = if is_full { moment::ago(latest.authored, now) } else { moment::relative(latest.authored, now) };
+        Change { id, title, when }
+    };
+    entries.iter().map(|entry| Row { change: entry.latest.as_ref().map(change), ..row(entry) }).collect()
+}
+
+/// How much the rows of a directory say of last commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Detail {
+    /// Title, link and both forms of the time.
+    Full,
+    /// The title's beginning, linked, and the time.
+    Linked,
+    /// The title's beginning and the time.
+    Titled,
+    /// The time alone.
+    Dated,
+}
+
+impl Detail {
+    /// The most that keeps a directory's page below [`WEIGHT`].
+    fn that_fits(base: &str, entries: &[Entry]) -> Self {
+        let names: usize = entries.iter().map(|entry| 2 * entry.name.len() + base.len() + 45).sum();
+        match WEIGHT.saturating_sub(names) / entries.len().max(1) {
+            280.. => Self::Full,
+            130.. => Self::Linked,
+            45.. => Self::Titled,
+            _ => Self::Dated,
+        }
+    }
+}
+
 fn row(entry: &Entry) -> Row {
     let (class, note) = match entry.kind {
         EntryKind::Tree => ("d", String::new()),
-        EntryKind::File | EntryKind::Executable => ("f", entry.size.map(size).unwrap_or_default()),
+        EntryKind::File | EntryKind::Executable => ("", entry.size.map(size).unwrap_or_default()),
         EntryKind::Symlink => ("l", "link".into()),
         EntryKind::Submodule => ("s", format!("at {}", entry.id.short())),
     };
@@ -237,5 +296,6 @@ fn row(entry: &Entry) -> Row {
         name: one_line(&entry.name),
         note,
         is_linked: entry.kind != EntryKind::Submodule,
+        change: None,
     }
 }

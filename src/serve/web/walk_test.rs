@@ -98,7 +98,19 @@ async fn nobody_is_sent_away_from_the_site_after_sign_in() {
 async fn a_hidden_repository_looks_like_a_missing_one_on_every_page() {
     let mut site = Site::start().await;
     let bob = Browser::signed_in(&site, "bob").await;
-    for end in ["", "/src/main/a", "/raw/main/a", "/commits", "/commits/main", "/commit/0123456789", "/settings"] {
+    for end in [
+        "",
+        "/src/main/a",
+        "/raw/main/a",
+        "/blame/main/a",
+        "/commits",
+        "/commits/main",
+        "/commits/main/a",
+        "/commit/0123456789",
+        "/branches",
+        "/tags",
+        "/settings",
+    ] {
         let hidden = bob.get(&site, &format!("/alice/notes{end}")).await.without_request_id();
         let absent = bob.get(&site, &format!("/alice/nones{end}")).await.without_request_id();
         assert_eq!((hidden.status, absent.status), (404, 404), "{end}");
@@ -136,17 +148,27 @@ async fn a_visitor_makes_a_repository_pushes_and_reads_it_on_every_page() {
     site.push_some("work", &site.http_url("alice", &token, "alice/parcel"), 3).await;
     for (path, expected) in [
         ("/alice/parcel", "href=\"/alice/parcel/src/main/file\""),
+        ("/alice/parcel", "<td><a href=/alice/parcel/commit/"),
         ("/alice/parcel/src/main", ">file</a>"),
         ("/alice/parcel/src/main/file", "<li id=L1000>"),
+        ("/alice/parcel/blame/main/file", "<td><ol><li id=L1>"),
         ("/alice/parcel/raw/main/file", "2\n2\n"),
         ("/alice/parcel/commits", "class=\"subject\""),
         ("/alice/parcel/commits/main", "class=\"subject\""),
+        ("/alice/parcel/commits/main/file", "that changed file"),
         ("/explore", "parcel"),
     ] {
         let answer = get(&site, path, "").await;
         assert!(answer.status == 200 && answer.body.contains(expected), "{path}: {} {}", answer.status, answer.body);
         assert!(answer.head.contains("content-security-policy"), "{path}");
     }
+    site.git_ok("work", None, &["tag", "-a", "-m", "the first <one>", "v1"]).await;
+    let url = site.http_url("alice", &token, "alice/parcel");
+    site.git_ok("work", None, &["push", "--quiet", &url, "v1"]).await;
+    let (branches, tags) = (get(&site, "/alice/parcel/branches", "").await, get(&site, "/alice/parcel/tags", "").await);
+    assert!(branches.body.contains("href=\"/alice/parcel/src/main\"") && branches.body.contains(">default<"));
+    assert!(tags.body.contains("href=\"/alice/parcel/src/v1\"") && tags.body.contains("the first &lt;one&gt;"));
+    assert_eq!(get(&site, "/alice/parcel/tags?page=9999", "").await.status, 404);
     let commits = get(&site, "/alice/parcel/commits", "").await.body;
     let commit = commits.split("href=\"/alice/parcel/commit/").nth(1).unwrap().split('"').next().unwrap();
     let shown = get(&site, &format!("/alice/parcel/commit/{commit}"), "").await;

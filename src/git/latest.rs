@@ -1,0 +1,175 @@
+//! The last-commit column of a directory: one walk for each directory and commit, kept, and watched by every page that
+//! shows it. A page never waits longer than it says; what the walk has not found yet stays empty there.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use base::name::{Oid, TreePath};
+use tokio::sync::watch;
+
+use crate::kept::{Kept, Place};
+use crate::read::latest::{Report, latest};
+use crate::{CommitSummary, Error, Repo};
+
+/// Time that a walk may take, most of it after the page was sent.
+const WALK: Duration = Duration::from_secs(5);
+/// Entries of all directories that are kept; one costs some 400 bytes with the commit that it has to itself.
+const ENTRIES: usize = 40_000;
+/// Characters of a title that are kept.
+const TITLE: usize = 100;
+
+/// For each entry, in the order of the names that were asked for: the commit that last changed it, once it is found.
+pub type LatestCommits = Vec<Option<Arc<CommitSummary>>>;
+
+/// The walks of a site, running and done, by the directory that they are for.
+#[derive(Debug)]
+pub(crate) struct Latest(Kept<Place, Arc<Walk>>);
+
+impl Latest {
+    pub(crate) fn new() -> Self {
+        Self(Kept::new(ENTRIES))
+    }
+}
+
+/// One walk: what it found so far, and whether it has ended.
+#[derive(Debug)]
+pub(crate) struct Walk {
+    cells: Mutex<LatestCommits>,
+    has_ended: watch::Sender<bool>,
+    until: Instant,
+}
+
+impl Walk {
+    fn new(entries: usize) -> Self {
+        let (has_ended, _) = watch::channel(false);
+        Self { cells: Mutex::new(vec![None; entries]), has_ended, until: Instant::now() + WALK }
+    }
+
+    async fn seen(&self, wait: Duration) -> LatestCommits {
+        let mut watched = self.has_ended.subscribe();
+        let _ = tokio::time::timeout(wait, watched.wait_for(|has_ended| *has_ended)).await;
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Report for Walk {
+    fn found(&self, entries: &[usize], mut commit: CommitSummary) {
+        if let Some((cut, _)) = commit.title.char_indices().nth(TITLE) {
+            commit.title.truncate(cut);
+            commit.title.shrink_to_fit();
+        }
+        let commit = Arc::new(commit);
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        for at in entries {
+            if let Some(cell) = cells.get_mut(*at) {
+                *cell = Some(Arc::clone(&commit));
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.until
+    }
+}
+
+impl Repo {
+    /// The commit that last changed each of `names`, the entries of the directory at `path`, titles cut to 100
+    /// characters. Waits no longer than `wait`; what was not found by then is `None`, and found for the next who asks
+    /// if the walk has some seconds more.
+    pub async fn latest_commits(
+        &self,
+        commit: &Oid,
+        path: &TreePath,
+        names: Vec<Vec<u8>>,
+        wait: Duration,
+    ) -> Result<LatestCommits, Error> {
+        let place = (self.id(), commit.clone(), path.clone());
+        let kept = &self.shared().latest.0;
+        if let Some(walk) = kept.get(&place) {
+            return Ok(walk.seen(wait).await);
+        }
+        let nothing = vec![None; names.len()];
+        let Ok(room) = Arc::clone(&self.gates().walks).try_acquire_owned() else { return Ok(nothing) };
+        let walk = Arc::new(Walk::new(names.len()));
+        kept.put(place.clone(), names.len().max(1), Arc::clone(&walk));
+        let (repo, running) = (self.clone(), Arc::clone(&walk));
+        tokio::task::spawn_blocking(move || {
+            let _room = room;
+            let (_, commit, path) = &place;
+            let shared = repo.shared();
+            let git = shared.handles.get(repo.id(), repo.path());
+            if let Err(error) = git.and_then(|git| latest(&git, commit, path, &names, &*running)) {
+                // Packs may have been replaced meanwhile: whoever asks next walks again.
+                tracing::debug!(repository.id = repo.id(), %error, "walk for last commits ended early");
+                shared.handles.forget(repo.id());
+                shared.latest.0.forget(&place);
+            }
+            running.has_ended.send_replace(true);
+        });
+        Ok(walk.seen(wait).await)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Site, WorkTree};
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    fn titles(site: &Site, tree: &WorkTree, path: &str) -> Vec<(String, String)> {
+        let commit = Oid::parse(&tree.git(&["rev-parse", "HEAD"])).unwrap();
+        let path = TreePath::parse(path.as_bytes()).unwrap();
+        let listing = site.block_on(site.repo.tree(&commit, &path, 100)).unwrap().unwrap();
+        let names: Vec<_> = listing.entries.iter().map(|entry| entry.name.clone()).collect();
+        let found = site.block_on(site.repo.latest_commits(&commit, &path, names.clone(), LONG)).unwrap();
+        let name = |name: &Vec<u8>| String::from_utf8(name.clone()).unwrap();
+        names.iter().map(name).zip(found.into_iter().map(|commit| commit.unwrap().id.to_string())).collect()
+    }
+
+    /// Git's own answer is the measure, on a history with a merge, a revert and an entry that became a directory.
+    #[test]
+    fn each_entry_has_the_commit_that_git_log_names() {
+        let site = Site::start();
+        let tree = site.work_tree("w");
+        tree.commit("a", b"1");
+        tree.commit("b", b"1");
+        std::fs::create_dir_all(tree.directory.join("d/deep")).unwrap();
+        tree.commit("d/deep/x", b"1");
+        tree.commit("d/y", b"1");
+        tree.git(&["checkout", "--quiet", "-b", "side"]);
+        tree.commit("b", b"side");
+        tree.commit("d/deep/x", b"side");
+        tree.git(&["checkout", "--quiet", "main"]);
+        tree.commit("a", b"2");
+        tree.commit("a", b"1");
+        tree.commit("d/y", b"2");
+        tree.git(&["merge", "--quiet", "--no-edit", "side"]);
+        tree.git(&["push", "--quiet", "origin", "main"]);
+        for path in ["", "d", "d/deep"] {
+            let found = titles(&site, &tree, path);
+            assert!(!found.is_empty());
+            for (name, commit) in found {
+                let whole = format!("{path}/{name}");
+                let expected = tree.git(&["log", "-1", "--format=%H", "--", whole.trim_start_matches('/')]);
+                assert_eq!(commit, expected, "{whole}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_page_that_does_not_wait_is_told_nothing_false() {
+        let site = Site::start();
+        let tree = site.work_tree("w");
+        let tip = Oid::parse(&tree.commit("a", b"1")).unwrap();
+        tree.git(&["push", "--quiet", "origin", "main"]);
+        let (root, names) = (TreePath::default(), vec![b"a".to_vec(), b"absent".to_vec()]);
+        let now = site.block_on(site.repo.latest_commits(&tip, &root, names.clone(), Duration::ZERO)).unwrap();
+        assert!(now.iter().flatten().all(|commit| commit.id == tip) && now[1].is_none());
+        let later = site.block_on(site.repo.latest_commits(&tip, &root, names, LONG)).unwrap();
+        assert_eq!(
+            later.iter().map(|cell| cell.as_ref().map(|commit| commit.id.clone())).collect::<Vec<_>>(),
+            [Some(tip), None]
+        );
+    }
+}
