@@ -59,7 +59,8 @@ async fn a_session_ends_when_idle_when_old_and_when_told() {
     assert!(site.forge.session(&first.token).await.unwrap().is_none());
 
     let second = site.forge.sign_in("root", &secret(PASSWORD), HOME).await.unwrap();
-    site.forge.sign_out(&second.token).await.unwrap();
+    let actor = site.forge.session(&second.token).await.unwrap().unwrap().actor;
+    site.forge.sign_out(&actor).await.unwrap();
     assert!(site.forge.session(&second.token).await.unwrap().is_none());
 }
 
