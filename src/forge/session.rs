@@ -143,7 +143,7 @@ impl Forge {
         let Some(found) = tokens::owner(&self.0.store.read(), &hash).await? else {
             let attempt = Attempt { account: None, from: origin.address };
             self.0.throttle.check(&attempt, now)?;
-            self.0.throttle.count(&attempt, now);
+            self.count_failure(&attempt).await?;
             self.tell_refused(None, origin, "token");
             return Err(Error::SignInRefused);
         };
@@ -197,12 +197,12 @@ impl Forge {
         let place = self.0.passwords.place().await?;
         // Again: those who were ahead in the queue may have used up what was left.
         self.0.throttle.check(&attempt, self.now())?;
-        self.0.throttle.count(&attempt, self.now());
+        self.count_failure(&attempt).await?;
         let stored = found.as_ref().and_then(|user| user.password_hash.clone());
         let (is_right, place) = self.0.passwords.verify(place, password, stored).await?;
         match found {
             Some(user) if is_right && user.is_active => {
-                self.0.throttle.forgive(&attempt);
+                self.forgive(&attempt).await?;
                 // Not before: whoever is next must not find this success among the failures.
                 drop(place);
                 Ok(user)
@@ -212,6 +212,18 @@ impl Forge {
                 Err(Error::SignInRefused)
             }
         }
+    }
+
+    /// Counts a failure, for good before anything follows from it.
+    pub(crate) async fn count_failure(&self, attempt: &Attempt) -> Result<(), Error> {
+        let changed = self.0.throttle.count(attempt, self.now());
+        Ok(self.0.throttle.keep(&self.0.store, &changed, self.now()).await?)
+    }
+
+    /// Takes a counted failure back.
+    pub(crate) async fn forgive(&self, attempt: &Attempt) -> Result<(), Error> {
+        let changed = self.0.throttle.forgive(attempt);
+        Ok(self.0.throttle.keep(&self.0.store, &changed, self.now()).await?)
     }
 
     fn tell_refused(&self, name: Option<&str>, origin: &Origin, door: &'static str) {

@@ -136,6 +136,8 @@ impl Forge {
         let opened = on_thread(move || Repositories::open(&repositories)).await;
         let repositories = opened.map_err(|error| OpenError::Git(Box::new(error)))?;
         let presence = settle::run(&store, &repositories, &database, clock.now()).await?;
+        let throttle = Throttle::new();
+        throttle.load(&store, clock.now()).await.map_err(|error| OpenError::Store(Box::new(error)))?;
         let audit = AuditQueue::start(store.clone(), Arc::clone(&clock));
         Ok(Self(Arc::new(Inner {
             settings,
@@ -145,7 +147,7 @@ impl Forge {
             clock,
             key,
             passwords: Passwords::new(),
-            throttle: Throttle::new(),
+            throttle,
             audit,
             raw_room: Arc::new(Semaphore::new(crate::browse::ON_THEIR_WAY)),
             tasks: Mutex::default(),

@@ -86,12 +86,12 @@ impl Forge {
         let stored = users::by_id(&self.0.store.read(), user.id).await?.ok_or(Error::NotFound)?.password_hash;
         let place = self.0.passwords.place().await?;
         self.0.throttle.check(&attempt, self.now())?;
-        self.0.throttle.count(&attempt, self.now());
+        self.count_failure(&attempt).await?;
         let (is_right, place) = self.0.passwords.verify(place, old, stored).await?;
         if !is_right {
             return Err(Error::Field { field: "old", problem: "is not your password".into() });
         }
-        self.0.throttle.forgive(&attempt);
+        self.forgive(&attempt).await?;
         drop(place);
         let hash = self.0.passwords.hash(new).await?;
         let tx = self.0.store.begin().await?;

@@ -234,3 +234,22 @@ async fn nothing_secret_is_in_the_database_in_clear() {
         assert!(!holds(hidden));
     }
 }
+
+#[tokio::test]
+async fn a_restart_forgives_nobody_and_the_end_of_the_window_does() {
+    let Site { forge, clock, key, directory } = Site::open().await;
+    for _ in 0..10 {
+        assert!(matches!(forge.sign_in("root", &secret("x"), HOME).await, Err(Error::SignInRefused)));
+    }
+    forge.close().await;
+    drop(forge);
+    let forge = open(directory.path(), &key, &clock).await.unwrap();
+    let refused = forge.sign_in("root", &secret(PASSWORD), HOME).await;
+    assert!(matches!(refused, Err(Error::TooManyAttempts { .. })), "{refused:?}");
+    let elsewhere = IpAddr::from([10, 0, 0, 2]);
+    assert!(forge.sign_in("root", &secret(PASSWORD), elsewhere).await.is_ok());
+    clock.advance(15 * 60);
+    assert!(forge.sign_in("root", &secret(PASSWORD), HOME).await.is_ok());
+    let left = store::sign_in_failures::in_force(&forge.0.store.read(), forge.now(), 10).await.unwrap();
+    assert!(left.is_empty(), "{left:?}");
+}

@@ -17,3 +17,11 @@ CREATE TABLE audit_head (
     hash   TEXT   NOT NULL
 );
 INSERT INTO audit_head (id, number, hash) VALUES (1, 0, '');
+
+-- Failed sign-ins, by a hash of what they count for.
+CREATE TABLE sign_in_failures (
+    key_hash TEXT   NOT NULL PRIMARY KEY,
+    failures BIGINT NOT NULL,
+    ends     BIGINT NOT NULL
+);
+CREATE INDEX sign_in_failures_by_end ON sign_in_failures (ends);
