@@ -35,6 +35,8 @@ exits! {
     Locked = 11, "locked by another operation";
     /// The encryption key is not the one that the data was written with.
     KeyMismatch = 12, "the key does not match the data";
+    /// A signature does not hold, or what was written was changed since.
+    Integrity = 13, "signature or integrity";
     /// A newer program wrote the data.
     Version = 16, "version or schema refused";
 }

@@ -1,5 +1,8 @@
 //! The command line: parse, call, print, exit code. Joins the rooms; holds no logic of its own.
 
+mod admin;
+mod admin_audit;
+mod admin_user;
 mod ca;
 mod completions;
 mod console;
@@ -62,6 +65,7 @@ enum Verb {
     Smoketest(smoketest::SmoketestArgs),
     Env(env::EnvArgs),
     Ca(ca::CaArgs),
+    Admin(admin::AdminArgs),
     Serve(serve::ServeArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -94,6 +98,7 @@ fn run(verb: &Verb, console: &mut Console) -> Result<Exit, Failure> {
         Verb::Smoketest(args) => smoketest::run(args, console),
         Verb::Env(args) => env::run(args, console),
         Verb::Ca(args) => ca::run(args, console),
+        Verb::Admin(args) => admin::run(args, console),
         Verb::Serve(args) => serve::run(args, console),
         Verb::Completions(args) => completions::run(args, console),
         Verb::Man(args) => man::run(args, console),

@@ -35,9 +35,14 @@ pub(crate) struct SiteArgs {
 impl SiteArgs {
     /// The site, which must be installed. Fails with exit code 10.
     pub(crate) fn installed(&self) -> Result<SiteDir, Failure> {
-        let site = site_at(&self.dir)?;
-        if airgap::facts::is_installed(&site)? { Ok(site) } else { Err(not_installed(site.root())) }
+        installed_at(&self.dir)
     }
+}
+
+/// The site at a path as the operator gave it, which must be installed. Fails with exit code 10.
+pub(crate) fn installed_at(dir: &Path) -> Result<SiteDir, Failure> {
+    let site = site_at(dir)?;
+    if airgap::facts::is_installed(&site)? { Ok(site) } else { Err(not_installed(site.root())) }
 }
 
 /// The site at a path as the operator gave it.

@@ -1,6 +1,8 @@
 //! Who asks, and what they may do. The only rights logic there is: every door turns its caller into an [`Actor`] and
 //! every use case asks here.
 
+use std::net::IpAddr;
+
 use base::Secret;
 use base::name::OwnerName;
 use store::repos::Sight;
@@ -29,12 +31,48 @@ pub struct User {
     pub scope: Scope,
     /// What the user came with, so that it can be asked again whether it still holds.
     pub(crate) credential: Credential,
+    /// Where the request came from.
+    pub(crate) origin: Origin,
+}
+
+/// Where a request came from, for the audit log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The address; `None` for the host's own shell.
+    pub address: Option<IpAddr>,
+    /// The request's name in the server's log.
+    pub request: Option<String>,
+}
+
+impl From<IpAddr> for Origin {
+    fn from(address: IpAddr) -> Self {
+        Self { address: Some(address), request: None }
+    }
+}
+
+/// Who did something, as the audit log tells it. The default is the host's own shell.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Who {
+    pub(crate) id: Option<i64>,
+    pub(crate) name: Option<String>,
+    pub(crate) origin: Origin,
 }
 
 impl User {
     /// A user for a fixture of pages. The forge makes its own, from credentials that it has checked.
     pub const fn new(id: i64, name: OwnerName, is_admin: bool, scope: Scope) -> Self {
-        Self { id, name, is_admin, scope, credential: Credential::Password(Secret::new(String::new())) }
+        Self {
+            id,
+            name,
+            is_admin,
+            scope,
+            credential: Credential::Password(Secret::new(String::new())),
+            origin: Origin { address: None, request: None },
+        }
+    }
+
+    pub(crate) fn who(&self) -> Who {
+        Who { id: Some(self.id), name: Some(self.name.to_string()), origin: self.origin.clone() }
     }
 }
 
@@ -63,6 +101,15 @@ pub enum Scope {
 }
 
 impl Actor {
+    /// The same actor, known to come from there.
+    #[must_use]
+    pub fn coming_from(self, origin: impl Into<Origin>) -> Self {
+        match self {
+            Self::Anonymous => Self::Anonymous,
+            Self::User(user) => Self::User(User { origin: origin.into(), ..user }),
+        }
+    }
+
     /// The user, when one is signed in.
     pub const fn user(&self) -> Option<&User> {
         match self {
@@ -144,7 +191,7 @@ pub struct RepoRead {
     pub(crate) summary: RepoSummary,
     pub(crate) access: Access,
     /// Whose proof it is.
-    pub(crate) by: Option<i64>,
+    pub(crate) by: Option<Who>,
 }
 
 /// Proof that the actor may push to this repository.
@@ -189,6 +236,7 @@ mod tests {
             is_admin,
             scope,
             credential: Credential::Password(Secret::new(String::new())),
+            origin: Origin::default(),
         })
     }
 

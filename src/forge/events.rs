@@ -1,67 +1,193 @@
-//! What the forge tells posterity, in words that stay the same. Never a secret, never a password's or a token's hash.
+//! What the forge tells posterity, in words that stay the same, each event chained to the one before by a hash.
+//! Never a secret, never a password's or a token's hash, never what somebody typed who was let in nowhere.
+
+use std::fmt::Write;
 
 use base::clock::Timestamp;
-use store::events::{EventRecord, append};
-use store::{StoreError, Tx};
+use store::events::{self, EventRecord, Link};
+use store::{StoreError, Tx, repos, users};
 
-/// Something worth telling. `by` is `None` for the host's own shell.
+use crate::access::Who;
+
+/// Every action that the audit log knows, in the order of the alphabet.
+pub const AUDIT_ACTIONS: &[&str] = &[
+    "audit.gap",
+    "key.added",
+    "key.removed",
+    "password.changed",
+    "password.reset",
+    REF_MOVED,
+    "repo.created",
+    "repo.default_branch",
+    "repo.fetched",
+    "repo.removed",
+    "sign_in.accepted",
+    "sign_in.refused",
+    "sign_out",
+    "token.created",
+    "token.revoked",
+    "user.activated",
+    "user.created",
+    "user.deactivated",
+];
+
+/// The action of a push, for each ref that moved.
+pub(crate) const REF_MOVED: &str = "ref.moved";
+
+/// Something worth telling.
 pub(crate) enum Happened<'a> {
-    UserCreated { by: Option<i64>, name: &'a str, is_admin: bool },
-    UserActive { by: i64, name: &'a str, is_active: bool },
-    PasswordChanged { by: i64 },
-    KeyAdded { by: i64, fingerprint: &'a str },
-    KeyRemoved { by: i64, fingerprint: &'a str },
-    TokenCreated { by: i64, name: &'a str, can_write: bool },
-    TokenRevoked { by: i64, name: &'a str },
-    RepoCreated { by: i64, id: i64, path: &'a str, visibility: &'a str },
-    RepoRemoved { by: i64, id: i64, path: &'a str },
-    DefaultBranch { by: i64, id: i64, old: &'a str, new: &'a str },
+    SignedIn {
+        name: &'a str,
+    },
+    /// `name` is that of an account, never one that does not exist: a password may have been typed there.
+    SignInRefused {
+        name: Option<&'a str>,
+        door: &'static str,
+    },
+    SignedOut {
+        name: &'a str,
+    },
+    UserCreated {
+        name: &'a str,
+        is_admin: bool,
+    },
+    UserActive {
+        name: &'a str,
+        is_active: bool,
+    },
+    PasswordChanged {
+        name: &'a str,
+    },
+    PasswordReset {
+        name: &'a str,
+    },
+    KeyAdded {
+        fingerprint: &'a str,
+    },
+    KeyRemoved {
+        fingerprint: &'a str,
+    },
+    TokenCreated {
+        name: &'a str,
+        can_write: bool,
+    },
+    TokenRevoked {
+        name: &'a str,
+    },
+    RepoCreated {
+        id: i64,
+        path: &'a str,
+        visibility: &'a str,
+    },
+    RepoRemoved {
+        id: i64,
+        path: &'a str,
+    },
+    RepoFetched {
+        id: i64,
+        path: &'a str,
+        transport: &'static str,
+    },
+    DefaultBranch {
+        id: i64,
+        old: &'a str,
+        new: &'a str,
+    },
+    /// That many access records found no room or no database.
+    Lost {
+        count: u64,
+    },
 }
 
 /// Adds the event to the transaction in which it happens.
-pub(crate) async fn record(tx: &Tx, at: Timestamp, happened: Happened<'_>) -> Result<(), StoreError> {
-    append(tx, &told(at, happened)).await
+pub(crate) async fn record(tx: &Tx, at: Timestamp, who: &Who, happened: Happened<'_>) -> Result<(), StoreError> {
+    append(tx, told(at, who, happened)).await
 }
 
-fn told(at: Timestamp, happened: Happened<'_>) -> EventRecord {
-    let event = |kind: &str, actor_id: Option<i64>, subject: &str| EventRecord {
+/// Adds an event to the chain, with the names that actor and repository have now where it has none.
+pub(crate) async fn append(tx: &Tx, mut event: EventRecord) -> Result<(), StoreError> {
+    if let (Some(id), None) = (event.actor_id, &event.actor) {
+        event.actor = users::by_id(tx, id).await?.map(|user| user.name);
+    }
+    if let (Some(id), None) = (event.repo_id, &event.repo) {
+        event.repo = repos::path(tx, id).await?;
+    }
+    let before = events::advance(tx).await?;
+    let link = Link { hash: hash(&before.hash, before.number, &event), number: before.number };
+    events::append(tx, &link, &event).await
+}
+
+/// What the chain holds for an event behind one whose hash is `previous`: SHA-256 over all of it. Each part carries its
+/// length, so that no two events read the same.
+pub(crate) fn hash(previous: &str, number: i64, event: &EventRecord) -> String {
+    let mut text = String::from("gitgrit audit 1\n");
+    let mut add = |part: Option<&str>| {
+        // Writing into a String has no way to fail.
+        let _ = match part {
+            Some(part) => write!(text, "{}:{part},", part.len()),
+            None => write!(text, "-,"),
+        };
+    };
+    let numeral = |number: i64| number.to_string();
+    add(Some(previous));
+    add(Some(&numeral(number)));
+    add(Some(&numeral(event.at.0)));
+    add(event.actor_id.map(numeral).as_deref());
+    add(event.actor.as_deref());
+    add(Some(&event.kind));
+    add(event.repo_id.map(numeral).as_deref());
+    add(event.repo.as_deref());
+    add(Some(&event.subject));
+    add(event.old_value.as_deref());
+    add(event.new_value.as_deref());
+    add(event.address.as_deref());
+    add(event.request.as_deref());
+    vault::digest::sha256_hex(text.as_bytes())
+}
+
+fn told(at: Timestamp, who: &Who, happened: Happened<'_>) -> EventRecord {
+    let event = |kind: &str, subject: &str| EventRecord {
         at,
-        actor_id,
+        actor_id: who.id,
+        actor: who.name.clone(),
         kind: kind.into(),
         repo_id: None,
+        repo: None,
         subject: subject.into(),
         old_value: None,
         new_value: None,
+        address: who.origin.address.map(|address| address.to_string()),
+        request: who.origin.request.clone(),
     };
+    let valued =
+        |kind: &str, subject: &str, new: &str| EventRecord { new_value: Some(new.into()), ..event(kind, subject) };
+    let within = |id: i64, event: EventRecord| EventRecord { repo_id: Some(id), ..event };
+    let at_path =
+        |id: i64, path: &str, event: EventRecord| within(id, EventRecord { repo: Some(path.into()), ..event });
     match happened {
-        Happened::UserCreated { by, name, is_admin } => {
-            let role = if is_admin { "administrator" } else { "user" };
-            EventRecord { new_value: Some(role.into()), ..event("user.created", by, name) }
+        Happened::SignedIn { name } => event("sign_in.accepted", name),
+        Happened::SignInRefused { name, door } => valued("sign_in.refused", name.unwrap_or_default(), door),
+        Happened::SignedOut { name } => event("sign_out", name),
+        Happened::UserCreated { name, is_admin } => {
+            valued("user.created", name, if is_admin { "administrator" } else { "user" })
         }
-        Happened::UserActive { by, name, is_active } => {
-            event(if is_active { "user.activated" } else { "user.deactivated" }, Some(by), name)
+        Happened::UserActive { name, is_active } => {
+            event(if is_active { "user.activated" } else { "user.deactivated" }, name)
         }
-        Happened::PasswordChanged { by } => event("password.changed", Some(by), ""),
-        Happened::KeyAdded { by, fingerprint } => event("key.added", Some(by), fingerprint),
-        Happened::KeyRemoved { by, fingerprint } => event("key.removed", Some(by), fingerprint),
-        Happened::TokenCreated { by, name, can_write } => {
-            let scope = if can_write { "write" } else { "read" };
-            EventRecord { new_value: Some(scope.into()), ..event("token.created", Some(by), name) }
+        Happened::PasswordChanged { name } => event("password.changed", name),
+        Happened::PasswordReset { name } => event("password.reset", name),
+        Happened::KeyAdded { fingerprint } => event("key.added", fingerprint),
+        Happened::KeyRemoved { fingerprint } => event("key.removed", fingerprint),
+        Happened::TokenCreated { name, can_write } => {
+            valued("token.created", name, if can_write { "write" } else { "read" })
         }
-        Happened::TokenRevoked { by, name } => event("token.revoked", Some(by), name),
-        Happened::RepoCreated { by, id, path, visibility } => EventRecord {
-            repo_id: Some(id),
-            new_value: Some(visibility.into()),
-            ..event("repo.created", Some(by), path)
-        },
-        Happened::RepoRemoved { by, id, path } => {
-            EventRecord { repo_id: Some(id), ..event("repo.removed", Some(by), path) }
+        Happened::TokenRevoked { name } => event("token.revoked", name),
+        Happened::RepoCreated { id, path, visibility } => at_path(id, path, valued("repo.created", path, visibility)),
+        Happened::RepoRemoved { id, path } => at_path(id, path, event("repo.removed", path)),
+        Happened::RepoFetched { id, path, transport } => at_path(id, path, valued("repo.fetched", path, transport)),
+        Happened::DefaultBranch { id, old, new } => {
+            within(id, EventRecord { old_value: Some(old.into()), ..valued("repo.default_branch", "HEAD", new) })
         }
-        Happened::DefaultBranch { by, id, old, new } => EventRecord {
-            repo_id: Some(id),
-            old_value: Some(old.into()),
-            new_value: Some(new.into()),
-            ..event("repo.default_branch", Some(by), "HEAD")
-        },
+        Happened::Lost { count } => valued("audit.gap", "access records lost", &count.to_string()),
     }
 }

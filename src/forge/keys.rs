@@ -47,7 +47,7 @@ impl Forge {
                 error.into()
             }
         })?;
-        record(&tx, self.now(), Happened::KeyAdded { by: user.id, fingerprint: &key.fingerprint }).await?;
+        record(&tx, self.now(), &user.who(), Happened::KeyAdded { fingerprint: &key.fingerprint }).await?;
         tx.commit().await?;
         Ok(view(stored))
     }
@@ -57,7 +57,7 @@ impl Forge {
         let user = actor.in_full("remove keys")?;
         let tx = self.0.store.begin().await?;
         let fingerprint = ssh_keys::remove(&tx, user.id, id).await?.ok_or(Error::NotFound)?;
-        record(&tx, self.now(), Happened::KeyRemoved { by: user.id, fingerprint: &fingerprint }).await?;
+        record(&tx, self.now(), &user.who(), Happened::KeyRemoved { fingerprint: &fingerprint }).await?;
         Ok(tx.commit().await?)
     }
 }

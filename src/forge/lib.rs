@@ -2,6 +2,8 @@
 //! The fetch is the authorisation: whatever an actor may not read is [`Error::NotFound`], as if it were absent.
 
 mod access;
+mod audit;
+mod audit_queue;
 mod browse;
 mod convert;
 mod error;
@@ -25,9 +27,11 @@ mod view_history;
 #[cfg(test)]
 mod stories;
 
-pub use access::{Access, Actor, RepoAdmin, RepoRead, RepoWrite, Scope, User};
+pub use access::{Access, Actor, Origin, RepoAdmin, RepoRead, RepoWrite, Scope, User};
+pub use audit::{AuditFault, AuditFilter, AuditPage, AuditRecord, AuditVerdict};
 pub use browse::RawFile;
 pub use error::Error;
+pub use events::AUDIT_ACTIONS;
 pub use probe::Probe;
 pub use push::Push;
 pub use repositories::NewRepo;

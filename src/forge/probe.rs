@@ -10,6 +10,8 @@ use store::users::{NewUserRecord, OwnerKind};
 use store::{loose_directories, repos, ssh_keys, tokens, users};
 use vault::ssh_key::PublicKey;
 
+use crate::access::{Origin, Who};
+use crate::events::{Happened, record};
 use crate::site::beside;
 use crate::tokens::{fresh_secret, token_hash};
 use crate::{Error, Forge, Visibility, settle};
@@ -70,8 +72,9 @@ impl Forge {
         };
         tokens::insert(&tx, &new).await?;
         tx.commit().await?;
+        let who = Who { id: Some(user_id), name: Some(user.to_string()), origin: Origin::default() };
         let repo = RepoPath { owner: user.clone(), name: RepoName::parse("probe")? };
-        self.make_repo(user_id, repo.clone(), String::new(), Visibility::Private).await?;
+        self.make_repo(&who, repo.clone(), String::new(), Visibility::Private).await?;
         Ok(Probe { user, repo, token, _running: running })
     }
 
@@ -88,6 +91,8 @@ impl Forge {
             let tx = self.0.store.begin().await?;
             let directories = repos::ids_of_owner(&tx, owner).await?;
             for id in &directories {
+                let path = repos::path(&tx, *id).await?.unwrap_or_default();
+                record(&tx, self.now(), &Who::default(), Happened::RepoRemoved { id: *id, path: &path }).await?;
                 repos::remove(&tx, *id).await?;
                 loose_directories::put(&tx, *id).await?;
             }

@@ -12,7 +12,7 @@ use store::intents::{self, IntentRecord, NewIntent};
 use store::repos;
 use tokio::sync::oneshot;
 
-use crate::events::{Happened, record};
+use crate::events::{self, Happened, record};
 use crate::upload::Transport;
 use crate::{Actor, Error, Forge, RepoWrite, settle};
 
@@ -160,11 +160,15 @@ impl Push {
 
     /// Writes the events of what moved, and forgets all that was intended.
     async fn conclude(&self, intents: &[IntentRecord], moved: &[RefUpdate]) -> Result<(), Error> {
+        let origin = &self.actor.user().ok_or(Error::SignInNeeded)?.origin;
         let names: HashSet<&str> = moved.iter().map(|update| update.name.as_str()).collect();
         let tx = self.forge.0.store.begin().await?;
         for intent in intents {
             if names.contains(intent.ref_name.as_str()) {
-                store::events::append(&tx, &settle::moved(intent)).await?;
+                let mut event = settle::moved(intent);
+                event.address = origin.address.map(|address| address.to_string());
+                event.request.clone_from(&origin.request);
+                events::append(&tx, event).await?;
             }
             intents::remove(&tx, intent.id).await?;
         }
@@ -198,10 +202,10 @@ impl Push {
             return Ok(());
         }
         repo.set_head(&pushed.name).await?;
-        let by = self.actor.user().ok_or(Error::SignInNeeded)?.id;
+        let by = self.actor.user().ok_or(Error::SignInNeeded)?.who();
         let (old, new) = (head.as_str(), pushed.name.as_str());
         let tx = self.forge.0.store.begin().await?;
-        record(&tx, self.forge.now(), Happened::DefaultBranch { by, id: self.repo.0.id, old, new }).await?;
+        record(&tx, self.forge.now(), &by, Happened::DefaultBranch { id: self.repo.0.id, old, new }).await?;
         Ok(tx.commit().await?)
     }
 }

@@ -5,6 +5,7 @@ use base::name::{RefName, RepoName, RepoPath};
 use store::loose_directories;
 use store::repos::{self, NewRepoRecord, RepoRecord};
 
+use crate::access::{User, Who};
 use crate::events::{Happened, record};
 use crate::users::one_line;
 use crate::{Access, Actor, Error, Forge, RepoAdmin, RepoRead, RepoSummary, Visibility, settle};
@@ -38,7 +39,7 @@ impl Forge {
         let name = RepoName::parse(new.name.trim())?;
         let description = one_line("description", &new.description, 0, 500)?;
         let path = RepoPath { owner: user.name.clone(), name };
-        self.make_repo(user.id, path, description, new.visibility).await
+        self.make_repo(&user.who(), path, description, new.visibility).await
     }
 
     /// Removes a repository and its objects for good.
@@ -50,7 +51,7 @@ impl Forge {
         }
         loose_directories::put(&tx, id).await?;
         let by = by.ok_or(Error::SignInNeeded)?;
-        record(&tx, self.now(), Happened::RepoRemoved { by, id, path: &summary.path.to_string() }).await?;
+        record(&tx, self.now(), &by, Happened::RepoRemoved { id, path: &summary.path.to_string() }).await?;
         tx.commit().await?;
         settle::remove_directory(&self.0.store, &self.0.repositories, id).await
     }
@@ -69,11 +70,12 @@ impl Forge {
     /// between leaves nothing that anyone sees, and the next start removes it.
     pub(crate) async fn make_repo(
         &self,
-        owner_id: i64,
+        owner: &Who,
         path: RepoPath,
         description: String,
         visibility: Visibility,
     ) -> Result<RepoSummary, Error> {
+        let owner_id = owner.id.ok_or(Error::SignInNeeded)?;
         let name_key = path.name.key();
         if repos::by_keys(&self.0.store.read(), &path.owner.key(), &name_key).await?.is_some() {
             return Err(Error::NameTaken(path.name.to_string()));
@@ -102,9 +104,8 @@ impl Forge {
             return Err(if is_taken { Error::NameTaken(path.name.to_string()) } else { error.into() });
         }
         loose_directories::settle(&tx, id).await?;
-        let event =
-            Happened::RepoCreated { by: owner_id, id, path: &path.to_string(), visibility: visibility.as_str() };
-        record(&tx, created, event).await?;
+        let event = Happened::RepoCreated { id, path: &path.to_string(), visibility: visibility.as_str() };
+        record(&tx, created, owner, event).await?;
         tx.commit().await?;
         Ok(RepoSummary { path, description, visibility, created, pushed: None })
     }
@@ -124,7 +125,7 @@ fn permitted(actor: &Actor, found: RepoRecord) -> Result<Option<RepoRead>, Error
         created: found.created,
         pushed: found.pushed,
     };
-    Ok(Some(RepoRead { id: found.id, summary, access, by: actor.user().map(|user| user.id) }))
+    Ok(Some(RepoRead { id: found.id, summary, access, by: actor.user().map(User::who) }))
 }
 
 impl Visibility {

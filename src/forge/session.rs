@@ -1,8 +1,6 @@
 //! Signing in and out. Sessions are opaque random tokens; the database holds their hashes. Nothing secret is kept here,
 //! and nothing tells an unknown name from a wrong password.
 
-use std::net::IpAddr;
-
 use base::Secret;
 use base::clock::Timestamp;
 use base::name::OwnerName;
@@ -11,7 +9,9 @@ use store::tokens::TokenOwner;
 use store::users::UserRecord;
 use store::{sessions, ssh_keys, tokens, users};
 
-use crate::access::Credential;
+use crate::access::{Credential, Origin, Who};
+use crate::audit_queue::{Access, Accessed};
+use crate::events::{Happened, record};
 use crate::throttle::Attempt;
 use crate::tokens::{TOKEN_PREFIX, token_hash};
 use crate::{Actor, Error, Forge, Scope, User};
@@ -46,14 +46,22 @@ impl Forge {
     /// Checks name and password. One answer, in one time, for an unknown name and a wrong password.
     /// Fails with `SignInRefused` or `TooManyAttempts` (10 failures of an address or 25 of an account in 15
     /// minutes).
-    pub async fn sign_in(&self, name: &str, password: &Secret<String>, from: IpAddr) -> Result<SignedIn, Error> {
-        let user = self.by_password(name, password, from).await?;
+    pub async fn sign_in(
+        &self,
+        name: &str,
+        password: &Secret<String>,
+        origin: impl Into<Origin> + Send,
+    ) -> Result<SignedIn, Error> {
+        let origin = origin.into();
+        let user = self.by_password(name, password, &origin, "password").await?;
         let now = self.now();
         let (token, expires) = (vault::random::token(), now.plus_seconds(LONGEST));
         let tx = self.0.store.begin().await?;
         sessions::remove_ended(&tx, now, now.plus_seconds(-IDLE)).await?;
         sessions::insert(&tx, &session_hash(&token), user.id, now, expires).await?;
         users::set_seen(&tx, user.id, now).await?;
+        let who = Who { id: Some(user.id), name: Some(user.name.clone()), origin };
+        record(&tx, now, &who, Happened::SignedIn { name: &user.name }).await?;
         tx.commit().await?;
         Ok(SignedIn { token, expires })
     }
@@ -78,23 +86,32 @@ impl Forge {
         Ok(Some(Session { actor, csrf }))
     }
 
-    /// Ends one session.
-    pub async fn sign_out(&self, token: &Secret<String>) -> Result<(), Error> {
+    /// Ends the session that the actor came with, if it was one.
+    pub async fn sign_out(&self, actor: &Actor) -> Result<(), Error> {
+        let Some(user) = actor.user() else { return Ok(()) };
+        let Credential::Session(hash) = &user.credential else { return Ok(()) };
         let tx = self.0.store.begin().await?;
-        sessions::remove(&tx, &session_hash(token)).await?;
+        sessions::remove(&tx, hash).await?;
+        record(&tx, self.now(), &user.who(), Happened::SignedOut { name: user.name.as_str() }).await?;
         Ok(tx.commit().await?)
     }
 
     /// The user behind HTTP Basic credentials of a Git client: a token (any user name beside it, or its own user's), or
     /// name and password. Limited as [`Forge::sign_in`], but a token that holds is never held up by others' failures.
     /// Either way the scope is at most [`Scope::Write`].
-    pub async fn basic(&self, name: &str, secret: &Secret<String>, from: IpAddr) -> Result<Actor, Error> {
+    pub async fn basic(
+        &self,
+        name: &str,
+        secret: &Secret<String>,
+        origin: impl Into<Origin> + Send,
+    ) -> Result<Actor, Error> {
+        let origin = origin.into();
         if secret.expose().starts_with(TOKEN_PREFIX) {
-            return self.by_token(secret, from).await;
+            return Ok(self.by_token(secret, &origin).await?.coming_from(origin));
         }
-        let found = self.by_password(name, secret, from).await?;
+        let found = self.by_password(name, secret, &origin, "git").await?;
         let credential = Credential::Password(Secret::new(found.password_hash.unwrap_or_default()));
-        actor((found.id, &found.name, found.is_admin), Scope::Write, credential)
+        Ok(actor((found.id, &found.name, found.is_admin), Scope::Write, credential)?.coming_from(origin))
     }
 
     /// The user who owns an SSH key that proved itself; `None` when nobody does. `fingerprint` is `SHA256:…`.
@@ -121,15 +138,17 @@ impl Forge {
         Ok(found.is_some_and(|found| found.is_active))
     }
 
-    async fn by_token(&self, secret: &Secret<String>, from: IpAddr) -> Result<Actor, Error> {
+    async fn by_token(&self, secret: &Secret<String>, origin: &Origin) -> Result<Actor, Error> {
         let (hash, now) = (token_hash(secret), self.now());
         let Some(found) = tokens::owner(&self.0.store.read(), &hash).await? else {
-            let attempt = Attempt { account: None, from: Some(from) };
+            let attempt = Attempt { account: None, from: origin.address };
             self.0.throttle.check(&attempt, now)?;
-            self.0.throttle.count(&attempt, now);
+            self.count_failure(&attempt).await?;
+            self.tell_refused(None, origin, "token");
             return Err(Error::SignInRefused);
         };
         if !is_in_force(&found, now) {
+            self.tell_refused(Some(&found.user_name), origin, "token");
             return Err(Error::SignInRefused);
         }
         if is_stale(found.token.used, now) {
@@ -165,10 +184,11 @@ impl Forge {
         &self,
         name: &str,
         password: &Secret<String>,
-        from: IpAddr,
+        origin: &Origin,
+        door: &'static str,
     ) -> Result<UserRecord, Error> {
         let key = OwnerName::parse(name).ok().map(|name| name.key());
-        let attempt = Attempt { account: key.clone(), from: Some(from) };
+        let attempt = Attempt { account: key.clone(), from: origin.address };
         self.0.throttle.check(&attempt, self.now())?;
         let found = match &key {
             Some(key) => users::by_key(&self.0.store.read(), key).await?,
@@ -177,18 +197,39 @@ impl Forge {
         let place = self.0.passwords.place().await?;
         // Again: those who were ahead in the queue may have used up what was left.
         self.0.throttle.check(&attempt, self.now())?;
-        self.0.throttle.count(&attempt, self.now());
+        self.count_failure(&attempt).await?;
         let stored = found.as_ref().and_then(|user| user.password_hash.clone());
         let (is_right, place) = self.0.passwords.verify(place, password, stored).await?;
         match found {
             Some(user) if is_right && user.is_active => {
-                self.0.throttle.forgive(&attempt);
+                self.forgive(&attempt).await?;
                 // Not before: whoever is next must not find this success among the failures.
                 drop(place);
                 Ok(user)
             }
-            _ => Err(Error::SignInRefused),
+            found => {
+                self.tell_refused(found.as_ref().map(|user| user.name.as_str()), origin, door);
+                Err(Error::SignInRefused)
+            }
         }
+    }
+
+    /// Counts a failure, for good before anything follows from it.
+    pub(crate) async fn count_failure(&self, attempt: &Attempt) -> Result<(), Error> {
+        let changed = self.0.throttle.count(attempt, self.now());
+        Ok(self.0.throttle.keep(&self.0.store, &changed, self.now()).await?)
+    }
+
+    /// Takes a counted failure back.
+    pub(crate) async fn forgive(&self, attempt: &Attempt) -> Result<(), Error> {
+        let changed = self.0.throttle.forgive(attempt);
+        Ok(self.0.throttle.keep(&self.0.store, &changed, self.now()).await?)
+    }
+
+    fn tell_refused(&self, name: Option<&str>, origin: &Origin, door: &'static str) {
+        let who = Who { origin: origin.clone(), ..Who::default() };
+        let what = Accessed::SignInRefused { name: name.map(Into::into), door };
+        self.0.audit.put(Access { at: self.now(), who, what });
     }
 
     /// Writes down a use, beside the request and not in its way.
@@ -204,7 +245,8 @@ impl Forge {
 /// A signed-in user: id, name, and whether it is an administrator. Fails with `Name` when what is stored is no name,
 /// which cannot be.
 fn actor((id, name, is_admin): (i64, &str, bool), scope: Scope, credential: Credential) -> Result<Actor, Error> {
-    Ok(Actor::User(User { id, name: OwnerName::parse(name)?, is_admin, scope, credential }))
+    let origin = Origin::default();
+    Ok(Actor::User(User { id, name: OwnerName::parse(name)?, is_admin, scope, credential, origin }))
 }
 
 fn is_open(found: &SessionRecord, now: Timestamp) -> bool {

@@ -84,7 +84,7 @@ pub(crate) async fn one_intent(
         || events::has_moved_from(&store.read(), intent.repo_id, &intent.ref_name, &intent.new_id, intent.at).await?;
     let tx = store.begin().await?;
     if has_happened {
-        events::append(&tx, &moved(&intent)).await?;
+        crate::events::append(&tx, moved(&intent)).await?;
         repos::set_pushed(&tx, intent.repo_id, now).await?;
     }
     intents::remove(&tx, intent.id).await?;
@@ -98,10 +98,14 @@ pub(crate) fn moved(intent: &IntentRecord) -> EventRecord {
     EventRecord {
         at: intent.at,
         actor_id: Some(intent.actor_id),
-        kind: "ref.moved".into(),
+        actor: None,
+        kind: crate::events::REF_MOVED.into(),
         repo_id: Some(intent.repo_id),
+        repo: None,
         subject: intent.ref_name.clone(),
         old_value: Some(intent.old_id.clone()),
         new_value: Some(intent.new_id.clone()),
+        address: None,
+        request: None,
     }
 }

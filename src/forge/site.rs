@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use vault::fernet::{FernetError, Key};
 
+use crate::audit_queue::AuditQueue;
 use crate::passwords::Passwords;
 use crate::throttle::Throttle;
 use crate::{Error, settle};
@@ -101,6 +102,8 @@ pub(crate) struct Inner {
     pub(crate) key: Key,
     pub(crate) passwords: Passwords,
     pub(crate) throttle: Throttle,
+    /// Takes what is told after the fact.
+    pub(crate) audit: AuditQueue,
     /// Bytes that large files on their way may still take.
     pub(crate) raw_room: Arc<Semaphore>,
     pub(crate) tasks: Mutex<JoinSet<()>>,
@@ -133,6 +136,9 @@ impl Forge {
         let opened = on_thread(move || Repositories::open(&repositories)).await;
         let repositories = opened.map_err(|error| OpenError::Git(Box::new(error)))?;
         let presence = settle::run(&store, &repositories, &database, clock.now()).await?;
+        let throttle = Throttle::new();
+        throttle.load(&store, clock.now()).await.map_err(|error| OpenError::Store(Box::new(error)))?;
+        let audit = AuditQueue::start(store.clone(), Arc::clone(&clock));
         Ok(Self(Arc::new(Inner {
             settings,
             database,
@@ -141,7 +147,8 @@ impl Forge {
             clock,
             key,
             passwords: Passwords::new(),
-            throttle: Throttle::new(),
+            throttle,
+            audit,
             raw_room: Arc::new(Semaphore::new(crate::browse::ON_THEIR_WAY)),
             tasks: Mutex::default(),
             closing: watch::Sender::new(false),
@@ -183,6 +190,7 @@ impl Forge {
         self.0.closing.send_replace(true);
         let mut tasks = std::mem::take(&mut *self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         while tasks.join_next().await.is_some() {}
+        self.0.audit.close().await;
         self.0.store.close().await;
     }
 

@@ -1,10 +1,13 @@
-//! Failed sign-ins, counted per account and per address. Holds no password and no more keys than its limit.
+//! Failed sign-ins, counted per account and per address, here and in the database: a restart forgives nobody. Holds no
+//! password and no more keys than its limit; the database holds the keys by their hashes.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 
 use base::clock::Timestamp;
+use store::sign_in_failures::{self, FailureRecord};
+use store::{Store, StoreError};
 
 use crate::Error;
 
@@ -15,6 +18,9 @@ const OF_ADDRESS: u32 = 10;
 const OF_ACCOUNT: u32 = 25;
 /// Length of a window, in seconds, from its first failure.
 const WINDOW: i64 = 15 * 60;
+/// How the keys of accounts and of addresses begin.
+const ACCOUNT: &str = "account ";
+const ADDRESS: &str = "address ";
 /// Keys that are kept of each kind.
 const KEYS: usize = 10_000;
 
@@ -27,7 +33,7 @@ struct Count {
 #[derive(Default)]
 struct Counts {
     accounts: HashMap<String, Count>,
-    addresses: HashMap<IpAddr, Count>,
+    addresses: HashMap<String, Count>,
 }
 
 /// What was tried, and from where. An account need not exist.
@@ -49,8 +55,8 @@ impl Throttle {
     /// Fails with `TooManyAttempts` when the account or the address has used up its failures.
     pub(crate) fn check(&self, attempt: &Attempt, now: Timestamp) -> Result<(), Error> {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let account = attempt.account.as_ref().and_then(|account| counts.accounts.get(account));
-        let address = attempt.from.and_then(|from| counts.addresses.get(&network(from)));
+        let account = attempt.account_key().and_then(|key| counts.accounts.get(&key));
+        let address = attempt.address_key().and_then(|key| counts.addresses.get(&key));
         let account = account.filter(|count| count.is_full(OF_ACCOUNT, now));
         let address = address.filter(|count| count.is_full(OF_ADDRESS, now));
         let until = [account, address].into_iter().flatten().map(|count| count.until);
@@ -63,27 +69,81 @@ impl Throttle {
         }
     }
 
-    /// Counts a failure. Done before the outcome is known, so that who hangs up early is counted too.
-    pub(crate) fn count(&self, attempt: &Attempt, now: Timestamp) {
+    /// Counts a failure, and gives the keys that changed. Done before the outcome is known, so that who hangs up early is
+    /// counted too.
+    pub(crate) fn count(&self, attempt: &Attempt, now: Timestamp) -> Vec<String> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(account) = &attempt.account {
-            add(&mut counts.accounts, account.clone(), now);
+        let mut changed = Vec::new();
+        if let Some(key) = attempt.account_key() {
+            changed.extend(add(&mut counts.accounts, key.clone(), now));
+            changed.push(key);
         }
-        if let Some(from) = attempt.from {
-            add(&mut counts.addresses, network(from), now);
+        if let Some(key) = attempt.address_key() {
+            changed.extend(add(&mut counts.addresses, key.clone(), now));
+            changed.push(key);
         }
+        changed
     }
 
     /// Takes a counted failure back, as it was none; the account starts afresh, the address does not.
-    pub(crate) fn forgive(&self, attempt: &Attempt) {
+    /// Gives the keys that changed.
+    pub(crate) fn forgive(&self, attempt: &Attempt) -> Vec<String> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(account) = &attempt.account {
-            counts.accounts.remove(account);
+        let (account, address) = (attempt.account_key(), attempt.address_key());
+        if let Some(key) = &account {
+            counts.accounts.remove(key);
         }
-        let address = attempt.from.map(network);
-        if let Some(count) = address.and_then(|address| counts.addresses.get_mut(&address)) {
+        if let Some(count) = address.as_ref().and_then(|key| counts.addresses.get_mut(key)) {
             count.failures = count.failures.saturating_sub(1);
         }
+        account.into_iter().chain(address).collect()
+    }
+
+    /// Takes over what the database knows.
+    pub(crate) async fn load(&self, store: &Store, now: Timestamp) -> Result<(), StoreError> {
+        let most = i64::try_from(2 * KEYS).unwrap_or(i64::MAX);
+        let found = sign_in_failures::in_force(&store.read(), now, most).await?;
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for FailureRecord { key, failures, until } in found {
+            let count = Count { failures: u32::try_from(failures).unwrap_or(u32::MAX), until };
+            let map = if key.starts_with(ACCOUNT) { &mut counts.accounts } else { &mut counts.addresses };
+            map.insert(key, count);
+        }
+        Ok(())
+    }
+
+    /// Brings the database up to what is known of these keys. Asks within the transaction, so that the last to write
+    /// writes the last state.
+    pub(crate) async fn keep(&self, store: &Store, keys: &[String], now: Timestamp) -> Result<(), StoreError> {
+        let tx = store.begin().await?;
+        sign_in_failures::remove_ended(&tx, now).await?;
+        for key in keys {
+            match self.known(key) {
+                Some(Count { failures, until }) if failures > 0 => {
+                    let record = FailureRecord { key: key.clone(), failures: failures.into(), until };
+                    sign_in_failures::put(&tx, &record).await?;
+                }
+                _ => sign_in_failures::remove(&tx, key).await?,
+            }
+        }
+        tx.commit().await
+    }
+
+    fn known(&self, key: &str) -> Option<Count> {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.accounts.get(key).or_else(|| counts.addresses.get(key)).copied()
+    }
+}
+
+impl Attempt {
+    fn account_key(&self) -> Option<String> {
+        let account = self.account.as_ref()?;
+        Some(format!("{ACCOUNT}{}", vault::digest::sha256_hex(format!("sign-in account {account}").as_bytes())))
+    }
+
+    fn address_key(&self) -> Option<String> {
+        let network = network(self.from?);
+        Some(format!("{ADDRESS}{}", vault::digest::sha256_hex(format!("sign-in address {network}").as_bytes())))
     }
 }
 
@@ -93,27 +153,30 @@ impl Count {
     }
 }
 
-fn add<K: std::hash::Hash + Eq + Clone>(counts: &mut HashMap<K, Count>, key: K, now: Timestamp) {
-    if !counts.contains_key(&key) && counts.len() >= KEYS {
-        make_room(counts, now);
-    }
+/// Counts one, and gives the key that had to go for it.
+fn add(counts: &mut HashMap<String, Count>, key: String, now: Timestamp) -> Option<String> {
+    let is_crowded = !counts.contains_key(&key) && counts.len() >= KEYS;
+    let gone = if is_crowded { make_room(counts, now) } else { None };
     let fresh = Count { failures: 0, until: now.plus_seconds(WINDOW) };
     let count = counts.entry(key).or_insert(fresh);
     if now >= count.until {
         *count = fresh;
     }
     count.failures = count.failures.saturating_add(1);
+    gone
 }
 
 /// Drops what is over, else the one that has failed least: a flood of new keys must not free those that are held back.
-fn make_room<K: std::hash::Hash + Eq + Clone>(counts: &mut HashMap<K, Count>, now: Timestamp) {
+fn make_room(counts: &mut HashMap<String, Count>, now: Timestamp) -> Option<String> {
     counts.retain(|_, count| now < count.until);
     if counts.len() >= KEYS
         && let Some(key) =
             counts.iter().min_by_key(|(_, count)| (count.failures, count.until)).map(|(key, _)| key.clone())
     {
         counts.remove(&key);
+        return Some(key);
     }
+    None
 }
 
 /// One subscriber has a whole /64 of IPv6.
@@ -156,7 +219,7 @@ mod tests {
         let hosts = ["10.0.0.1", "10.0.0.2", "10.0.0.3"].into_iter().flat_map(|host| [host; 10]);
         let tried: Vec<_> = hosts
             .take_while(|host| throttle.check(&attempt("alice", host), START).is_ok())
-            .inspect(|host| throttle.count(&attempt("alice", host), START))
+            .inspect(|host| drop(throttle.count(&attempt("alice", host), START)))
             .collect();
         assert_eq!(tried.len(), 25);
         assert!(throttle.check(&attempt("alice", "10.9.9.9"), START).is_err());

@@ -55,7 +55,7 @@ impl Forge {
             expires: new.days.map(|days| now.plus_seconds(i64::from(days) * DAY)),
         };
         let stored = tokens::insert(&tx, &new).await?;
-        record(&tx, now, Happened::TokenCreated { by: user.id, name: &name, can_write: new.can_write }).await?;
+        record(&tx, now, &user.who(), Happened::TokenCreated { name: &name, can_write: new.can_write }).await?;
         tx.commit().await?;
         Ok((view(stored), secret))
     }
@@ -65,7 +65,7 @@ impl Forge {
         let user = actor.in_full("revoke tokens")?;
         let tx = self.0.store.begin().await?;
         let name = tokens::remove(&tx, user.id, id).await?.ok_or(Error::NotFound)?;
-        record(&tx, self.now(), Happened::TokenRevoked { by: user.id, name: &name }).await?;
+        record(&tx, self.now(), &user.who(), Happened::TokenRevoked { name: &name }).await?;
         Ok(tx.commit().await?)
     }
 }

@@ -1,11 +1,19 @@
 //! Clone and fetch: permission first, then Git's own upload-pack with both streams passed through.
-//! Looks at no byte of them.
+//! Looks at their first bytes alone, to know what to put on record, and changes none.
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use base::name::RepoPath;
 
+use crate::audit_queue::{Access, Accessed};
 use crate::{Actor, Error, Forge, RepoRead};
+
+/// How a request of protocol version 2 begins that asks for nothing but refs, gitprotocol-v2(5).
+const LIST_REFS: &[u8] = b"0014command=ls-refs\n";
 
 /// How a Git client talks to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +84,56 @@ impl Upload {
         output: impl AsyncWrite + Unpin + Send,
     ) -> Result<(), Error> {
         let repo = self.forge.0.repositories.repo(self.repo.id)?;
+        if transport == Transport::Ssh {
+            self.tell(transport);
+        }
+        let input = Watched { input, seen: Some(Vec::new()), upload: &self, transport };
         Ok(git::upload::run(&repo, transport.into(), protocol.into(), input, output).await?)
+    }
+}
+
+impl Upload {
+    fn tell(&self, transport: Transport) {
+        let RepoRead { id, summary, by, .. } = &self.repo;
+        if summary.visibility.is_watched() {
+            let transport = if transport == Transport::Ssh { "ssh" } else { "http" };
+            let what = Accessed::Fetched { id: *id, path: summary.path.to_string(), transport };
+            self.forge.0.audit.put(Access { at: self.forge.now(), who: by.clone().unwrap_or_default(), what });
+        }
+    }
+}
+
+/// What the client sends, passed through. Over HTTP its beginning says whether it asks for objects or for the list of
+/// refs alone, which every fetch asks for first; over SSH both are one exchange.
+struct Watched<'u, R> {
+    input: R,
+    /// What has passed, until it says enough.
+    seen: Option<Vec<u8>>,
+    upload: &'u Upload,
+    transport: Transport,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Watched<'_, R> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut this.input).poll_read(context, buffer);
+        if this.transport == Transport::Http
+            && matches!(polled, Poll::Ready(Ok(())))
+            && let Some(seen) = &mut this.seen
+        {
+            let fresh = buffer.filled().get(before..).unwrap_or_default();
+            let room = LIST_REFS.len().saturating_sub(seen.len());
+            seen.extend(fresh.iter().take(room));
+            if !LIST_REFS.starts_with(seen) {
+                // Ahead of the objects, so that a transfer that is cut short is told of as well.
+                this.upload.tell(this.transport);
+                this.seen = None;
+            } else if seen.len() == LIST_REFS.len() {
+                this.seen = None;
+            }
+        }
+        polled
     }
 }
 

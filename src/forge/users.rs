@@ -5,7 +5,7 @@ use base::name::OwnerName;
 use store::users::{self, NewUserRecord, OwnerKind, UserRecord};
 use store::{StoreError, sessions};
 
-use crate::access::Credential;
+use crate::access::{Credential, Who};
 use crate::events::{Happened, record};
 use crate::throttle::Attempt;
 use crate::{Actor, Error, Forge, UserView, passwords};
@@ -32,7 +32,7 @@ impl Forge {
 
     /// Makes an account. For administrators.
     pub async fn create_user(&self, actor: &Actor, new: NewUser) -> Result<UserView, Error> {
-        let by = actor.as_administrator("make users")?.id;
+        let by = actor.as_administrator("make users")?.who();
         let name = OwnerName::parse(new.name.trim())?;
         let full_name = one_line("full_name", &new.full_name, 0, 100)?;
         passwords::judge(&new.password)?;
@@ -48,8 +48,8 @@ impl Forge {
             created: self.now(),
         };
         let id = users::insert(&tx, &stored).await.map_err(taken(&name))?;
-        let event = Happened::UserCreated { by: Some(by), name: name.as_str(), is_admin: new.is_admin };
-        record(&tx, self.now(), event).await?;
+        let event = Happened::UserCreated { name: name.as_str(), is_admin: new.is_admin };
+        record(&tx, self.now(), &by, event).await?;
         let user = users::by_id(&tx, id).await?.ok_or(Error::NotFound)?;
         tx.commit().await?;
         view(user)
@@ -57,18 +57,18 @@ impl Forge {
 
     /// Lets a user sign in, or no longer; ends the user's sessions in the second case. For administrators, not on themselves.
     pub async fn set_user_active(&self, actor: &Actor, name: &str, is_active: bool) -> Result<(), Error> {
-        let by = actor.as_administrator("change users")?.id;
+        let by = actor.as_administrator("change users")?.who();
         let key = OwnerName::parse(name).map_err(|_| Error::NotFound)?.key();
         let tx = self.0.store.begin().await?;
         let user = users::by_key(&tx, &key).await?.ok_or(Error::NotFound)?;
-        if user.id == by {
+        if Some(user.id) == by.id {
             return Err(Error::Denied { action: "change your own account's state".into() });
         }
         users::set_active(&tx, user.id, is_active).await?;
         if !is_active {
             sessions::remove_of_user(&tx, user.id, None).await?;
         }
-        record(&tx, self.now(), Happened::UserActive { by, name: &user.name, is_active }).await?;
+        record(&tx, self.now(), &by, Happened::UserActive { name: &user.name, is_active }).await?;
         Ok(tx.commit().await?)
     }
 
@@ -86,19 +86,39 @@ impl Forge {
         let stored = users::by_id(&self.0.store.read(), user.id).await?.ok_or(Error::NotFound)?.password_hash;
         let place = self.0.passwords.place().await?;
         self.0.throttle.check(&attempt, self.now())?;
-        self.0.throttle.count(&attempt, self.now());
+        self.count_failure(&attempt).await?;
         let (is_right, place) = self.0.passwords.verify(place, old, stored).await?;
         if !is_right {
             return Err(Error::Field { field: "old", problem: "is not your password".into() });
         }
-        self.0.throttle.forgive(&attempt);
+        self.forgive(&attempt).await?;
         drop(place);
         let hash = self.0.passwords.hash(new).await?;
         let tx = self.0.store.begin().await?;
         users::set_password(&tx, user.id, &hash).await?;
         let kept = if let Credential::Session(hash) = &user.credential { Some(hash.as_str()) } else { None };
         sessions::remove_of_user(&tx, user.id, kept).await?;
-        record(&tx, self.now(), Happened::PasswordChanged { by: user.id }).await?;
+        record(&tx, self.now(), &user.who(), Happened::PasswordChanged { name: user.name.as_str() }).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// All accounts, by name. For the host's own shell.
+    pub async fn all_users(&self) -> Result<Vec<UserView>, Error> {
+        users::people(&self.0.store.read()).await?.into_iter().map(view).collect()
+    }
+
+    /// Gives an account another password and ends its sessions. For the host's own shell. Fails with `NotFound`, and
+    /// with `Field` on `password`.
+    pub async fn reset_password(&self, name: &str, password: &Secret<String>) -> Result<(), Error> {
+        let key = OwnerName::parse(name)?.key();
+        passwords::judge(password)?;
+        let is_person = |user: &UserRecord| OwnerName::parse(&user.name).is_ok_and(|name| name.key() == key);
+        let hash = self.0.passwords.hash(password).await?;
+        let tx = self.0.store.begin().await?;
+        let user = users::people(&tx).await?.into_iter().find(is_person).ok_or(Error::NotFound)?;
+        users::set_password(&tx, user.id, &hash).await?;
+        sessions::remove_of_user(&tx, user.id, None).await?;
+        record(&tx, self.now(), &Who::default(), Happened::PasswordReset { name: &user.name }).await?;
         Ok(tx.commit().await?)
     }
 
@@ -125,7 +145,8 @@ impl Forge {
             created: self.now(),
         };
         users::insert(&tx, &stored).await.map_err(taken(&name))?;
-        record(&tx, self.now(), Happened::UserCreated { by: None, name: name.as_str(), is_admin: true }).await?;
+        let event = Happened::UserCreated { name: name.as_str(), is_admin: true };
+        record(&tx, self.now(), &Who::default(), event).await?;
         tx.commit().await?;
         Ok(true)
     }

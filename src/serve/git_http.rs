@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use base::name::RepoPath;
-use forge::{Actor, Error, Protocol, Transport};
+use forge::{Actor, Error, Origin, Protocol, Transport};
 use tokio_util::io::StreamReader;
 
 use crate::body;
@@ -54,7 +54,10 @@ impl Asked {
         let actor = match crate::basic::credentials(headers) {
             Err(_) => Err(Error::SignInRefused),
             Ok(None) => Ok(Actor::Anonymous),
-            Ok(Some(sent)) => state.forge.basic(&sent.name, &sent.secret, peer.address()).await,
+            Ok(Some(sent)) => {
+                let origin = Origin { address: Some(peer.address()), request: Some(id.to_string()) };
+                state.forge.basic(&sent.name, &sent.secret, origin).await
+            }
         };
         let actor = actor.map_err(|error| failure(&error, &id))?;
         let protocol = headers.get("git-protocol").and_then(|value| value.to_str().ok());

@@ -60,7 +60,7 @@ async fn pages_come_packed_when_the_client_unpacks_them() {
 async fn what_a_session_was_shown_is_kept_nowhere() {
     let site = Site::start().await;
     let cookie = |secret: &str| format!("Cookie: __Host-gitgrit={secret}\r\n");
-    let loopback = std::net::Ipv4Addr::LOCALHOST.into();
+    let loopback = std::net::IpAddr::from(std::net::Ipv4Addr::LOCALHOST);
     let password = base::Secret::new(crate::test_site::PASSWORD.to_owned());
     let alice = site.forge.sign_in("alice", &password, loopback).await.unwrap();
     let cookie = cookie(alice.token.expose());

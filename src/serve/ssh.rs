@@ -170,7 +170,7 @@ impl Connection {
             let _running = running;
             match transfer {
                 Ok((key, command)) => match owner(&job.state, &key).await {
-                    Some(actor) => job.run(&actor, &command).await,
+                    Some(actor) => Box::pin(job.run(&actor, &command)).await,
                     None => job.refuse(&Refusal::Key).await,
                 },
                 Err(refusal) => job.refuse(&refusal).await,

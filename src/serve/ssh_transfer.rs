@@ -69,6 +69,7 @@ impl Transfer {
     /// Runs the command and closes the channel.
     pub(crate) async fn run(self, actor: &Actor, command: &Command) {
         let begun = Instant::now();
+        let actor = &actor.clone().coming_from(self.from);
         let (mut input, output) = self.channel.split();
         let turn = tokio::select! {
             turn = self.state.doors.transfers.turn(self.from) => turn,

@@ -15,6 +15,7 @@ pub mod intents;
 pub mod loose_directories;
 pub mod repos;
 pub mod sessions;
+pub mod sign_in_failures;
 pub mod ssh_keys;
 pub mod tokens;
 pub mod users;

@@ -110,3 +110,11 @@ pub async fn set_pushed(tx: &Tx, id: i64, at: Timestamp) -> Result<(), StoreErro
 pub async fn remove(tx: &Tx, id: i64) -> Result<bool, StoreError> {
     Ok(tx.first("DELETE FROM repos WHERE id = $1 RETURNING id", values![id]).await?.is_some())
 }
+
+/// The path of a repository, `owner/name`, by its id.
+pub async fn path(database: &impl Query, id: i64) -> Result<Option<String>, StoreError> {
+    const SQL: &str = "SELECT o.name, r.name FROM repos r JOIN owners o ON o.id = r.owner_id WHERE r.id = $1";
+    let Some(row) = database.first(SQL, values![id]).await? else { return Ok(None) };
+    let (owner, name): (String, String) = (row.get(0)?, row.get(1)?);
+    Ok(Some(format!("{owner}/{name}")))
+}

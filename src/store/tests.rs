@@ -73,14 +73,19 @@ async fn events_are_never_changed_or_removed() {
     let event = events::EventRecord {
         at: NOW,
         actor_id: Some(1),
+        actor: Some("alice".into()),
         kind: "ref.moved".into(),
         repo_id: Some(7),
+        repo: Some("alice/notes".into()),
         subject: "refs/heads/main".into(),
         old_value: None,
         new_value: Some("x".into()),
+        address: None,
+        request: None,
     };
     let tx = scratch.store.begin().await.unwrap();
-    events::append(&tx, &event).await.unwrap();
+    let link = events::Link { hash: "h".into(), ..events::advance(&tx).await.unwrap() };
+    events::append(&tx, &link, &event).await.unwrap();
     tx.commit().await.unwrap();
     for statement in ["DELETE FROM events", "UPDATE events SET subject = 'y'"] {
         let tx = scratch.store.begin().await.unwrap();

@@ -46,6 +46,12 @@ fn setup_lists_its_migrations_without_running_them() {
         .env("GITGRIT_ENCRYPTION_KEY", "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=");
     let done = run.finished();
     let lines: Vec<_> = out(&done).lines().skip(2).map(str::to_owned).collect();
-    assert_eq!(lines, ["Migrations that would run:", "  would apply 0001 first light", "Nothing was changed."]);
+    let expected = [
+        "Migrations that would run:",
+        "  would apply 0001 first light",
+        "  would apply 0002 audit log",
+        "Nothing was changed.",
+    ];
+    assert_eq!(lines, expected);
     assert!(!site.exists());
 }

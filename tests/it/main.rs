@@ -7,6 +7,7 @@
     reason = "a test says what is wrong by panicking, and what is absent on standard error"
 )]
 
+mod audit;
 mod browser;
 mod ca;
 mod cli;

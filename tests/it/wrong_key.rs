@@ -34,7 +34,14 @@ fn another_encryption_key_is_refused_by_name_and_nothing_is_touched() {
     let mut before = BTreeMap::new();
     contents(&site.dir().root().join("data"), &mut before);
 
-    for arguments in [&["serve"][..], &["smoketest", "--site"]] {
+    let verbs = [
+        &["serve"][..],
+        &["smoketest", "--site"],
+        &["admin", "audit", "verify"],
+        &["admin", "user", "list"],
+        &["admin", "user", "password", "olga"],
+    ];
+    for arguments in verbs {
         let done = site.program().options(arguments).run(b"").unwrap();
         let said = format!("{}{}", out(&done), done.stderr);
         assert_eq!(done.status.code(), Some(12), "{arguments:?}: {said}");

@@ -59,7 +59,8 @@ async fn a_session_ends_when_idle_when_old_and_when_told() {
     assert!(site.forge.session(&first.token).await.unwrap().is_none());
 
     let second = site.forge.sign_in("root", &secret(PASSWORD), HOME).await.unwrap();
-    site.forge.sign_out(&second.token).await.unwrap();
+    let actor = site.forge.session(&second.token).await.unwrap().unwrap().actor;
+    site.forge.sign_out(&actor).await.unwrap();
     assert!(site.forge.session(&second.token).await.unwrap().is_none());
 }
 
@@ -232,4 +233,23 @@ async fn nothing_secret_is_in_the_database_in_clear() {
     for hidden in [token.expose().as_str(), session.expose(), PASSWORD] {
         assert!(!holds(hidden));
     }
+}
+
+#[tokio::test]
+async fn a_restart_forgives_nobody_and_the_end_of_the_window_does() {
+    let Site { forge, clock, key, directory } = Site::open().await;
+    for _ in 0..10 {
+        assert!(matches!(forge.sign_in("root", &secret("x"), HOME).await, Err(Error::SignInRefused)));
+    }
+    forge.close().await;
+    drop(forge);
+    let forge = open(directory.path(), &key, &clock).await.unwrap();
+    let refused = forge.sign_in("root", &secret(PASSWORD), HOME).await;
+    assert!(matches!(refused, Err(Error::TooManyAttempts { .. })), "{refused:?}");
+    let elsewhere = IpAddr::from([10, 0, 0, 2]);
+    assert!(forge.sign_in("root", &secret(PASSWORD), elsewhere).await.is_ok());
+    clock.advance(15 * 60);
+    assert!(forge.sign_in("root", &secret(PASSWORD), HOME).await.is_ok());
+    let left = store::sign_in_failures::in_force(&forge.0.store.read(), forge.now(), 10).await.unwrap();
+    assert!(left.is_empty(), "{left:?}");
 }

@@ -1,6 +1,7 @@
 //! Stories of a site in a scratch directory, told through the forge's own face, with real Git beneath.
 
 mod accounts;
+mod audit;
 mod opening;
 mod pushing;
 mod repositories;

@@ -1,6 +1,6 @@
 //! Every page from values made up here, hostile ones among them, for tests alone. Nothing of it is in the program.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
 
 use askama::Template;
@@ -10,9 +10,10 @@ use base::envfile::Values;
 use base::name::{Oid, OwnerName, RefName, RepoPath, TreePath};
 use base::settings::Settings;
 use forge::{
-    Actor, Blame, BlameSpan, ChangeKind, CloneUrls, CommitSummary, CommitView, DiffContent, DiffLine, Entry, EntryKind,
-    File, FileContent, FileDiff, Forge, History, Hunk, LatestCommit, LineKind, Readme, RefKind, RefPage, RefRow,
-    RepoFrame, RepoSummary, Revision, SshKeyView, TagNote, TokenView, Tree, UserView, Visibility,
+    Actor, AuditFilter, AuditPage, AuditRecord, Blame, BlameSpan, ChangeKind, CloneUrls, CommitSummary, CommitView,
+    DiffContent, DiffLine, Entry, EntryKind, File, FileContent, FileDiff, Forge, History, Hunk, LatestCommit, LineKind,
+    Readme, RefKind, RefPage, RefRow, RepoFrame, RepoSummary, Revision, SshKeyView, TagNote, TokenView, Tree, UserView,
+    Visibility,
 };
 
 use super::failure::Failure;
@@ -25,7 +26,7 @@ use super::render::Renderer;
 use super::sign_in::SignInPage;
 use super::target::{LocalPath, Notice};
 use super::visit::Visit;
-use super::{blame, commit, history, keys, references, repository_settings, source, tokens, tree, users};
+use super::{audit, blame, commit, history, keys, references, repository_settings, source, tokens, tree, users};
 
 const NOW: Timestamp = Timestamp(1_795_226_400_000_000);
 const SOURCE: &str = include_str!("render.rs");
@@ -61,7 +62,7 @@ async fn sign_alice_in() {
     };
     let (forge, password) = (Forge::open(options).await.unwrap(), Secret::new("correct horse battery".to_owned()));
     forge.ensure_administrator("alice", &password).await.unwrap();
-    let signed_in = forge.sign_in("alice", &password, Ipv4Addr::LOCALHOST.into()).await.unwrap();
+    let signed_in = forge.sign_in("alice", &password, IpAddr::from(Ipv4Addr::LOCALHOST)).await.unwrap();
     let session = forge.session(&signed_in.token).await.unwrap().unwrap();
     ALICE.get_or_init(|| session.actor);
 }
@@ -70,7 +71,6 @@ fn visit(here: &str) -> Visit {
     Visit {
         actor: ALICE.get().unwrap().clone(),
         csrf: Some(Secret::new("form-token".into())),
-        session: Some(Secret::new("session-token".into())),
         here: LocalPath::parse(here).unwrap(),
         back: LocalPath::parse(here).unwrap(),
         notice: None,
@@ -81,7 +81,7 @@ fn visit(here: &str) -> Visit {
 }
 
 fn stranger(here: &str) -> Visit {
-    Visit { actor: Actor::Anonymous, csrf: None, session: None, ..visit(here) }
+    Visit { actor: Actor::Anonymous, csrf: None, ..visit(here) }
 }
 
 fn summary(path: &str, description: &str, visibility: Visibility, pushed: Option<i64>) -> RepoSummary {
@@ -117,6 +117,37 @@ fn repos() -> Vec<RepoSummary> {
             Some(40_000_000),
         ),
     ]
+}
+
+fn audit_log() -> AuditPage {
+    let record = |number: i64, action: &str, object: &str| AuditRecord {
+        number,
+        at: ago(number * 500),
+        actor_id: Some(1),
+        actor: Some("alice".into()),
+        action: action.into(),
+        repo_id: None,
+        repo: None,
+        object: object.into(),
+        old: None,
+        new: None,
+        address: Some("10.20.0.7".into()),
+        request: Some("19aa3c-2f".into()),
+        hash: "ab".repeat(32),
+    };
+    let (old, new) = (Some("0".repeat(40)), Some("12c4f09b7d".repeat(4)));
+    let records = vec![
+        AuditRecord { repo: Some("alice/parcel".into()), old, new, ..record(9, "ref.moved", "refs/heads/main") },
+        AuditRecord { actor: None, actor_id: None, ..record(8, "sign_in.refused", "bob") },
+        AuditRecord {
+            repo: Some("bob/firmware".into()),
+            new: Some("ssh".into()),
+            ..record(7, "repo.fetched", "bob/firmware")
+        },
+        record(6, "token.created", HOSTILE),
+        AuditRecord { actor: None, address: None, request: None, ..record(5, "password.reset", "root") },
+    ];
+    AuditPage { records, older: Some(5) }
 }
 
 fn frame(is_empty: bool) -> RepoFrame {
@@ -396,6 +427,7 @@ fn account_pages() -> Vec<(&'static str, String)> {
             .render()
             .unwrap(),
         ),
+        ("audit", audit::page(&visit("/admin/audit"), &AuditFilter::default(), &audit_log()).render().unwrap()),
         ("users", users::page(&visit("/admin/users"), &users, Draft::default()).render().unwrap()),
         (
             "sign-in",

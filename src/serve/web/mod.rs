@@ -2,6 +2,7 @@
 //! into a page; no right is decided here, and no page needs a script.
 
 mod asset;
+mod audit;
 mod blame;
 mod commit;
 mod failure;
@@ -99,6 +100,7 @@ pub const ROUTES: &[Route] = {
         takes("/admin/users", SiteAdministrator, || post(users::create)),
         takes("/admin/users/{name}/activate", SiteAdministrator, || post(users::activate)),
         takes("/admin/users/{name}/deactivate", SiteAdministrator, || post(users::deactivate)),
+        shows("/admin/audit", SiteAdministrator, || get(audit::show)),
         shows("/{owner}/{repo}", Reader, || get(tree::home)),
         shows("/{owner}/{repo}/src/{*rest}", Reader, || get(source::show)),
         shows("/{owner}/{repo}/blame/{*rest}", Reader, || get(blame::show)),

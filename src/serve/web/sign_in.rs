@@ -6,7 +6,7 @@ use axum::extract::{Query, State};
 use axum::http::HeaderValue;
 use axum::http::header::SET_COOKIE;
 use axum::response::Response;
-use forge::Error;
+use forge::{Error, Origin};
 
 use super::failure::{Failure, PageResult, redirect};
 use super::form::{Draft, Form, OpenForm, Problem};
@@ -48,7 +48,8 @@ pub(crate) async fn submit(
     form: OpenForm,
 ) -> PageResult {
     let next = LocalPath::parse(form.text("next")).unwrap_or_else(LocalPath::start);
-    match state.forge.sign_in(form.text("name"), &form.secret("password"), peer.address()).await {
+    let origin = Origin { address: Some(peer.address()), request: Some(visit.request.clone()) };
+    match state.forge.sign_in(form.text("name"), &form.secret("password"), origin).await {
         Ok(signed_in) => with_cookie(redirect(&Target::Back(next)), &visit::cookie(&state, &signed_in)),
         Err(Error::SignInRefused | Error::Name(_)) => {
             let draft = form.draft(Problem::of_form(Error::SignInRefused.to_string()));
@@ -60,9 +61,7 @@ pub(crate) async fn submit(
 
 /// `POST /sign-out`.
 pub(crate) async fn leave(State(state): State<AppState>, visit: Visit, _: Form) -> PageResult {
-    if let Some(session) = &visit.session {
-        state.forge.sign_out(session).await?;
-    }
+    state.forge.sign_out(&visit.actor).await?;
     with_cookie(redirect(&Target::Start(None)), &visit::ended_cookie(&state))
 }
 

@@ -14,12 +14,12 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base::Secret;
 use base::clock::Timestamp;
-use forge::{Actor, SignedIn};
+use forge::{Actor, Origin, SignedIn};
 use futures_util::FutureExt;
 
 use super::failure::Failure;
 use super::target::{LocalPath, Notice};
-use crate::request::{RequestId, panic_text};
+use crate::request::{Peer, RequestId, panic_text};
 use crate::state::AppState;
 
 /// Time that a page may take to begin its answer.
@@ -32,8 +32,6 @@ pub(crate) struct Visit {
     pub(crate) actor: Actor,
     /// What forms of this session carry back; none without a session.
     pub(crate) csrf: Option<Secret<String>>,
-    /// The session's token, for signing out.
-    pub(crate) session: Option<Secret<String>>,
     /// The address.
     pub(crate) here: LocalPath,
     /// Where to come back to after signing in: the address, or the start for one that only takes forms.
@@ -107,7 +105,6 @@ fn anonymous(state: &AppState, request: &Parts) -> Visit {
     Visit {
         actor: Actor::Anonymous,
         csrf: None,
-        session: None,
         back: if request.method == Method::GET { here.clone() } else { LocalPath::start() },
         here,
         notice: uri.query().and_then(Notice::in_query),
@@ -123,9 +120,9 @@ async fn read(state: &AppState, request: &Parts, visit: &mut Visit) -> Result<()
     let token = if is_asset { None } else { token_in(&request.headers, state.is_https) };
     let Some(token) = token else { return Ok(()) };
     if let Some(session) = state.forge.session(&token).await? {
-        visit.actor = session.actor;
+        let address = request.extensions.get::<Peer>().map(|peer| peer.address());
+        visit.actor = session.actor.coming_from(Origin { address, request: Some(visit.request.clone()) });
         visit.csrf = Some(session.csrf);
-        visit.session = Some(token);
     }
     Ok(())
 }
