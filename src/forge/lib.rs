@@ -22,6 +22,9 @@ mod users;
 mod view;
 
 #[cfg(test)]
+#[path = "../../tests/it/postgres.rs"]
+mod server_for_tests;
+#[cfg(test)]
 mod stories;
 
 pub use access::{Access, Actor, RepoAdmin, RepoRead, RepoWrite, Scope, User};
