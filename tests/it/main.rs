@@ -10,6 +10,7 @@
 mod browser;
 mod ca;
 mod cli;
+mod database_server;
 mod doors;
 mod dry_run;
 mod env;
@@ -22,6 +23,7 @@ mod interrupted;
 mod lab;
 mod lab_closed;
 mod large_push;
+mod postgres;
 mod require;
 mod setup;
 mod site;
