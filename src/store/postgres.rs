@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use deadpool_postgres::{Client, Object, Pool, PoolError};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use base::clock::Timestamp;
@@ -74,19 +75,16 @@ impl Server {
     pub(crate) async fn begin(&self) -> Result<UnboundedSender<Step>, StoreError> {
         let client = take(&self.writes).await?;
         let (steps, receiver) = mpsc::unbounded_channel();
-        // Read committed: what is seen is what was committed when the lock came, not when it was asked for.
-        let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock({LOCK})");
-        let begun = tokio::spawn(async move {
-            match within(async { client.batch_execute(&begin).await.map_err(fault) }).await {
-                Ok(()) => Ok(client),
-                Err(error) => {
-                    undo(client).await;
-                    Err(error)
-                }
-            }
+        let (answer, begun) = oneshot::channel();
+        tokio::spawn(async move {
+            // Read committed: what is seen is what was committed when the lock came, not when it was asked for.
+            let begin =
+                format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock({LOCK})");
+            let done = within(async { client.batch_execute(&begin).await.map_err(fault) }).await;
+            let is_done = done.is_ok();
+            if answer.send(done).is_ok() && is_done { serve(client, receiver).await } else { undo(client).await }
         });
-        let client = begun.await.map_err(|_| StoreError::Closed)??;
-        tokio::spawn(serve(client, receiver));
+        begun.await.map_err(|_| StoreError::Closed)??;
         Ok(steps)
     }
 

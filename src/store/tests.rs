@@ -314,7 +314,6 @@ async fn a_process_killed_in_mid_transaction_leaves_no_half(ground: &Ground) {
     scratch.store.begin().await.unwrap().commit().await.unwrap();
 }
 
-/// As on a file: neither the wrong program nor a look at the schema changes anything.
 async fn a_newer_schema_is_refused(ground: &Ground) {
     let scratch = ground.open().await;
     let tx = scratch.store.begin().await.unwrap();
@@ -346,13 +345,14 @@ async fn looking_tells_schema_and_canary(ground: &Ground) {
     assert_eq!(seen, Some(Look { schema: crate::KNOWN_SCHEMA, canary: Some("first".into()) }));
 }
 
-/// Whoever asked may have gone away, as a browser does.
 async fn a_transaction_left_in_the_middle_of_a_statement_is_undone(ground: &Ground) {
     let scratch = ground.open().await;
     for _ in 0..20 {
         let tx = scratch.store.begin().await.unwrap();
         let cut = std::time::Duration::from_micros(50);
         let _ = tokio::time::timeout(cut, users::insert(&tx, &person("alice"))).await;
+        drop(tx);
+        let _ = tokio::time::timeout(cut, scratch.store.begin()).await;
     }
     let tx = scratch.store.begin().await.unwrap();
     assert!(users::by_key(&tx, "alice").await.unwrap().is_none());
