@@ -3,7 +3,7 @@
 use base::Secret;
 use base::envfile::Values;
 use base::file::{FileError, read_text};
-use base::settings::{SECRETS, Settings, SettingsError, Sources};
+use base::settings::{SECRETS, Settings, SettingsError, Sources, has_database_server};
 use base::site::SiteDir;
 use base::url::BaseUrl;
 use vault::authority::{Authority, Served, is_pair, read_served};
@@ -33,6 +33,8 @@ pub struct Facts {
     pub certificate: Option<CertificateFact>,
     /// The database file is there.
     pub has_database: bool,
+    /// The settings name a database on a server instead.
+    pub has_database_server: bool,
     /// There is at least one repository.
     pub has_repositories: bool,
     /// The server that runs now.
@@ -78,6 +80,7 @@ pub fn look(site: &SiteDir) -> Result<Facts, InstallError> {
         certificate: certificate(site, authority.as_ref())?,
         authority: dates.map_err(|source| InstallError::Authority { path: site.ca_certificate(), source })?,
         has_database: site.database().exists(),
+        has_database_server: has_database_server(&values),
         has_repositories: has_repositories(site),
         serving: running::serving(site),
     })
@@ -88,9 +91,15 @@ pub fn settings(site: &SiteDir) -> Result<Settings, SettingsError> {
     Settings::parse(&Sources { site: Some(site.clone()), ..Sources::default() }.values()?)
 }
 
-/// Fails with `DatabaseLost` when an embedded site has repositories and no database that knows them.
-pub fn refuse_lost_database(site: &SiteDir) -> Result<(), InstallError> {
-    if has_repositories(site) && !site.database().exists() { Err(InstallError::DatabaseLost) } else { Ok(()) }
+/// Fails with `DatabaseLost` when an embedded site has repositories and no database that knows them. What is in a
+/// database on a server is for the forge to see, when it opens.
+pub fn refuse_lost_database(site: &SiteDir, settings: &Settings) -> Result<(), InstallError> {
+    let is_file = settings.database_url.is_none();
+    if is_file && has_repositories(site) && !site.database().exists() {
+        Err(InstallError::DatabaseLost)
+    } else {
+        Ok(())
+    }
 }
 
 /// Says whether an installation has run here, whole or in part. Fails when this user may not see that.

@@ -149,7 +149,7 @@ pub fn plan(request: &Request, facts: &Facts, now: Timestamp) -> Result<Plan, In
         return Err(InstallError::SiteUrl { found: found.clone(), wanted: request.site_url.clone() });
     }
     // A new database numbers its repositories from the start, and would hand those of the lost one to others.
-    if facts.has_repositories && !facts.has_database {
+    if facts.has_repositories && !facts.has_database && !facts.has_database_server {
         return Err(InstallError::DatabaseLost);
     }
     let names = names(request);
@@ -249,17 +249,18 @@ fn certificate(request: &Request, facts: &Facts, names: &[String], now: Timestam
 }
 
 fn database(facts: &Facts) -> Planned {
-    if facts.has_database {
-        line(Step::Database, Action::Check, "the database is there; migrated when an older program wrote it")
-    } else {
-        line(Step::Database, Action::Make, "make the database")
+    let check = |text| line(Step::Database, Action::Check, text);
+    match (facts.has_database_server, facts.has_database) {
+        (true, _) => check("the database is on a server; its tables are made or migrated where needed"),
+        (false, true) => check("the database is there; migrated when an older program wrote it"),
+        (false, false) => line(Step::Database, Action::Make, "make the database"),
     }
 }
 
 fn administrator(request: &Request, facts: &Facts) -> Planned {
     let name = &request.administrator;
     let with = if request.password.is_some() { "the given password" } else { "a random password, shown at the end" };
-    if facts.has_database {
+    if facts.has_database || facts.has_database_server {
         line(Step::Administrator, Action::Check, format!("`{name}` is made when the site has no administrator"))
     } else {
         line(Step::Administrator, Action::Make, format!("make the administrator `{name}` with {with}"))

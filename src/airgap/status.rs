@@ -3,8 +3,10 @@
 use base::clock::Timestamp;
 use base::file::read_text;
 use base::site::SiteDir;
+use store::{Address, Login, Store};
 use vault::authority::read_served;
 
+use crate::facts;
 use crate::running::{self, Serving};
 
 const DAY: i64 = 86_400;
@@ -25,7 +27,15 @@ pub async fn status(site: &SiteDir, now: Timestamp) -> Status {
     let served = read_text(&site.server_certificate(), 256 << 10).ok().and_then(|chain| read_served(&chain).ok());
     Status {
         serving: running::serving(site),
-        schema: store::Store::look(&site.database()).await.ok().flatten().map(|look| look.schema),
+        schema: schema(site).await,
         certificate_days: served.map(|served| (served.not_after.seconds() - now.seconds()).div_euclid(DAY)),
     }
+}
+
+async fn schema(site: &SiteDir) -> Option<u32> {
+    let address = match facts::settings(site).ok().and_then(|settings| settings.database_url) {
+        Some(url) => Address::Server(Login::parse(&url).ok()?),
+        None => Address::File(site.database()),
+    };
+    Store::look(&address).await.ok().flatten().map(|look| look.schema)
 }

@@ -129,7 +129,7 @@ pub struct Settings {
     pub ssh_clone_host: String,
     /// Port in SSH clone addresses.
     pub ssh_port: u16,
-    /// `DATABASE_URL`, when set.
+    /// `DATABASE_URL`, or the address that the `DB_*` amount to, when either is set.
     pub database_url: Option<Secret<String>>,
     /// Reverse proxies whose forwarded addresses are believed.
     pub trusted_proxies: Vec<Network>,
@@ -149,13 +149,16 @@ impl Settings {
             ssh_port: port(values, "SSH_PORT", 2424)?,
             secret_key: Secret::new(required(values, "SECRET_KEY")?.into()),
             encryption_key: Secret::new(required(values, "GITGRIT_ENCRYPTION_KEY")?.into()),
-            database_url: set(values, "DATABASE_URL").map(|url| Secret::new(url.to_owned())),
+            database_url: database_url(values)?,
             trusted_proxies: Network::parse_list(values.get("TRUSTED_PROXIES").unwrap_or_default())
                 .map_err(|source| SettingsError::Networks { name: "TRUSTED_PROXIES", source })?,
             site_url,
         })
     }
 }
+
+/// What DATABASE_URL is made of when it is not given.
+const DATABASE_PARTS: [&str; 5] = ["DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASSWORD"];
 
 fn set<'v>(values: &'v Values, name: &str) -> Option<&'v str> {
     values.get(name).filter(|value| !value.is_empty())
@@ -170,6 +173,36 @@ fn port(values: &Values, name: &'static str, default: u16) -> Result<u16, Settin
         None => Ok(default),
         Some(text) => text.parse().ok().filter(|port| *port != 0).ok_or(SettingsError::Port { name }),
     }
+}
+
+/// Says whether `values` name a database on a server; else the site's own file is meant.
+pub fn has_database_server(values: &Values) -> bool {
+    set(values, "DATABASE_URL").is_some() || DATABASE_PARTS.iter().any(|name| set(values, name).is_some())
+}
+
+/// The seeds' five variables say the same as DATABASE_URL, which wins; one of them is enough to mean a server.
+fn database_url(values: &Values) -> Result<Option<Secret<String>>, SettingsError> {
+    if let Some(url) = set(values, "DATABASE_URL") {
+        return Ok(Some(Secret::new(url.to_owned())));
+    }
+    if !has_database_server(values) {
+        return Ok(None);
+    }
+    let part = |name, default| encoded(set(values, name).unwrap_or(default));
+    let password = set(values, "DB_PASSWORD").map(|password| format!(":{}", encoded(password))).unwrap_or_default();
+    let (user, host, name) = (part("DB_USER", "gitgrit"), part("DB_HOST", "db"), part("DB_NAME", "gitgrit"));
+    let port = port(values, "DB_PORT", 5432)?;
+    Ok(Some(Secret::new(format!("postgres://{user}{password}@{host}:{port}/{name}"))))
+}
+
+/// Percent-encodes all but RFC 3986's unreserved characters.
+fn encoded(text: &str) -> String {
+    let sign = |byte: u8| match byte {
+        b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(sign).collect()
 }
 
 fn add_stored_secrets(values: &mut Values, site: &SiteDir) -> Result<(), SettingsError> {
@@ -204,6 +237,23 @@ mod tests {
     fn clone_host_and_port_have_their_defaults() {
         let settings = Settings::parse(&base()).unwrap();
         assert_eq!((settings.ssh_clone_host.as_str(), settings.ssh_port), ("forge.acme.internal", 2424));
+    }
+
+    #[test]
+    fn the_parts_of_a_database_address_make_one_and_the_whole_wins() {
+        assert!(Settings::parse(&base()).unwrap().database_url.is_none());
+        let mut values = base();
+        values.set("DB_PASSWORD", "p@ss/w:rd");
+        let url = |values: &Values| Settings::parse(values).unwrap().database_url.unwrap().expose().clone();
+        assert_eq!(url(&values), "postgres://gitgrit:p%40ss%2Fw%3Ard@db:5432/gitgrit");
+        values.set("DB_HOST", "/run/postgresql");
+        values.set("DB_PORT", "5433");
+        assert_eq!(url(&values), "postgres://gitgrit:p%40ss%2Fw%3Ard@%2Frun%2Fpostgresql:5433/gitgrit");
+        values.set("DATABASE_URL", "postgres://other/site");
+        assert_eq!(url(&values), "postgres://other/site");
+        values.set("DATABASE_URL", "");
+        values.set("DB_PORT", "x");
+        assert!(matches!(Settings::parse(&values), Err(SettingsError::Port { name: "DB_PORT" })));
     }
 
     #[test]

@@ -36,16 +36,17 @@ where
     W: Future<Output = Result<T, Failure>>,
 {
     let settings = airgap::facts::settings(site)?;
-    airgap::facts::refuse_lost_database(site)?;
+    airgap::facts::refuse_lost_database(site, &settings)?;
+    let options = forge_options(site, settings);
     runtime()?.block_on(async {
         // Opening says so itself where it is the key or the version that does not fit.
-        if let Ok(pending) = Forge::pending_migrations(&site.database()).await
+        if let Ok(pending) = Forge::pending_migrations(&options).await
             && !pending.is_empty()
         {
             let said = format!("{} migration(s) of the database are due", pending.len());
             return Err(Failure::said(Exit::Failure, said).hinted("`gitgrit-ops restart` applies them"));
         }
-        let forge = Forge::open(forge_options(site, settings)).await?;
+        let forge = Forge::open(options).await?;
         let done = work(forge.clone()).await;
         forge.close().await;
         done

@@ -59,7 +59,7 @@ pub(crate) fn run(args: &ServeArgs, console: &mut Console) -> Result<Exit, Failu
     let sources =
         Sources { environment: console.environment.clone(), env_file: args.env_file.clone(), site: Some(site.clone()) };
     let settings = Settings::parse(&sources.values()?)?;
-    refuse_lost_database(&site)?;
+    refuse_lost_database(&site, &settings)?;
     let listen = listen(args, &site)?;
     let mut held = Held::take(&site)?;
     log();

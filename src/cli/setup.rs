@@ -100,7 +100,7 @@ fn prepare(args: &SetupArgs, report: &mut Report<'_>) -> Result<(), Stop> {
     let settings = Settings::parse(&values).map_err(|error| said(&error))?;
     if args.dry_run {
         report.say("Migrations that would run:".into())?;
-        for line in listed("would apply", &pending(&site)?) {
+        for line in listed("would apply", &pending(&site, settings)?) {
             report.say(line)?;
         }
         return Ok(report.say("Nothing was changed.".into())?);
@@ -122,7 +122,7 @@ fn mount(values: &Values) -> Option<PathBuf> {
 /// Brings the site's database up to date, a line for each migration.
 fn migrate(site: &SiteDir, settings: Settings) -> Result<Vec<String>, Stop> {
     create_dir(&site.data(), 0o700).map_err(|error| Stop::Said(chain(&error)))?;
-    let pending = pending(site)?;
+    let pending = pending(site, settings.clone())?;
     let migrated: Result<(), forge::OpenError> = runtime()?.block_on(async {
         Forge::open(forge_options(site, settings)).await?.close().await;
         Ok(())
@@ -132,8 +132,8 @@ fn migrate(site: &SiteDir, settings: Settings) -> Result<Vec<String>, Stop> {
 }
 
 /// The migrations that the site's database lacks, by number and name.
-fn pending(site: &SiteDir) -> Result<Vec<(u32, &'static str)>, Stop> {
-    let pending = runtime()?.block_on(Forge::pending_migrations(&site.database()));
+fn pending(site: &SiteDir, settings: Settings) -> Result<Vec<(u32, &'static str)>, Stop> {
+    let pending = runtime()?.block_on(Forge::pending_migrations(&forge_options(site, settings)));
     pending.map_err(|error| Stop::Said(chain(&error)))
 }
 

@@ -36,7 +36,7 @@ type Say<'s> = &'s mut dyn FnMut(Line);
 /// Asks everything that a user of the site needs, a line for each.
 pub(crate) async fn check(site: &SiteDir, settings: &Settings, values: &Values, say: Say<'_>) -> KeyState {
     checks::site::outside(settings.site_url.as_str(), trust(site, values), say).await;
-    if let Some(problem) = unready(site).await {
+    if let Some(problem) = unready(site, settings).await {
         say(Line::fail(&catalogue::SITE_DATABASE, problem));
         return KeyState::Fits;
     }
@@ -70,10 +70,12 @@ pub(crate) async fn check(site: &SiteDir, settings: &Settings, values: &Values, 
 }
 
 /// Why the database is not one to open: a check must neither make it nor migrate it under a server that runs.
-async fn unready(site: &SiteDir) -> Option<String> {
-    match Forge::pending_migrations(&site.database()).await {
+async fn unready(site: &SiteDir, settings: &Settings) -> Option<String> {
+    match Forge::pending_migrations(&forge_options(site, settings.clone())).await {
         Ok(pending) if pending.is_empty() => None,
-        Ok(_) if !site.database().exists() => Some(format!("there is no database `{}`", site.database().display())),
+        Ok(_) if settings.database_url.is_none() && !site.database().exists() => {
+            Some(format!("there is no database `{}`", site.database().display()))
+        }
         Ok(pending) => Some(format!("{} migration(s) are due; `gitgrit-ops restart` applies them", pending.len())),
         // Opening it says what is wrong, and whether it is the key.
         Err(_) => None,

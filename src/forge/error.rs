@@ -47,6 +47,9 @@ pub enum Error {
     /// The name is in use.
     #[error("the name `{0}` is taken")]
     NameTaken(String),
+    /// The database's server is not there. What was asked for may be asked for again.
+    #[error("the database is away")]
+    Away(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The database failed.
     #[error("the database did not answer as it should")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -76,7 +79,10 @@ impl Hint for Error {
 
 impl From<store::StoreError> for Error {
     fn from(error: store::StoreError) -> Self {
-        Self::Store(Box::new(error))
+        match error {
+            away @ store::StoreError::Away(_) => Self::Away(Box::new(away)),
+            other => Self::Store(Box::new(other)),
+        }
     }
 }
 

@@ -25,6 +25,9 @@ mod view;
 mod view_history;
 
 #[cfg(test)]
+#[path = "../../tests/it/postgres.rs"]
+mod server_for_tests;
+#[cfg(test)]
 mod stories;
 
 pub use access::{Access, Actor, Origin, RepoAdmin, RepoRead, RepoWrite, Scope, User};

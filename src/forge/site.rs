@@ -9,7 +9,7 @@ use base::file::Lock;
 use base::settings::Settings;
 use base::{Clock, Hint};
 use git::Repositories;
-use store::{Store, StoreError, facts};
+use store::{Address, Login, Store, StoreError, facts};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use vault::fernet::{FernetError, Key};
@@ -26,7 +26,7 @@ const SONG: &[u8] = b"gitgrit";
 pub struct Options {
     /// The site's parsed settings.
     pub settings: Settings,
-    /// The database of an embedded site.
+    /// The database of an embedded site. With one on a server, only the locks beside it are used.
     pub database: PathBuf,
     /// Where bare repositories are.
     pub repositories: PathBuf,
@@ -51,9 +51,12 @@ pub enum OpenError {
     /// The key is not a Fernet key.
     #[error("GITGRIT_ENCRYPTION_KEY is not a Fernet key")]
     KeyFormat,
-    /// DATABASE_URL is set, and this version knows the embedded database alone.
+    /// DATABASE_URL is set, and names no PostgreSQL server that this version can enter.
     #[error("DATABASE_URL names a database that this version cannot use")]
-    OtherDatabase,
+    OtherDatabase(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// There are repositories, and nothing of the forge's in the server's database.
+    #[error("there are repositories, and the database that knows them is empty")]
+    DatabaseLost,
     /// The database did not open.
     #[error("could not open the database")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -72,10 +75,18 @@ impl Hint for OpenError {
             Self::KeyFormat => {
                 Some("a Fernet key is 32 random bytes in URL-safe base64: 44 characters ending with `=`".into())
             }
-            Self::OtherDatabase => {
-                Some("remove DATABASE_URL; this version keeps the site's data in SQLite, in the data directory".into())
-            }
-            Self::Store(_) | Self::Git(_) => None,
+            Self::OtherDatabase(_) => Some(
+                "write it like postgres://user:password@host:5432/gitgrit, special signs as %XX, without sslmode=require; \
+                 or remove it to keep the data in the site's own SQLite file"
+                    .into(),
+            ),
+            Self::DatabaseLost => Some(
+                "check that DATABASE_URL or DB_NAME is the database of before, or restore it; to begin anew without it, \
+                 move data/repositories away"
+                    .into(),
+            ),
+            Self::Store(error) => error.downcast_ref::<StoreError>().and_then(Hint::hint),
+            Self::Git(_) => None,
         }
     }
 }
@@ -84,6 +95,7 @@ impl From<StoreError> for OpenError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NewerSchema { found, known } => Self::NewerSchema { found, known },
+            address @ StoreError::Address { .. } => Self::OtherDatabase(Box::new(address)),
             other => Self::Store(Box::new(other)),
         }
     }
@@ -118,18 +130,17 @@ impl Forge {
     /// what a crash left between a ref move and its event. With another key, or a newer schema, nothing is written.
     pub async fn open(options: Options) -> Result<Self, OpenError> {
         let Options { settings, database, repositories, clock } = options;
-        // Taking no notice would put the data where the operator does not look for it.
-        if settings.database_url.is_some() {
-            return Err(OpenError::OtherDatabase);
-        }
+        let address = address(&settings, &database)?;
         let key = Key::parse(&settings.encryption_key).map_err(|_| OpenError::KeyFormat)?;
-        if let Some(look) = Store::look(&database).await? {
+        if let Some(look) = Store::look(&address).await? {
             if look.schema > store::KNOWN_SCHEMA {
                 return Err(OpenError::NewerSchema { found: look.schema, known: store::KNOWN_SCHEMA });
             }
             look.canary.map_or(Ok(()), |canary| is_known(&key, &canary))?;
+        } else if matches!(address, Address::Server(_)) && has_repositories(&repositories) {
+            return Err(OpenError::DatabaseLost);
         }
-        let store = Store::open(&database, clock.now()).await?;
+        let store = Store::open(&address, clock.now()).await?;
         let canary = key.encrypt(SONG, clock.now()).map_err(|error| OpenError::Store(Box::new(error)))?;
         is_known(&key, &settle_canary(&store, &canary).await?)?;
 
@@ -157,8 +168,9 @@ impl Forge {
     }
 
     /// The migrations that opening would run, number and name. Changes nothing.
-    pub async fn pending_migrations(database: &Path) -> Result<Vec<(u32, &'static str)>, OpenError> {
-        let schema = Store::look(database).await?.map_or(0, |look| look.schema);
+    pub async fn pending_migrations(options: &Options) -> Result<Vec<(u32, &'static str)>, OpenError> {
+        let address = address(&options.settings, &options.database)?;
+        let schema = Store::look(&address).await?.map_or(0, |look| look.schema);
         Ok(store::pending(schema).collect())
     }
 
@@ -204,6 +216,22 @@ impl Forge {
         while tasks.try_join_next().is_some() {}
         tasks.spawn(work);
     }
+}
+
+/// Taking no notice of an address would put the data where the operator does not look for it.
+fn address(settings: &Settings, database: &Path) -> Result<Address, OpenError> {
+    match &settings.database_url {
+        Some(url) => Ok(Address::Server(Login::parse(url)?)),
+        None => Ok(Address::File(database.to_owned())),
+    }
+}
+
+/// Repositories are at `xx/<id>.git`. A new database would number its own from the start, and hand those of the lost
+/// one to others.
+fn has_repositories(root: &Path) -> bool {
+    let fans = std::fs::read_dir(root).into_iter().flatten().flatten();
+    let mut all = fans.filter_map(|fan| std::fs::read_dir(fan.path()).ok()).flatten().flatten();
+    all.any(|entry| entry.path().extension().is_some_and(|extension| extension == "git"))
 }
 
 async fn settle_canary(store: &Store, canary: &str) -> Result<String, StoreError> {

@@ -120,7 +120,7 @@ impl Drop for Cut {
 /// Logs a transfer's failure: faults of ours loudly, clients that went away quietly.
 fn log(failed: &Error, id: &RequestId) {
     match failed {
-        Error::Store(_) | Error::Git(_) | Error::Vault(_) | Error::File(_) => {
+        Error::Store(_) | Error::Away(_) | Error::Git(_) | Error::Vault(_) | Error::File(_) => {
             error!(request.id = %id, error = chain(failed), "a Git request failed");
         }
         _ => debug!(request.id = %id, error = chain(failed), "a Git request was refused"),
@@ -140,6 +140,10 @@ pub(crate) fn failure(error: &Error, id: &RequestId) -> Response {
         }
         Error::NotFound | Error::Name(_) => refused(StatusCode::NOT_FOUND, "repository not found"),
         Error::Denied { .. } => refused(StatusCode::FORBIDDEN, &error.to_string()),
+        Error::Away(_) => {
+            log(error, id);
+            refused(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())
+        }
         Error::Busy => refused(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
         Error::Field { .. } | Error::NameTaken(_) | Error::Transfer(_) => {
             refused(StatusCode::BAD_REQUEST, &error.to_string())

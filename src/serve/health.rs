@@ -73,7 +73,7 @@ async fn authority(State(state): State<AppState>) -> Response {
 
 const fn class(error: &forge::Error) -> &'static str {
     match error {
-        forge::Error::Store(_) => "database",
+        forge::Error::Store(_) | forge::Error::Away(_) => "database",
         forge::Error::Git(_) | forge::Error::File(_) => "repositories",
         forge::Error::Vault(_) => "keys",
         _ => "forge",

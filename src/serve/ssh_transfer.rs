@@ -131,6 +131,10 @@ async fn push(
 fn told(failed: &Error) -> String {
     match failed {
         Error::NotFound | Error::SignInNeeded | Error::Name(_) => "repository not found".into(),
+        Error::Away(_) => {
+            error!(error = chain(failed), "a Git transfer failed");
+            failed.to_string()
+        }
         Error::Store(_) | Error::Git(_) | Error::Vault(_) | Error::File(_) => {
             error!(error = chain(failed), "a Git transfer failed");
             "internal error".into()

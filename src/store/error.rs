@@ -5,6 +5,17 @@ use std::path::PathBuf;
 use base::Hint;
 use base::file::FileError;
 
+/// What a database said was wrong. A server's words come without the values that it quotes.
+#[derive(Debug, thiserror::Error)]
+pub enum Cause {
+    /// SQLite's.
+    #[error(transparent)]
+    File(rusqlite::Error),
+    /// PostgreSQL's, or its library's.
+    #[error("{0}")]
+    Server(String),
+}
+
 /// A database operation that failed. The transaction that it was in, if any, is rolled back when its handle is dropped.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -14,8 +25,17 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: rusqlite::Error,
+        source: Cause,
     },
+    /// The address does not tell where a PostgreSQL server is. The address itself may hold a password and is not shown.
+    #[error("the database's address {problem}")]
+    Address {
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The server is not there, or does not answer in time.
+    #[error("the database server does not answer")]
+    Away(#[source] Cause),
     /// The file could not be made.
     #[error("could not make the database")]
     Make(#[source] FileError),
@@ -39,7 +59,7 @@ pub enum StoreError {
         /// The migration's number.
         number: u32,
         /// Why.
-        source: rusqlite::Error,
+        source: Cause,
     },
     /// A value that must be unique is there already.
     #[error("`{on}` has this value already")]
@@ -47,12 +67,12 @@ pub enum StoreError {
         /// Table and column, as in `owners.name_key`.
         on: String,
     },
-    /// Another process kept the database locked for longer than we wait.
+    /// Others kept the database locked for longer than we wait.
     #[error("the database is locked by another process")]
-    Busy(#[source] rusqlite::Error),
+    Busy(#[source] Cause),
     /// A statement failed.
     #[error("a database statement failed")]
-    Statement(#[source] rusqlite::Error),
+    Statement(#[source] Cause),
     /// A row does not hold what this program writes there.
     #[error("column {column} of a row is not {wanted}")]
     Shape {
@@ -80,13 +100,13 @@ impl StoreError {
             rusqlite::Error::SqliteFailure(failure, Some(message)) if failure.code == ConstraintViolation => {
                 match message.strip_prefix(UNIQUE) {
                     Some(columns) => Self::Unique { on: columns.into() },
-                    None => Self::Statement(error),
+                    None => Self::Statement(Cause::File(error)),
                 }
             }
             rusqlite::Error::SqliteFailure(failure, _) if matches!(failure.code, DatabaseBusy | DatabaseLocked) => {
-                Self::Busy(error)
+                Self::Busy(Cause::File(error))
             }
-            _ => Self::Statement(error),
+            _ => Self::Statement(Cause::File(error)),
         }
     }
 
@@ -104,8 +124,15 @@ impl Hint for StoreError {
             Self::OtherMigration { .. } => {
                 Some("this database belongs to another build of the program; start that one".into())
             }
-            Self::Busy(_) => Some("find the process that holds the database file open, and end it".into()),
-            Self::Statement(rusqlite::Error::SqliteFailure(failure, _))
+            Self::Address { .. } => {
+                Some("write DATABASE_URL like postgres://user:password@host:5432/gitgrit, special signs as %XX".into())
+            }
+            Self::Away(_) => Some("start the database server, and check DATABASE_URL or DB_HOST and DB_PORT".into()),
+            Self::Busy(Cause::File(_)) => Some("find the process that holds the database file open, and end it".into()),
+            Self::Busy(Cause::Server(_)) => {
+                Some("find the session that holds the lock in the server's view pg_stat_activity, and end it".into())
+            }
+            Self::Statement(Cause::File(rusqlite::Error::SqliteFailure(failure, _)))
                 if failure.code == rusqlite::ErrorCode::DiskFull =>
             {
                 Some("free some space on the file system of the data directory".into())

@@ -2,10 +2,18 @@
 //! whoever calls has already decided that the actor may.
 
 mod error;
+mod handle;
+mod login;
 mod migrations;
+mod postgres;
 mod sqlite;
 mod value;
 
+#[cfg(test)]
+#[path = "../../tests/it/postgres.rs"]
+mod server_for_tests;
+#[cfg(test)]
+mod server_test;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +28,8 @@ pub mod ssh_keys;
 pub mod tokens;
 pub mod users;
 
-pub use error::StoreError;
+pub use error::{Cause, StoreError};
+pub use handle::{Address, Look, Query, Reader, Store, Tx};
+pub use login::Login;
 pub use migrations::{KNOWN_SCHEMA, pending};
-pub use sqlite::{Look, Query, Reader, Store, Tx};
 pub use value::{FromValue, Row, Value};

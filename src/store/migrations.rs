@@ -5,16 +5,29 @@ use rusqlite::{Connection, TransactionBehavior};
 use base::clock::Timestamp;
 
 use crate::StoreError;
+use crate::error::Cause;
 
-struct Migration {
-    number: u32,
-    name: &'static str,
+pub(crate) struct Migration {
+    pub(crate) number: u32,
+    pub(crate) name: &'static str,
     sql: &'static str,
+    /// What PostgreSQL runs instead; the test in `server_test` holds it to the same tables.
+    pub(crate) postgres: &'static str,
 }
 
-const MIGRATIONS: &[Migration] = &[
-    Migration { number: 1, name: "first light", sql: include_str!("migrations/0001_first_light.sql") },
-    Migration { number: 2, name: "audit log", sql: include_str!("migrations/0002_audit.sql") },
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "first light",
+        sql: include_str!("migrations/0001_first_light.sql"),
+        postgres: include_str!("migrations/0001_first_light.postgres.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "audit log",
+        sql: include_str!("migrations/0002_audit.sql"),
+        postgres: include_str!("migrations/0002_audit.sql"),
+    },
 ];
 
 /// The newest schema that this program knows.
@@ -66,7 +79,7 @@ pub(crate) fn has_table(connection: &Connection, name: &str) -> Result<bool, Sto
 }
 
 fn apply(connection: &mut Connection, migration: &Migration, now: Timestamp) -> Result<(), StoreError> {
-    let failed = |source| StoreError::Migration { number: migration.number, source };
+    let failed = |source| StoreError::Migration { number: migration.number, source: Cause::File(source) };
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     let recorded = {
         let mut statement =
@@ -93,7 +106,7 @@ fn apply(connection: &mut Connection, migration: &Migration, now: Timestamp) -> 
 }
 
 /// FNV-1a of 64 bits: guards against an edited migration, not against an adversary, who could edit the record as well.
-fn checksum(text: &str) -> String {
+pub(crate) fn checksum(text: &str) -> String {
     let hash = text
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
@@ -133,6 +146,7 @@ mod tests {
             number: KNOWN_SCHEMA + 1,
             name: "broken",
             sql: "CREATE TABLE half (a BIGINT); CREATE TABLE owners (a BIGINT);",
+            postgres: "",
         };
         let refused = apply(&mut connection, &broken, Timestamp(2));
         assert!(matches!(refused, Err(StoreError::Migration { number, .. }) if number == KNOWN_SCHEMA + 1));

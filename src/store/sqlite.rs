@@ -2,7 +2,6 @@
 //! here. A transaction that is not committed is rolled back, whatever becomes of whoever began it.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -14,36 +13,22 @@ use tokio::sync::oneshot;
 
 use base::clock::Timestamp;
 
-use crate::migrations;
-use crate::{Row, StoreError, Value};
+use crate::error::Cause;
+use crate::handle::{Answer, Ask, Look, OVERDUE, Step};
+use crate::{Row, StoreError, Value, migrations};
 
 /// How long a statement waits for another process that writes.
 const BUSY: Duration = Duration::from_secs(5);
-/// How long the writer waits for the next statement of a transaction before it undoes the whole.
-const OVERDUE: Duration = Duration::from_secs(30);
 const READERS: usize = 3;
-
-type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
-
-struct Ask {
-    sql: &'static str,
-    values: Vec<Value>,
-    answer: Answer<Vec<Row>>,
-}
-
-enum Step {
-    Ask(Ask),
-    Commit(Answer<()>),
-}
 
 struct Begin {
     steps: mpsc::Receiver<Step>,
     answer: Answer<()>,
 }
 
-/// The database. Cheap to clone.
+/// The database in a file. Cheap to clone.
 #[derive(Clone)]
-pub struct Store(Arc<Shared>);
+pub(crate) struct File(Arc<Shared>);
 
 struct Shared {
     doors: Mutex<Option<Doors>>,
@@ -57,46 +42,39 @@ struct Doors {
     writes: mpsc::Sender<Begin>,
 }
 
-/// What can be known of a database without writing to it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Look {
-    /// The schema number; 0 before the first migration.
-    pub schema: u32,
-    /// The fact by which the encryption key is known again.
-    pub canary: Option<String>,
-}
-
-impl Store {
+impl File {
     /// Looks at the database without changing it; `None` when there is none.
-    pub async fn look(path: &Path) -> Result<Option<Look>, StoreError> {
+    pub(crate) async fn look(path: &Path) -> Result<Option<Look>, StoreError> {
         let path = path.to_owned();
         on_thread(move || look(&path)).await
     }
 
     /// Opens the database at `path`, making it (mode 0600) and migrating it where needed.
-    /// Fails with [`StoreError::NewerSchema`] before anything is written.
-    pub async fn open(path: &Path, now: Timestamp) -> Result<Self, StoreError> {
+    pub(crate) async fn open(path: &Path, now: Timestamp) -> Result<Self, StoreError> {
         let path = path.to_owned();
         on_thread(move || open(&path, now)).await
     }
 
-    /// A handle for queries outside a transaction; each of them sees what is committed when it runs.
-    pub fn read(&self) -> Reader<'_> {
-        Reader(self)
+    /// Runs one statement on a connection that cannot write.
+    pub(crate) async fn rows(&self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        let doors = self.doors().ok_or(StoreError::Closed)?;
+        let (answer, rows) = oneshot::channel();
+        doors.reads.send(Ask { sql, values, answer }).map_err(|_| StoreError::Closed)?;
+        rows.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Begins a transaction. Waits for the one before it, in this process or another.
-    pub async fn begin(&self) -> Result<Tx, StoreError> {
+    /// Begins a transaction and gives the way to its steps.
+    pub(crate) async fn begin(&self) -> Result<mpsc::Sender<Step>, StoreError> {
         let doors = self.doors().ok_or(StoreError::Closed)?;
         let (steps, receiver) = mpsc::channel();
         let (answer, begun) = oneshot::channel();
         doors.writes.send(Begin { steps: receiver, answer }).map_err(|_| StoreError::Closed)?;
         begun.await.map_err(|_| StoreError::Closed)??;
-        Ok(Tx { steps })
+        Ok(steps)
     }
 
-    /// Lets running statements end, then closes the database. Calls after it fail with [`StoreError::Closed`].
-    pub async fn close(&self) {
+    /// Lets running statements end, then closes the database.
+    pub(crate) async fn close(&self) {
         let doors = self.0.doors.lock().unwrap_or_else(PoisonError::into_inner).take();
         let readers = std::mem::take(&mut *self.0.readers.lock().unwrap_or_else(PoisonError::into_inner));
         let writer = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -115,55 +93,6 @@ impl Store {
 
     fn doors(&self) -> Option<Doors> {
         self.0.doors.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-/// What can answer a query: a [`Reader`], or a [`Tx`] that also sees its own changes.
-pub trait Query: Sync {
-    /// Runs one statement, `$1` and so on standing for `values`, and gives all rows.
-    fn rows(&self, sql: &'static str, values: Vec<Value>) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
-
-    /// The first row, when there is one.
-    fn first(
-        &self,
-        sql: &'static str,
-        values: Vec<Value>,
-    ) -> impl Future<Output = Result<Option<Row>, StoreError>> + Send {
-        async move { Ok(self.rows(sql, values).await?.into_iter().next()) }
-    }
-}
-
-/// Queries outside a transaction. The connections behind it cannot write.
-pub struct Reader<'store>(&'store Store);
-
-impl Query for Reader<'_> {
-    async fn rows(&self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
-        let doors = self.0.doors().ok_or(StoreError::Closed)?;
-        let (answer, rows) = oneshot::channel();
-        doors.reads.send(Ask { sql, values, answer }).map_err(|_| StoreError::Closed)?;
-        rows.await.map_err(|_| StoreError::Closed)?
-    }
-}
-
-/// A transaction: serialised with all others, rolled back when dropped before [`Tx::commit`].
-pub struct Tx {
-    steps: mpsc::Sender<Step>,
-}
-
-impl Tx {
-    /// Makes the changes last. When it fails, none of them did.
-    pub async fn commit(self) -> Result<(), StoreError> {
-        let (answer, done) = oneshot::channel();
-        self.steps.send(Step::Commit(answer)).map_err(|_| StoreError::Overdue)?;
-        done.await.map_err(|_| StoreError::Overdue)?
-    }
-}
-
-impl Query for Tx {
-    async fn rows(&self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
-        let (answer, rows) = oneshot::channel();
-        self.steps.send(Step::Ask(Ask { sql, values, answer })).map_err(|_| StoreError::Overdue)?;
-        rows.await.map_err(|_| StoreError::Overdue)?
     }
 }
 
@@ -199,7 +128,7 @@ fn look(path: &Path) -> Result<Option<Look>, StoreError> {
     Ok(Some(Look { schema, canary }))
 }
 
-fn open(path: &Path, now: Timestamp) -> Result<Store, StoreError> {
+fn open(path: &Path, now: Timestamp) -> Result<File, StoreError> {
     if let Some(Look { schema: found, .. }) = look(path)?
         && found > migrations::KNOWN_SCHEMA
     {
@@ -207,7 +136,7 @@ fn open(path: &Path, now: Timestamp) -> Result<Store, StoreError> {
     }
     make_file(path)?;
     let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let failed = |source| StoreError::Open { path: path.into(), source };
+    let failed = |source| StoreError::Open { path: path.into(), source: Cause::File(source) };
     writer.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
     writer.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
     migrations::run(&mut writer, now)?;
@@ -223,7 +152,7 @@ fn open(path: &Path, now: Timestamp) -> Result<Store, StoreError> {
         readers.push(start("store-read", move || serve_reads(&connection, &asks))?);
     }
     let doors = Mutex::new(Some(Doors { reads, writes }));
-    Ok(Store(Arc::new(Shared { doors, readers: Mutex::new(readers), writer })))
+    Ok(File(Arc::new(Shared { doors, readers: Mutex::new(readers), writer })))
 }
 
 /// SQLite would make the file as the umask allows; the journal beside it takes over the file's mode.
@@ -238,7 +167,7 @@ fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 }
 
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection, StoreError> {
-    let failed = |source| StoreError::Open { path: PathBuf::from(path), source };
+    let failed = |source| StoreError::Open { path: PathBuf::from(path), source: Cause::File(source) };
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
     connection.busy_timeout(BUSY).map_err(failed)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;

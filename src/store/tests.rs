@@ -1,14 +1,17 @@
 //! The store as its callers see it: what lasts, what is undone, and what another process may do meanwhile.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base::Secret;
 use base::clock::Timestamp;
 use base::process::Program;
 
 use crate::users::{self, NewUserRecord, OwnerKind};
-use crate::{Look, Query, Store, StoreError, events, facts, loose_directories, repos, sessions};
+use crate::{Address, Login, Look, Query, Store, StoreError, events, facts, loose_directories, repos, sessions};
 
-const NOW: Timestamp = Timestamp(1_000_000);
+pub(crate) const NOW: Timestamp = Timestamp(1_000_000);
 
-fn person(name: &str) -> NewUserRecord<'_> {
+pub(crate) fn person(name: &str) -> NewUserRecord<'_> {
     NewUserRecord {
         kind: OwnerKind::User,
         name,
@@ -20,26 +23,72 @@ fn person(name: &str) -> NewUserRecord<'_> {
     }
 }
 
-struct Scratch {
-    store: Store,
+/// What a test runs on.
+pub(crate) enum Ground {
+    File,
+    Server(crate::server_for_tests::Server),
+}
+
+/// An open store in a database of its own.
+pub(crate) struct Scratch {
+    pub(crate) store: Store,
+    place: String,
     directory: tempfile::TempDir,
 }
 
-impl Scratch {
-    async fn open() -> Self {
+impl Ground {
+    pub(crate) async fn open(&self) -> Scratch {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(&directory.path().join("db"), NOW).await.unwrap();
-        Self { store, directory }
-    }
-
-    fn path(&self) -> std::path::PathBuf {
-        self.directory.path().join("db")
+        let place = match self {
+            Self::File => directory.path().join("db").to_str().unwrap().to_owned(),
+            Self::Server(server) => server.database(&format!("scratch{}", MADE.fetch_add(1, Ordering::Relaxed))),
+        };
+        let store = Store::open(&address(&place), NOW).await.unwrap();
+        Scratch { store, place, directory }
     }
 }
 
-#[tokio::test]
-async fn a_transaction_dropped_before_its_commit_never_happened() {
-    let scratch = Scratch::open().await;
+impl Scratch {
+    fn path(&self) -> std::path::PathBuf {
+        self.directory.path().join("db")
+    }
+
+    pub(crate) fn address(&self) -> Address {
+        address(&self.place)
+    }
+}
+
+fn address(place: &str) -> Address {
+    if place.starts_with('/') {
+        Address::File(place.into())
+    } else {
+        Address::Server(Login::parse(&Secret::new(place.into())).unwrap())
+    }
+}
+
+/// Tells each story on a file, as a test of its own, and all of them on one server.
+macro_rules! on_both {
+    ($($name:ident,)*) => {
+        mod on_file {
+            $(#[tokio::test] async fn $name() { super::$name(&super::Ground::File).await; })*
+        }
+
+        #[test]
+        fn everything_holds_on_a_server_too() {
+            let Some(server) = crate::server_for_tests::Server::start() else { return };
+            let ground = Ground::Server(server);
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            $(
+                eprintln!("on the server: {}", stringify!($name));
+                runtime.block_on($name(&ground));
+            )*
+        }
+    };
+}
+
+async fn a_transaction_dropped_before_its_commit_never_happened(ground: &Ground) {
+    let scratch = ground.open().await;
     let tx = scratch.store.begin().await.unwrap();
     users::insert(&tx, &person("alice")).await.unwrap();
     assert!(users::by_key(&tx, "alice").await.unwrap().is_some());
@@ -49,9 +98,8 @@ async fn a_transaction_dropped_before_its_commit_never_happened() {
     assert!(users::by_key(&tx, "alice").await.unwrap().is_none());
 }
 
-#[tokio::test]
-async fn a_transaction_whose_statement_failed_can_still_only_be_committed_without_it() {
-    let scratch = Scratch::open().await;
+async fn a_transaction_whose_statement_failed_can_still_only_be_committed_without_it(ground: &Ground) {
+    let scratch = ground.open().await;
     let tx = scratch.store.begin().await.unwrap();
     users::insert(&tx, &person("alice")).await.unwrap();
     let again = users::insert(&tx, &person("alice")).await.unwrap_err();
@@ -60,16 +108,14 @@ async fn a_transaction_whose_statement_failed_can_still_only_be_committed_withou
     assert_eq!(users::people(&scratch.store.read()).await.unwrap().len(), 1);
 }
 
-#[tokio::test]
-async fn a_reader_cannot_write() {
-    let scratch = Scratch::open().await;
+async fn a_reader_cannot_write(ground: &Ground) {
+    let scratch = ground.open().await;
     let refused = scratch.store.read().rows("DELETE FROM owners", Vec::new()).await;
     assert!(matches!(refused, Err(StoreError::Statement(_))), "{refused:?}");
 }
 
-#[tokio::test]
-async fn events_are_never_changed_or_removed() {
-    let scratch = Scratch::open().await;
+async fn events_are_never_changed_or_removed(ground: &Ground) {
+    let scratch = ground.open().await;
     let event = events::EventRecord {
         at: NOW,
         actor_id: Some(1),
@@ -94,9 +140,8 @@ async fn events_are_never_changed_or_removed() {
     assert_eq!(events::of_repo(&scratch.store.read(), 7).await.unwrap(), [event]);
 }
 
-#[tokio::test]
-async fn names_are_unique_without_regard_to_the_id_order() {
-    let scratch = Scratch::open().await;
+async fn names_are_unique_without_regard_to_the_id_order(ground: &Ground) {
+    let scratch = ground.open().await;
     let tx = scratch.store.begin().await.unwrap();
     let owner_id = users::insert(&tx, &person("alice")).await.unwrap();
     let mut insert = repos::NewRepoRecord {
@@ -113,9 +158,8 @@ async fn names_are_unique_without_regard_to_the_id_order() {
     assert!(repos::insert(&tx, &insert).await.unwrap_err().is_unique("repos.name_key"));
 }
 
-#[tokio::test]
-async fn a_directory_id_is_never_given_twice() {
-    let scratch = Scratch::open().await;
+async fn a_directory_id_is_never_given_twice(ground: &Ground) {
+    let scratch = ground.open().await;
     let mut ids = Vec::new();
     for _ in 0..3 {
         let tx = scratch.store.begin().await.unwrap();
@@ -127,9 +171,8 @@ async fn a_directory_id_is_never_given_twice() {
     assert_eq!(ids, [1, 2, 3]);
 }
 
-#[tokio::test]
-async fn removing_an_owner_takes_the_sessions_along() {
-    let scratch = Scratch::open().await;
+async fn removing_an_owner_takes_the_sessions_along(ground: &Ground) {
+    let scratch = ground.open().await;
     let tx = scratch.store.begin().await.unwrap();
     let id = users::insert(&tx, &person("alice")).await.unwrap();
     sessions::insert(&tx, "hash", id, NOW, NOW.plus_seconds(60)).await.unwrap();
@@ -139,28 +182,28 @@ async fn removing_an_owner_takes_the_sessions_along() {
 
 #[tokio::test]
 async fn a_newer_schema_is_refused_and_the_file_left_as_it_was() {
-    let scratch = Scratch::open().await;
+    let scratch = Ground::File.open().await;
     let tx = scratch.store.begin().await.unwrap();
     tx.rows("INSERT INTO schema_migrations VALUES (99, 'later', 'x', 1)", Vec::new()).await.unwrap();
     tx.commit().await.unwrap();
     scratch.store.close().await;
     let before = std::fs::read(scratch.path()).unwrap();
-    let refused = Store::open(&scratch.path(), NOW).await.err();
+    let refused = Store::open(&scratch.address(), NOW).await.err();
     assert!(matches!(refused, Some(StoreError::NewerSchema { found: 99, .. })), "{refused:?}");
     assert_eq!(std::fs::read(scratch.path()).unwrap(), before);
 }
 
 #[tokio::test]
 async fn looking_tells_schema_and_canary_and_writes_nothing() {
-    let scratch = Scratch::open().await;
-    assert_eq!(Store::look(&scratch.directory.path().join("none")).await.unwrap(), None);
+    let scratch = Ground::File.open().await;
+    assert_eq!(Store::look(&Address::File(scratch.directory.path().join("none"))).await.unwrap(), None);
     let tx = scratch.store.begin().await.unwrap();
     assert_eq!(facts::put_once(&tx, facts::CANARY, "first").await.unwrap(), "first");
     assert_eq!(facts::put_once(&tx, facts::CANARY, "second").await.unwrap(), "first");
     tx.commit().await.unwrap();
     scratch.store.close().await;
     let before = std::fs::read(scratch.path()).unwrap();
-    let seen = Store::look(&scratch.path()).await.unwrap();
+    let seen = Store::look(&scratch.address()).await.unwrap();
     assert_eq!(seen, Some(Look { schema: crate::KNOWN_SCHEMA, canary: Some("first".into()) }));
     assert_eq!(std::fs::read(scratch.path()).unwrap(), before);
     assert!(!scratch.directory.path().join("none").exists());
@@ -171,23 +214,22 @@ async fn a_file_that_is_no_database_is_named_and_kept() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
     base::file::write_atomic(&path, &[b'x'; 4096], 0o600).unwrap();
-    assert!(Store::open(&path, NOW).await.is_err());
+    assert!(Store::open(&Address::File(path.clone()), NOW).await.is_err());
     assert_eq!(std::fs::read(&path).unwrap(), [b'x'; 4096]);
 }
 
 #[tokio::test]
 async fn the_file_is_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
-    let scratch = Scratch::open().await;
+    let scratch = Ground::File.open().await;
     for entry in std::fs::read_dir(scratch.directory.path()).unwrap() {
         let entry = entry.unwrap();
         assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.file_name());
     }
 }
 
-#[tokio::test]
-async fn a_closed_store_says_so() {
-    let scratch = Scratch::open().await;
+async fn a_closed_store_says_so(ground: &Ground) {
+    let scratch = ground.open().await;
     scratch.store.close().await;
     assert!(matches!(scratch.store.begin().await, Err(StoreError::Closed)));
     assert!(matches!(users::people(&scratch.store.read()).await, Err(StoreError::Closed)));
@@ -195,19 +237,18 @@ async fn a_closed_store_says_so() {
 
 #[tokio::test]
 async fn closing_leaves_one_whole_file() {
-    let scratch = Scratch::open().await;
+    let scratch = Ground::File.open().await;
     let tx = scratch.store.begin().await.unwrap();
     users::insert(&tx, &person("alice")).await.unwrap();
     tx.commit().await.unwrap();
     scratch.store.close().await;
     assert_eq!(std::fs::read_dir(scratch.directory.path()).unwrap().count(), 1);
-    let again = Store::open(&scratch.path(), NOW).await.unwrap();
+    let again = Store::open(&scratch.address(), NOW).await.unwrap();
     assert!(users::by_key(&again.read(), "alice").await.unwrap().is_some());
 }
 
-#[tokio::test]
-async fn transactions_of_many_tasks_lose_nothing() {
-    let scratch = Scratch::open().await;
+async fn transactions_of_many_tasks_lose_nothing(ground: &Ground) {
+    let scratch = ground.open().await;
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..20 {
         let store = scratch.store.clone();
@@ -224,23 +265,22 @@ async fn transactions_of_many_tasks_lose_nothing() {
 }
 
 /// Runs the named test of this binary as another process, which `VARIABLE` tells what to do.
-fn another_process(test: &str, path: &std::path::Path) -> Program {
+fn another_process(test: &str, place: &str) -> Program {
     Program::new(std::env::current_exe().unwrap().to_str().unwrap())
         .options(["--exact", "--nocapture"])
-        .operands([format!("tests::{test}")])
-        .env(VARIABLE, path)
+        .operands([format!("tests::on_file::{test}")])
+        .env(VARIABLE, place)
 }
 
 const VARIABLE: &str = "GITGRIT_STORE_TEST";
 
-fn path_for_other() -> Option<std::path::PathBuf> {
-    std::env::var_os(VARIABLE).map(Into::into)
+fn place_for_other() -> Option<String> {
+    std::env::var(VARIABLE).ok()
 }
 
-#[tokio::test]
-async fn two_processes_write_in_turns() {
-    if let Some(path) = path_for_other() {
-        let store = Store::open(&path, NOW).await.unwrap();
+async fn two_processes_write_in_turns(ground: &Ground) {
+    if let Some(place) = place_for_other() {
+        let store = Store::open(&address(&place), NOW).await.unwrap();
         for number in 0..25 {
             let tx = store.begin().await.unwrap();
             users::insert(&tx, &person(&format!("other{number}"))).await.unwrap();
@@ -248,8 +288,8 @@ async fn two_processes_write_in_turns() {
         }
         return;
     }
-    let scratch = Scratch::open().await;
-    let program = another_process("two_processes_write_in_turns", &scratch.path());
+    let scratch = ground.open().await;
+    let program = another_process("two_processes_write_in_turns", &scratch.place);
     let other = tokio::task::spawn_blocking(move || program.run(b"").unwrap());
     for number in 0..25 {
         let tx = scratch.store.begin().await.unwrap();
@@ -260,10 +300,9 @@ async fn two_processes_write_in_turns() {
     assert_eq!(users::people(&scratch.store.read()).await.unwrap().len(), 50);
 }
 
-#[tokio::test]
-async fn a_process_killed_in_mid_transaction_leaves_no_half() {
-    if let Some(path) = path_for_other() {
-        let store = Store::open(&path, NOW).await.unwrap();
+async fn a_process_killed_in_mid_transaction_leaves_no_half(ground: &Ground) {
+    if let Some(place) = place_for_other() {
+        let store = Store::open(&address(&place), NOW).await.unwrap();
         let tx = store.begin().await.unwrap();
         users::insert(&tx, &person("whole")).await.unwrap();
         tx.commit().await.unwrap();
@@ -271,11 +310,96 @@ async fn a_process_killed_in_mid_transaction_leaves_no_half() {
         users::insert(&tx, &person("half")).await.unwrap();
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).unwrap();
     }
-    let scratch = Scratch::open().await;
-    let program = another_process("a_process_killed_in_mid_transaction_leaves_no_half", &scratch.path());
+    let scratch = ground.open().await;
+    let program = another_process("a_process_killed_in_mid_transaction_leaves_no_half", &scratch.place);
     let ended = tokio::task::spawn_blocking(move || program.run(b"")).await.unwrap();
     assert!(ended.is_err() || !ended.unwrap().status.success());
     let names: Vec<_> = users::people(&scratch.store.read()).await.unwrap().into_iter().map(|user| user.name).collect();
     assert_eq!(names, ["whole"]);
     scratch.store.begin().await.unwrap().commit().await.unwrap();
+}
+
+async fn a_newer_schema_is_refused(ground: &Ground) {
+    let scratch = ground.open().await;
+    let tx = scratch.store.begin().await.unwrap();
+    tx.rows("INSERT INTO schema_migrations VALUES (99, 'later', 'x', 1)", Vec::new()).await.unwrap();
+    tx.rows("DELETE FROM schema_migrations WHERE number = 1", Vec::new()).await.unwrap();
+    tx.commit().await.unwrap();
+    scratch.store.close().await;
+    let refused = Store::open(&scratch.address(), NOW).await.err();
+    assert!(matches!(refused, Some(StoreError::NewerSchema { found: 99, .. })), "{refused:?}");
+    assert_eq!(Store::look(&scratch.address()).await.unwrap(), Some(Look { schema: 99, canary: None }));
+}
+
+async fn an_edited_migration_is_refused(ground: &Ground) {
+    let scratch = ground.open().await;
+    let tx = scratch.store.begin().await.unwrap();
+    tx.rows("UPDATE schema_migrations SET checksum = 'other'", Vec::new()).await.unwrap();
+    tx.commit().await.unwrap();
+    let refused = Store::open(&scratch.address(), NOW).await.err();
+    assert!(matches!(refused, Some(StoreError::OtherMigration { number: 1 })), "{refused:?}");
+}
+
+async fn looking_tells_schema_and_canary(ground: &Ground) {
+    let scratch = ground.open().await;
+    let tx = scratch.store.begin().await.unwrap();
+    assert_eq!(facts::put_once(&tx, facts::CANARY, "first").await.unwrap(), "first");
+    assert_eq!(facts::put_once(&tx, facts::CANARY, "second").await.unwrap(), "first");
+    tx.commit().await.unwrap();
+    let seen = Store::look(&scratch.address()).await.unwrap();
+    assert_eq!(seen, Some(Look { schema: crate::KNOWN_SCHEMA, canary: Some("first".into()) }));
+}
+
+async fn a_transaction_left_in_the_middle_of_a_statement_is_undone(ground: &Ground) {
+    let scratch = ground.open().await;
+    for _ in 0..20 {
+        let tx = scratch.store.begin().await.unwrap();
+        let cut = std::time::Duration::from_micros(50);
+        let _ = tokio::time::timeout(cut, users::insert(&tx, &person("alice"))).await;
+        drop(tx);
+        let _ = tokio::time::timeout(cut, scratch.store.begin()).await;
+    }
+    let tx = scratch.store.begin().await.unwrap();
+    assert!(users::by_key(&tx, "alice").await.unwrap().is_none());
+    users::insert(&tx, &person("alice")).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// A lock that came too late would let both see the same number.
+async fn transactions_see_what_the_one_before_them_did(ground: &Ground) {
+    let scratch = ground.open().await;
+    let other = Store::open(&scratch.address(), NOW).await.unwrap();
+    let tx = scratch.store.begin().await.unwrap();
+    tx.rows("INSERT INTO site_facts VALUES ('count', '0')", Vec::new()).await.unwrap();
+    tx.commit().await.unwrap();
+    let count = async |store: Store| {
+        for _ in 0..20 {
+            let tx = store.begin().await.unwrap();
+            let now: u32 = facts::get(&tx, "count").await.unwrap().unwrap().parse().unwrap();
+            let next = vec![crate::Value::Text((now + 1).to_string())];
+            tx.rows("UPDATE site_facts SET value = $1 WHERE key = 'count'", next).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+    };
+    tokio::join!(count(scratch.store.clone()), count(other));
+    assert_eq!(facts::get(&scratch.store.read(), "count").await.unwrap().unwrap(), "40");
+}
+
+on_both! {
+    a_transaction_dropped_before_its_commit_never_happened,
+    a_transaction_whose_statement_failed_can_still_only_be_committed_without_it,
+    a_reader_cannot_write,
+    events_are_never_changed_or_removed,
+    names_are_unique_without_regard_to_the_id_order,
+    a_directory_id_is_never_given_twice,
+    removing_an_owner_takes_the_sessions_along,
+    a_closed_store_says_so,
+    transactions_of_many_tasks_lose_nothing,
+    two_processes_write_in_turns,
+    a_process_killed_in_mid_transaction_leaves_no_half,
+    a_newer_schema_is_refused,
+    an_edited_migration_is_refused,
+    looking_tells_schema_and_canary,
+    a_transaction_left_in_the_middle_of_a_statement_is_undone,
+    transactions_see_what_the_one_before_them_did,
 }

@@ -253,3 +253,19 @@ async fn a_restart_forgives_nobody_and_the_end_of_the_window_does() {
     let left = store::sign_in_failures::in_force(&forge.0.store.read(), forge.now(), 10).await.unwrap();
     assert!(left.is_empty(), "{left:?}");
 }
+
+super::on_a_server_too! {
+    an_unknown_name_and_a_wrong_password_get_the_same_answer,
+    ten_failures_hold_the_address_for_a_quarter_of_an_hour_and_lock_nobody_out_elsewhere,
+    parallel_guesses_get_no_more_tries_than_those_in_a_row,
+    a_session_ends_when_idle_when_old_and_when_told,
+    a_session_in_daily_use_ends_after_thirty_days,
+    a_deactivated_user_is_out_at_once_by_every_door,
+    tokens_end_and_carry_their_scope,
+    guessed_tokens_hold_the_address_but_not_a_token_that_is_right,
+    a_token_or_key_manages_nothing,
+    the_administration_does_not_exist_for_others,
+    a_key_of_one_user_cannot_be_added_or_removed_by_another,
+    a_new_password_ends_the_other_sessions_and_needs_the_old_one,
+    names_are_taken_in_every_case_and_reserved_ones_always,
+}

@@ -6,8 +6,10 @@ mod opening;
 mod pushing;
 mod repositories;
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use base::Secret;
@@ -18,6 +20,7 @@ use base::process::Program;
 use base::settings::Settings;
 use vault::fernet::Key;
 
+use crate::server_for_tests::Server;
 use crate::{Actor, Forge, NewRepo, NewToken, NewUser, OpenError, Options, RepoSummary, Visibility};
 
 const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
@@ -42,9 +45,46 @@ fn settings(key: &Secret<String>) -> Settings {
     Settings::parse(&values).unwrap()
 }
 
+thread_local! {
+    /// The server on which new sites of this thread have their databases; none, for a file.
+    static SERVER: RefCell<Option<Rc<Server>>> = const { RefCell::new(None) };
+}
+
+/// Tells the stories of a module again, with every site's database on one server. A directory remembers where its
+/// site's database is, for whoever opens it again, as another process does.
+macro_rules! on_a_server_too {
+    ($($name:ident,)*) => {
+        #[test]
+        fn all_of_this_holds_on_a_server_too() {
+            crate::stories::on_server(&[$((stringify!($name), $name as fn())),*]);
+        }
+    };
+}
+use on_a_server_too;
+
+fn on_server(stories: &[(&str, fn())]) {
+    let Some(server) = Server::start() else { return };
+    SERVER.set(Some(Rc::new(server)));
+    for (name, story) in stories {
+        eprintln!("on the server: {name}");
+        story();
+    }
+    SERVER.set(None);
+}
+
+/// Has the site that will be opened in `directory` keep its database on the thread's server, when there is one.
+fn place(directory: &Path) {
+    let name = directory.file_name().unwrap().to_str().unwrap();
+    if let Some(url) = SERVER.with_borrow(|server| server.as_ref().map(|server| server.database(name))) {
+        base::file::write_atomic(&directory.join("url"), url.as_bytes(), 0o600).unwrap();
+    }
+}
+
 async fn open(directory: &Path, key: &Secret<String>, clock: &Arc<FixedClock>) -> Result<Forge, OpenError> {
+    let mut settings = settings(key);
+    settings.database_url = std::fs::read_to_string(directory.join("url")).ok().map(Secret::new);
     let options = Options {
-        settings: settings(key),
+        settings,
         database: directory.join("db"),
         repositories: directory.join("repositories"),
         clock: Arc::clone(clock) as Arc<_>,
@@ -63,6 +103,7 @@ struct Site {
 impl Site {
     async fn open() -> Self {
         let directory = tempfile::tempdir().unwrap();
+        place(directory.path());
         let clock = Arc::new(FixedClock::new(Timestamp(1_700_000_000_000_000)));
         let key = Key::generate();
         let forge = open(directory.path(), &key, &clock).await.unwrap();

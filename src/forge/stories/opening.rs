@@ -43,17 +43,58 @@ async fn a_newer_schema_is_refused_with_both_numbers() {
 
 #[tokio::test]
 async fn another_database_is_refused_and_never_silently_left_aside() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut settings = settings(&Key::generate());
-    settings.database_url = Some(secret("postgres://db/gitgrit"));
-    let options = Options {
-        settings,
-        database: directory.path().join("db"),
-        repositories: directory.path().join("repositories"),
-        clock: Arc::new(FixedClock::new(Timestamp(0))),
-    };
-    assert!(matches!(Forge::open(options).await.err(), Some(OpenError::OtherDatabase)));
-    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    for url in ["sqlite:///srv/x", "mysql://u:hunter2@db/x", "postgres://u:hunter2@127.0.0.1:1/x?sslmode=require"] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut settings = settings(&Key::generate());
+        settings.database_url = Some(secret(url));
+        let options = Options {
+            settings,
+            database: directory.path().join("db"),
+            repositories: directory.path().join("repositories"),
+            clock: Arc::new(FixedClock::new(Timestamp(0))),
+        };
+        let refused = Forge::open(options).await.err();
+        assert!(matches!(refused, Some(OpenError::OtherDatabase(_))), "{refused:?}");
+        assert!(!format!("{refused:?}").contains("hunter2"));
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+}
+
+/// A database made anew would number its repositories from the start, and hand those of the lost one to others.
+async fn an_empty_database_beside_repositories_is_refused(site: Site) {
+    let alice = site.user("alice").await;
+    site.repo(&alice, "notes", Visibility::Private).await;
+    site.forge.close().await;
+    place_again(site.directory.path());
+    let refused = open(site.directory.path(), &site.key, &site.clock).await.err();
+    assert!(matches!(refused, Some(OpenError::DatabaseLost)), "{refused:?}");
+}
+
+fn place_again(directory: &Path) {
+    let url = SERVER.with_borrow(|server| server.as_ref().unwrap().database("another"));
+    base::file::write_atomic(&directory.join("url"), url.as_bytes(), 0o600).unwrap();
+}
+
+#[test]
+fn a_server_is_watched_and_an_empty_database_never_taken_for_the_lost_one() {
+    let Some(server) = Server::start() else { return };
+    SERVER.set(Some(Rc::new(server)));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        an_empty_database_beside_repositories_is_refused(Site::open().await).await;
+        let site = Site::open().await;
+        let mut server = Rc::into_inner(SERVER.take().unwrap()).unwrap();
+        server.stop();
+        for _ in 0..2 {
+            let gone = site.forge.is_ready().await;
+            assert!(matches!(gone, Err(crate::Error::Away(_))), "{gone:?}");
+            let gone = site.forge.repo(&Actor::Anonymous, &path("alice/notes")).await.err();
+            assert!(matches!(gone, Some(crate::Error::Away(_))), "not found is another answer: {gone:?}");
+        }
+        server.start_again();
+        site.forge.is_ready().await.unwrap();
+        site.sign_in("root").await;
+    });
 }
 
 #[tokio::test]
@@ -123,4 +164,13 @@ async fn there_is_one_first_administrator() {
     assert!(site.forge.has_administrator().await.unwrap());
     let root = site.sign_in("root").await;
     assert_eq!(site.forge.users(&root).await.unwrap().len(), 1);
+}
+
+super::on_a_server_too! {
+    a_newer_schema_is_refused_with_both_numbers,
+    the_right_key_passes_its_check_while_another_process_has_the_site_open,
+    a_closed_forge_is_not_ready,
+    a_directory_without_a_repository_is_swept_at_the_next_start,
+    a_directory_that_is_being_made_is_left_alone_by_a_second_process,
+    there_is_one_first_administrator,
 }

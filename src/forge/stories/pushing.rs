@@ -288,3 +288,18 @@ async fn killed_after_the_refs_moved_gets_its_event_at_the_next_start() {
     assert_eq!(moves, [("refs/heads/main".into(), ZERO.into(), commit.clone())]);
     assert_eq!(tip, Some(commit));
 }
+
+super::on_a_server_too! {
+    a_push_moves_refs_writes_events_and_shows_on_pages,
+    large_files_on_their_way_to_slow_readers_take_only_so_much_memory,
+    each_ref_of_a_mixed_push_gets_its_own_verdict,
+    an_atomic_push_with_one_refused_ref_moves_nothing,
+    the_first_branch_becomes_the_default_one_and_cannot_be_deleted_then,
+    a_stale_old_value_is_refused_and_leaves_no_intent,
+    a_pack_cut_in_half_moves_nothing,
+    a_right_that_ended_during_the_push_stops_it,
+    a_client_that_hangs_up_while_the_refs_move_gets_its_push_all_the_same,
+    intents_of_a_crash_become_events_only_where_the_ref_moved,
+    killed_before_the_refs_move_leaves_no_event,
+    killed_after_the_refs_moved_gets_its_event_at_the_next_start,
+}

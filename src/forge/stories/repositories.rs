@@ -146,3 +146,13 @@ async fn a_probe_is_hidden_works_and_leaves_nothing() {
     assert!(site.forge.by_ssh_key(&fingerprint).await.unwrap().is_none());
     assert!(store::users::service_accounts(&site.forge.0.store.read()).await.unwrap().is_empty());
 }
+
+super::on_a_server_too! {
+    hidden_and_absent_repositories_get_the_same_answer,
+    who_may_read_but_not_push_is_told_so,
+    lists_show_what_the_actor_may_read_last_pushed_first,
+    a_name_is_taken_once_and_free_again_after_removal,
+    two_who_take_a_name_at_once_leave_one_repository_and_no_directory_over,
+    an_empty_repository_has_a_frame_and_no_tree,
+    a_probe_is_hidden_works_and_leaves_nothing,
+}

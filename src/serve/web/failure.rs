@@ -37,6 +37,8 @@ pub(crate) enum Failure {
     Refused(String),
     /// The page took too long, or there is no room for what it takes.
     TooSlow,
+    /// The database is not there at the moment.
+    Away(Box<dyn std::error::Error + Send + Sync>),
     /// Our own fault.
     Internal(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -49,6 +51,7 @@ impl From<forge::Error> for Failure {
             forge::Error::Denied { action } => Self::Denied(action),
             forge::Error::TooManyAttempts { seconds } => Self::TooManyAttempts(seconds),
             forge::Error::Busy => Self::TooSlow,
+            away @ forge::Error::Away(_) => Self::Away(Box::new(away)),
             refused @ (forge::Error::SignInRefused | forge::Error::Field { .. } | forge::Error::NameTaken(_)) => {
                 Self::Refused(refused.to_string())
             }
@@ -93,7 +96,7 @@ impl Failure {
             Self::UnreadableForm => StatusCode::PAYLOAD_TOO_LARGE,
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooSlow | Self::Away(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -103,7 +106,7 @@ impl Failure {
         if matches!(self, Self::SignInNeeded) {
             return redirect(&Target::SignIn(visit.back.clone()));
         }
-        if let Self::Internal(error) = self {
+        if let Self::Internal(error) | Self::Away(error) = self {
             tracing::error!(request.id = %visit.request, error = chain(error.as_ref()), "page failed");
         }
         let mut response = draw(&self.page(visit)).unwrap_or_else(|_| self.status().into_response());
@@ -170,6 +173,11 @@ impl Failure {
                 "This took too long",
                 "The site is busy, or the page needs more work than it may take.".into(),
                 "Try again in a minute. If it stays, clone the repository and look there.",
+            ),
+            Self::Away(_) => (
+                "The site is not at work",
+                "Its database does not answer at the moment. Nothing was changed.".into(),
+                "Try again in a minute. If it stays, tell the administrator of this site.",
             ),
             Self::Internal(_) => (
                 "The site made a mistake",
