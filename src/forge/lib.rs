@@ -2,6 +2,7 @@
 //! The fetch is the authorisation: whatever an actor may not read is [`Error::NotFound`], as if it were absent.
 
 mod access;
+mod archive;
 mod browse;
 mod convert;
 mod error;
@@ -26,6 +27,7 @@ mod view_history;
 mod stories;
 
 pub use access::{Access, Actor, RepoAdmin, RepoRead, RepoWrite, Scope, User};
+pub use archive::{Archive, ArchiveFormat};
 pub use browse::RawFile;
 pub use error::Error;
 pub use probe::Probe;
