@@ -208,7 +208,7 @@ impl Forge {
         tokio::time::timeout(PATIENCE, room).await.ok().and_then(Result::ok).ok_or(Error::Busy)
     }
 
-    fn handle(&self, repo: &RepoRead) -> Result<Repo, Error> {
+    pub(crate) fn handle(&self, repo: &RepoRead) -> Result<Repo, Error> {
         Ok(self.0.repositories.repo(repo.id)?)
     }
 }

@@ -2,6 +2,7 @@
 //! The fetch is the authorisation: whatever an actor may not read is [`Error::NotFound`], as if it were absent.
 
 mod access;
+mod archive;
 mod audit;
 mod audit_queue;
 mod browse;
@@ -31,6 +32,7 @@ mod server_for_tests;
 mod stories;
 
 pub use access::{Access, Actor, Origin, RepoAdmin, RepoRead, RepoWrite, Scope, User};
+pub use archive::{Archive, ArchiveFormat};
 pub use audit::{AuditFault, AuditFilter, AuditPage, AuditRecord, AuditVerdict};
 pub use browse::RawFile;
 pub use error::Error;

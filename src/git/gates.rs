@@ -14,6 +14,8 @@ const RECEIVES: usize = 8;
 const SHORT: usize = 8;
 /// Repositories that are tidied at once.
 const TIDIES: usize = 1;
+/// Archives on their way at once.
+const ARCHIVES: usize = 8;
 /// Reads that start Git at once.
 const SPAWNED: usize = 4;
 /// Walks over a long history at once, each on a blocking thread; a page that finds no place goes without.
@@ -28,6 +30,7 @@ pub(crate) struct Gates {
     pub(crate) receives: Semaphore,
     pub(crate) short: Semaphore,
     pub(crate) tidies: Semaphore,
+    pub(crate) archives: Arc<Semaphore>,
     pub(crate) spawned: Arc<Semaphore>,
     pub(crate) walks: Arc<Semaphore>,
     pub(crate) reads: Arc<Semaphore>,
@@ -40,6 +43,7 @@ impl Gates {
             receives: Semaphore::new(RECEIVES),
             short: Semaphore::new(SHORT),
             tidies: Semaphore::new(TIDIES),
+            archives: Arc::new(Semaphore::new(ARCHIVES)),
             spawned: Arc::new(Semaphore::new(SPAWNED)),
             walks: Arc::new(Semaphore::new(WALKS)),
             reads: Arc::new(Semaphore::new(READS)),

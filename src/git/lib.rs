@@ -2,6 +2,7 @@
 //! starts `git` for packs alone. Knows repositories by number: no name from outside becomes a path or an argument,
 //! and no hook ever runs.
 
+mod archive;
 mod blame;
 mod child;
 pub mod client;
@@ -25,6 +26,7 @@ mod testing;
 pub mod upload;
 mod value;
 
+pub use archive::{Archive, ArchiveFormat};
 pub use blame::{Blame, BlameSpan};
 pub use error::Error;
 pub use latest::LatestCommits;

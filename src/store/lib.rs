@@ -10,6 +10,8 @@ mod sqlite;
 mod value;
 
 #[cfg(test)]
+mod file_test;
+#[cfg(test)]
 #[path = "../../tests/it/postgres.rs"]
 mod server_for_tests;
 #[cfg(test)]

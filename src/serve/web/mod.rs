@@ -1,6 +1,7 @@
 //! The pages of the site, server-rendered. Each handler turns a request into one use case of the forge and its answer
 //! into a page; no right is decided here, and no page needs a script.
 
+mod archive;
 mod asset;
 mod audit;
 mod blame;
@@ -108,6 +109,7 @@ pub const ROUTES: &[Route] = {
         shows("/{owner}/{repo}/commits", Reader, || get(history::show)),
         shows("/{owner}/{repo}/commits/{*rest}", Reader, || get(history::show)),
         shows("/{owner}/{repo}/commit/{id}", Reader, || get(commit::show)),
+        shows("/{owner}/{repo}/archive/{*rest}", Reader, || get(archive::show)),
         shows("/{owner}/{repo}/branches", Reader, || get(references::branches)),
         shows("/{owner}/{repo}/tags", Reader, || get(references::tags)),
         shows("/{owner}/{repo}/settings", RepositoryAdministrator, || get(repository_settings::show)),

@@ -38,6 +38,7 @@ pub(crate) struct About {
     branch_count: usize,
     tag_count: usize,
     pushed: String,
+    archive: String,
 }
 
 /// A directory's entries, its latest commit and its README.
@@ -144,6 +145,7 @@ pub(crate) fn repository_page(
         branch_count: frame.branches.len(),
         tag_count: frame.tags.len(),
         pushed: moment::ago_or_never(frame.repo.pushed, visit.now),
+        archive: target::within(&frame.repo.path, "archive", &tree.revision.name, &TreePath::default()),
     };
     RepositoryPage {
         shell: Shell::of(visit),

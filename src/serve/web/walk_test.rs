@@ -108,6 +108,7 @@ async fn a_hidden_repository_looks_like_a_missing_one_on_every_page() {
         "/commits/main/a",
         "/commit/0123456789",
         "/branches",
+        "/archive/main.zip",
         "/tags",
         "/settings",
     ] {
@@ -173,6 +174,12 @@ async fn a_visitor_makes_a_repository_pushes_and_reads_it_on_every_page() {
     assert!(branches.body.contains("href=\"/alice/parcel/src/main\"") && branches.body.contains(">default<"));
     assert!(tags.body.contains("href=\"/alice/parcel/src/v1\"") && tags.body.contains("the first &lt;one&gt;"));
     assert_eq!(get(&site, "/alice/parcel/tags?page=9999", "").await.status, 404);
+    let zip = get(&site, "/alice/parcel/archive/main.zip", "").await;
+    assert!(zip.status == 200 && zip.body.contains("parcel-main/file"), "{}", zip.head);
+    assert_eq!(header(&zip, "content-disposition"), "attachment; filename=\"parcel-main.zip\"");
+    for absent in ["main", "main.rar", "absent.zip", "--help.zip", "main:file.zip"] {
+        assert_eq!(get(&site, &format!("/alice/parcel/archive/{absent}"), "").await.status, 404, "{absent}");
+    }
     let commits = get(&site, "/alice/parcel/commits", "").await.body;
     let commit = commits.split("href=\"/alice/parcel/commit/").nth(1).unwrap().split('"').next().unwrap();
     let shown = get(&site, &format!("/alice/parcel/commit/{commit}"), "").await;
