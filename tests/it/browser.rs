@@ -51,7 +51,9 @@ fn filled_site() -> (Site, String) {
     admin.add_key("laptop", &crate::ssh::Key::generate("ed25519").public());
     let git = site.git().with_password(ADMIN, &token);
     let local = git.history("local", 60);
-    git.ok(&local, ["push", "--quiet", &site.https(&format!("{ADMIN}/project")), "main", "main~9:refs/heads/older"]);
+    git.ok(&local, ["tag", "-a", "-m", "the first one", "v1"]);
+    let project = site.https(&format!("{ADMIN}/project"));
+    git.ok(&local, ["push", "--quiet", &project, "main", "main~9:refs/heads/older", "v1"]);
     let tip = git.ok(&local, ["rev-parse", "main"]);
     (site, tip)
 }
