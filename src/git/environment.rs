@@ -48,6 +48,12 @@ pub(crate) fn hermetic<K: AsRef<str>, V: AsRef<str>>(settings: impl IntoIterator
     program.env("GIT_CONFIG_COUNT", count.to_string())
 }
 
+/// What the server's settings say under these names, in lower case.
+pub(crate) fn values(names: &[&str]) -> Vec<&'static str> {
+    let is_asked = |key: &str| names.contains(&key.to_ascii_lowercase().as_str());
+    SERVER.iter().filter(|(key, _)| is_asked(key)).map(|(_, value)| *value).collect()
+}
+
 /// A server-side `git`. A client never makes a delta of a file above 512 MiB, so no honest push needs one larger
 /// allocation.
 pub(crate) fn server(command: &'static str) -> Program {

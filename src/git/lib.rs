@@ -13,6 +13,7 @@ mod handles;
 mod head;
 mod kept;
 mod latest;
+mod ls_refs;
 mod maintenance;
 mod moving;
 mod pktline;

@@ -7,10 +7,11 @@ use base::name::{Oid, RefName, TreePath};
 
 use crate::error::Cause;
 use crate::gates::{Gates, blocking};
+use crate::read::table::Table;
 use crate::read::{commits, diff, ref_pages, refs, trees};
 use crate::repositories::Shared;
 use crate::{
-    Blob, Commit, CommitSummary, Diff, DiffLimits, Entry, Error, Listing, Log, RefKind, RefList, RefPage, Resolved,
+    Blob, Commit, CommitSummary, Diff, DiffLimits, Entry, Error, Listing, Log, Overview, RefKind, RefList, RefPage, Resolved,
 };
 
 /// A repository on disk. Cheap to clone.
@@ -53,19 +54,30 @@ impl Repo {
         self.read("HEAD", refs::head).await
     }
 
+    /// HEAD's branch and the names of branches and tags, all of one moment: what surrounds a page.
+    pub async fn overview(&self) -> Result<Overview, Error> {
+        self.read_refs("refs", |_, table| {
+            let head = table.head.target.as_deref().and_then(|name| std::str::from_utf8(name).ok());
+            let default_branch = RefName::parse(head.ok_or("HEAD names no branch")?)?;
+            let tip = table.commit(&default_branch).cloned();
+            Ok(Overview { default_branch, tip, branches: Arc::clone(&table.branches), tags: Arc::clone(&table.tags) })
+        })
+        .await
+    }
+
     /// Branches by name, at most `limit`.
     pub async fn branches(&self, limit: usize) -> Result<RefList, Error> {
-        self.read("branches", move |git| refs::branches(git, limit)).await
+        self.read_refs("branches", move |_, table| Ok(refs::list(table, &table.branches, limit))).await
     }
 
     /// Tags that lead to commits, greatest name first (numbers compared as numbers), at most `limit`.
     pub async fn tags(&self, limit: usize) -> Result<RefList, Error> {
-        self.read("tags", move |git| refs::tags(git, limit)).await
+        self.read_refs("tags", move |_, table| Ok(refs::list(table, &table.tags, limit))).await
     }
 
     /// A page of branches or tags: `limit` of them after the first `skip`, with what each leads to.
     pub async fn ref_page(&self, kind: RefKind, skip: usize, limit: usize) -> Result<RefPage, Error> {
-        self.read("refs", move |git| ref_pages::page(git, kind, skip, limit)).await
+        self.read_refs("refs", move |git, table| ref_pages::page(git, table, kind, skip, limit)).await
     }
 
     /// The commit that a ref leads to; `None` when there is no such ref, or it leads to no commit.
@@ -84,13 +96,13 @@ impl Repo {
     /// names nothing, several commits, or no commit.
     pub async fn resolve(&self, text: &str) -> Result<Option<Resolved>, Error> {
         let text = text.to_owned();
-        self.read("a revision", move |git| refs::resolve(git, &text)).await
+        self.read_refs("a revision", move |git, table| refs::resolve(git, table, &text)).await
     }
 
     /// Splits `<revision>/<path>`: the branch, else the tag, that fits the front, else an object id.
     pub async fn resolve_path(&self, rest: &[u8]) -> Result<Option<(Resolved, TreePath)>, Error> {
         let rest = rest.to_vec();
-        self.read("a revision", move |git| refs::resolve_path(git, &rest)).await
+        self.read_refs("a revision", move |git, table| refs::resolve_path(git, table, &rest)).await
     }
 
     /// What is at `path` in the commit; the root tree for the empty path.
@@ -142,6 +154,22 @@ impl Repo {
     /// Lets the next reader open the repository anew.
     pub(crate) fn forget_handle(&self) {
         self.inner.shared.handles.forget(self.inner.id);
+    }
+
+    /// All refs as they are now, for who tells clients of them.
+    pub(crate) async fn table(&self) -> Result<Arc<Table>, Error> {
+        let inner = Arc::clone(&self.inner);
+        self.read("refs", move |git| inner.shared.tables.get(inner.id, &inner.path, git)).await
+    }
+
+    /// As [`Repo::read`], for what also looks at refs.
+    async fn read_refs<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        work: impl Fn(&gix::Repository, &Table) -> Result<T, Cause> + Send + 'static,
+    ) -> Result<T, Error> {
+        let inner = Arc::clone(&self.inner);
+        self.read(what, move |git| work(git, &*inner.shared.tables.get(inner.id, &inner.path, git)?)).await
     }
 
     /// Runs `work` on a warm handle. One that fails is opened anew and tried once more: packs may have been replaced.

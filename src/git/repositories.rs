@@ -15,6 +15,8 @@ use crate::gates::{Gates, blocking};
 use crate::handles::Handles;
 use crate::kept::{Kept, Place};
 use crate::latest::Latest;
+use crate::read::table::Tables;
+use crate::ls_refs::Spoken;
 use crate::receive::INCOMING;
 use crate::{Error, Repo, moving};
 
@@ -38,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) gates: Gates,
     pub(crate) handles: Handles,
     pub(crate) latest: Latest,
+    pub(crate) tables: Tables,
+    pub(crate) spoken: Spoken,
     pub(crate) blames: Kept<Place, Blame>,
 }
 
@@ -47,8 +51,9 @@ impl Repositories {
         file::create_dir(root, 0o700)?;
         let root = fs::canonicalize(root).map_err(failed("open", root))?;
         let (gates, handles, latest) = (Gates::new(), Handles::new(), Latest::new());
-        let blames = Kept::new(KEPT_SPANS);
-        let repositories = Self { shared: Arc::new(Shared { root, gates, handles, latest, blames }) };
+        let (blames, tables, spoken) = (Kept::new(KEPT_SPANS), Tables::new(), Spoken::default());
+        let shared = Shared { root, gates, handles, latest, tables, spoken, blames };
+        let repositories = Self { shared: Arc::new(shared) };
         sweep(&repositories.shared.root)?;
         Ok(repositories)
     }
@@ -75,6 +80,7 @@ impl Repositories {
             }
             // Not before: a reader would open it anew, and keep its space.
             shared.handles.forget(id);
+            shared.tables.forget(id);
             remove_tree(&gone)
         })
         .await

@@ -5,9 +5,10 @@ use std::io;
 use std::time::Duration;
 
 use base::process::Program;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::child::{Broken, IDLE, Progress, Running, complaints, copy, one_line};
+use crate::ls_refs::{self, Heard};
 use crate::{Error, Repo, environment, gates, pktline};
 
 /// How long the body of an HTTP request may be silent: it was complete at the client before it was sent, and a place
@@ -37,7 +38,7 @@ pub enum Protocol {
 
 impl Protocol {
     /// The value of `GIT_PROTOCOL`, git(1).
-    const fn variable(self) -> &'static str {
+    pub(crate) const fn variable(self) -> &'static str {
         match self {
             Self::V0 => "version=0",
             Self::V1 => "version=1",
@@ -52,14 +53,18 @@ pub async fn advertise(
     protocol: Protocol,
     output: &mut (impl AsyncWrite + Unpin + Send),
 ) -> Result<(), Error> {
-    // Not the place of a short command: this one lasts as long as its client takes to read.
-    let _place = gates::enter(&repo.gates().uploads).await?;
+    let known = ls_refs::advertisement(repo, protocol).await?;
     if protocol != Protocol::V2 {
         let mut head = Vec::new();
         pktline::put(&mut head, b"# service=git-upload-pack\n");
         pktline::put_flush(&mut head);
         pktline::send(output, &head).await?;
     }
+    if let Some(known) = known {
+        return pktline::send(output, &known).await;
+    }
+    // Not the place of a short command: this one lasts as long as its client takes to read.
+    let _place = gates::enter(&repo.gates().uploads).await?;
     let program = upload_pack(protocol).options(["--stateless-rpc", "--http-backend-info-refs"]);
     drive(program.operands([repo.path()]), tokio::io::empty(), output, IDLE).await
 }
@@ -70,9 +75,18 @@ pub async fn run(
     repo: &Repo,
     transport: Transport,
     protocol: Protocol,
-    input: impl AsyncRead + Unpin + Send,
-    output: impl AsyncWrite + Unpin + Send,
+    mut input: impl AsyncRead + Unpin + Send,
+    mut output: impl AsyncWrite + Unpin + Send,
 ) -> Result<(), Error> {
+    let mut seen = Vec::new();
+    if transport == Transport::Http && protocol == Protocol::V2 {
+        let heard = tokio::time::timeout(SILENT_BODY, ls_refs::hear(repo, &mut input)).await;
+        match heard.map_err(|_| Error::Transfer(io::ErrorKind::TimedOut.into()))?? {
+            Heard::Answer(answer) => return pktline::send(&mut output, &answer).await,
+            Heard::Other(read) => seen = read,
+        }
+    }
+    let input = AsyncReadExt::chain(io::Cursor::new(seen), input);
     let _place = gates::enter(&repo.gates().uploads).await?;
     let (program, patience) = match transport {
         Transport::Http => (upload_pack(protocol).option("--stateless-rpc"), SILENT_BODY),

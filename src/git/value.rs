@@ -1,5 +1,7 @@
 //! What reading a repository gives: plain values with every list capped. Nothing here holds a handle into Git.
 
+use std::sync::Arc;
+
 use base::clock::Timestamp;
 use base::name::{Oid, RefName, TreePath};
 
@@ -19,6 +21,19 @@ pub struct RefList {
     pub refs: Vec<Ref>,
     /// Says whether more were left out.
     pub is_cut: bool,
+}
+
+/// What surrounds a page of a repository. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Overview {
+    /// The branch that HEAD names, also when it has no commit yet.
+    pub default_branch: RefName,
+    /// That branch's commit.
+    pub tip: Option<Oid>,
+    /// Branches that have a commit, by name.
+    pub branches: Arc<[RefName]>,
+    /// Tags that lead to commits, greatest name first (numbers compared as numbers).
+    pub tags: Arc<[RefName]>,
 }
 
 /// Which refs a page shows.

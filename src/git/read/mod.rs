@@ -9,6 +9,7 @@ pub(crate) mod lines;
 pub(crate) mod ref_pages;
 pub(crate) mod refs;
 pub(crate) mod renames;
+pub(crate) mod table;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trees;

@@ -4,24 +4,30 @@ use base::name::RefName;
 use gix::objs::{Kind, TagRef};
 
 use super::commits::{TITLE, cut, person, summaries};
-use super::refs::{branches_by_name, tags_by_version, tip};
+use super::table::Table;
 use super::{COMMIT_BYTES, load, object_id};
 use crate::error::Cause;
 use crate::{RefKind, RefPage, RefRow, TagNote};
 
-pub(crate) fn page(git: &gix::Repository, kind: RefKind, skip: usize, limit: usize) -> Result<RefPage, Cause> {
+pub(crate) fn page(
+    git: &gix::Repository,
+    table: &Table,
+    kind: RefKind,
+    skip: usize,
+    limit: usize,
+) -> Result<RefPage, Cause> {
+    // A tag may lead to a tree or a blob; pages have nothing to show for it, and it is not among these.
     let names = match kind {
-        RefKind::Branches => branches_by_name(git)?,
-        RefKind::Tags => tags_by_version(git)?,
+        RefKind::Branches => &table.branches,
+        RefKind::Tags => &table.tags,
     };
     let total = names.len();
     let mut rows = Vec::new();
-    for name in names.into_iter().skip(skip).take(limit) {
-        // A tag may lead to a tree or a blob; pages have nothing to show for it.
-        let Some(commit) = tip(git, &name)? else { continue };
-        let note = note(git, &name)?;
-        if let Some(commit) = summaries(git, &[commit])?.pop() {
-            rows.push(RefRow { name, commit, note });
+    for name in names.iter().skip(skip).take(limit) {
+        let Some(commit) = table.commit(name) else { continue };
+        let note = note(git, name)?;
+        if let Some(commit) = summaries(git, std::slice::from_ref(commit))?.pop() {
+            rows.push(RefRow { name: name.clone(), commit, note });
         }
     }
     Ok(RefPage { rows, has_more: skip.saturating_add(limit) < total })

@@ -6,12 +6,11 @@ use std::collections::HashSet;
 use base::name::{Oid, RefName, TreePath};
 use gix::refs::FullNameRef;
 
+use super::table::Table;
 use super::{object_id, oid, peel};
 use crate::error::Cause;
 use crate::{Ref, RefList, Resolved};
 
-/// Refs looked at for one list; a repository with more is listed in part.
-const LOOKED_AT: usize = 100_000;
 /// Leading parts of `<revision>/<path>` that may be a ref's name.
 const NAME_PARTS: usize = 64;
 /// The shortest abbreviation of an id.
@@ -23,22 +22,10 @@ pub(crate) fn head(git: &gix::Repository) -> Result<RefName, Cause> {
     Ok(RefName::parse(&name.as_bstr().to_string())?)
 }
 
-pub(crate) fn branches(git: &gix::Repository, limit: usize) -> Result<RefList, Cause> {
-    commits_of(git, branches_by_name(git)?, limit)
-}
-
-pub(crate) fn tags(git: &gix::Repository, limit: usize) -> Result<RefList, Cause> {
-    commits_of(git, tags_by_version(git)?, limit)
-}
-
-pub(crate) fn branches_by_name(git: &gix::Repository) -> Result<Vec<RefName>, Cause> {
-    names(git, "refs/heads/")
-}
-
-pub(crate) fn tags_by_version(git: &gix::Repository) -> Result<Vec<RefName>, Cause> {
-    let mut names = names(git, "refs/tags/")?;
-    names.sort_by(|a, b| natural(b.as_str().as_bytes(), a.as_str().as_bytes()));
-    Ok(names)
+/// The first `limit` of these names with the commits that they lead to.
+pub(crate) fn list(table: &Table, names: &[RefName], limit: usize) -> RefList {
+    let with_commit = |name: &RefName| Some(Ref { name: name.clone(), commit: table.commit(name)?.clone() });
+    RefList { refs: names.iter().take(limit).filter_map(with_commit).collect(), is_cut: names.len() > limit }
 }
 
 pub(crate) fn tip(git: &gix::Repository, name: &RefName) -> Result<Option<Oid>, Cause> {
@@ -55,16 +42,19 @@ pub(crate) fn target(git: &gix::Repository, name: &RefName) -> Result<Option<Oid
     found.try_id().map(oid).transpose()
 }
 
-pub(crate) fn resolve(git: &gix::Repository, text: &str) -> Result<Option<Resolved>, Cause> {
-    for prefix in ["refs/heads/", "refs/tags/", ""] {
-        if let Some(found) = by_name(git, &format!("{prefix}{text}"))? {
-            return Ok(Some(found));
-        }
+pub(crate) fn resolve(git: &gix::Repository, table: &Table, text: &str) -> Result<Option<Resolved>, Cause> {
+    let named = ["refs/heads/", "refs/tags/", ""].iter().find_map(|prefix| by_name(table, &format!("{prefix}{text}")));
+    match named {
+        Some(found) => Ok(Some(found)),
+        None => by_id(git, text),
     }
-    by_id(git, text)
 }
 
-pub(crate) fn resolve_path(git: &gix::Repository, rest: &[u8]) -> Result<Option<(Resolved, TreePath)>, Cause> {
+pub(crate) fn resolve_path(
+    git: &gix::Repository,
+    table: &Table,
+    rest: &[u8],
+) -> Result<Option<(Resolved, TreePath)>, Cause> {
     let mut cuts: Vec<usize> = rest.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at).collect();
     cuts.push(rest.len());
     cuts.truncate(NAME_PARTS);
@@ -75,7 +65,7 @@ pub(crate) fn resolve_path(git: &gix::Repository, rest: &[u8]) -> Result<Option<
     };
     for prefix in ["refs/heads/", "refs/tags/"] {
         for (name, path) in cuts.iter().rev().filter_map(|cut| split(*cut)) {
-            if let Some(found) = by_name(git, &format!("{prefix}{name}"))? {
+            if let Some(found) = by_name(table, &format!("{prefix}{name}")) {
                 return Ok(Some((found, path)));
             }
         }
@@ -95,10 +85,10 @@ pub(crate) fn all(git: &gix::Repository) -> Result<Vec<(Vec<u8>, Oid)>, Cause> {
     Ok(all)
 }
 
-fn by_name(git: &gix::Repository, name: &str) -> Result<Option<Resolved>, Cause> {
-    let Ok(name) = RefName::parse(name) else { return Ok(None) };
-    let Some(commit) = tip(git, &name)? else { return Ok(None) };
-    Ok(Some(Resolved { name: name.short().to_owned(), reference: Some(name), commit }))
+fn by_name(table: &Table, name: &str) -> Option<Resolved> {
+    let name = RefName::parse(name).ok()?;
+    let commit = table.commit(&name)?.clone();
+    Some(Resolved { name: name.short().to_owned(), reference: Some(name), commit })
 }
 
 fn by_id(git: &gix::Repository, text: &str) -> Result<Option<Resolved>, Cause> {
@@ -129,33 +119,8 @@ fn only_commit(git: &gix::Repository, text: &str) -> Result<Option<gix::ObjectId
     Ok(commits.pop().filter(|_| commits.is_empty()))
 }
 
-fn names(git: &gix::Repository, prefix: &str) -> Result<Vec<RefName>, Cause> {
-    let references = git.references()?;
-    let found = if prefix == "refs/heads/" { references.local_branches()? } else { references.tags()? };
-    let mut names = Vec::new();
-    for found in found.take(LOOKED_AT) {
-        // A ref whose name is none of ours was not pushed here; pages could not link to it.
-        if let Ok(name) = RefName::parse(&found?.name().as_bstr().to_string()) {
-            names.push(name);
-        }
-    }
-    Ok(names)
-}
-
-fn commits_of(git: &gix::Repository, names: Vec<RefName>, limit: usize) -> Result<RefList, Cause> {
-    let mut refs = Vec::new();
-    let is_cut = names.len() > limit;
-    // The limit is on what is looked at: a name that leads to no commit costs as much as one that does.
-    for name in names.into_iter().take(limit) {
-        if let Some(commit) = tip(git, &name)? {
-            refs.push(Ref { name, commit });
-        }
-    }
-    Ok(RefList { refs, is_cut })
-}
-
 /// Compares texts with runs of digits as numbers: `v1.10` is after `v1.9`.
-fn natural(a: &[u8], b: &[u8]) -> Ordering {
+pub(crate) fn natural(a: &[u8], b: &[u8]) -> Ordering {
     let (mut a, mut b) = (a, b);
     loop {
         let (digits_a, rest_a) = leading_digits(a);

@@ -1,0 +1,294 @@
+//! Telling clients of refs without starting Git: the advertisement of all protocol versions and the answer to `ls-refs`,
+//! byte for byte what `git upload-pack` says. Whatever is not known exactly is left to Git itself.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use gix::ObjectId;
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use crate::child::finish;
+use crate::read::table::{Held, Table};
+use crate::{Error, Protocol, Repo, environment, gates, pktline};
+
+/// Bytes of a request that are looked at; Git answers a longer one.
+const LONGEST: usize = 64 << 10;
+/// How a request begins that asks for refs.
+const COMMAND: &[u8] = b"0014command=ls-refs\n";
+/// Time for Git to say what it can do.
+const PATIENCE: Duration = Duration::from_secs(20);
+const NOTHING: &str = "0000000000000000000000000000000000000000";
+
+/// What this host's Git says of itself, asked once: the words that are the same for all repositories.
+#[derive(Debug, Default)]
+pub(crate) struct Spoken(Mutex<Known>);
+
+#[derive(Clone, Debug, Default)]
+struct Known {
+    /// Version 2's whole advertisement, in which no ref is named.
+    v2: Option<Vec<u8>>,
+    /// Versions 0 and 1: the words before and behind where HEAD's branch is named.
+    v0: Option<(String, String)>,
+}
+
+/// The body of `info/refs?service=git-upload-pack` behind its service line. `None` leaves it to Git.
+pub(crate) async fn advertisement(repo: &Repo, protocol: Protocol) -> Result<Option<Vec<u8>>, Error> {
+    let known = repo.shared().spoken.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if protocol == Protocol::V2 {
+        if known.v2.is_some() {
+            return Ok(known.v2);
+        }
+        let said = ask(repo, protocol).await?;
+        repo.shared().spoken.0.lock().unwrap_or_else(PoisonError::into_inner).v2.clone_from(&said);
+        return Ok(said);
+    }
+    let table = repo.table().await?;
+    let Some(hidden) = hidden().filter(|_| table.is_exact) else { return Ok(None) };
+    let words = match known.v0 {
+        Some(words) => words,
+        // A repository without a branch at HEAD does not show where that would stand.
+        None => match ask(repo, Protocol::V0).await?.and_then(|said| split_words(&said)) {
+            Some(words) => {
+                repo.shared().spoken.0.lock().unwrap_or_else(PoisonError::into_inner).v0 = Some(words.clone());
+                words
+            }
+            None => return Ok(None),
+        },
+    };
+    let mut out = Vec::new();
+    if protocol == Protocol::V1 {
+        pktline::put(&mut out, b"version 1\n");
+    }
+    put_all(&mut out, &table, &words, &hidden);
+    Ok(Some(out))
+}
+
+/// What Git itself says; `None` when it says more than is kept.
+async fn ask(repo: &Repo, protocol: Protocol) -> Result<Option<Vec<u8>>, Error> {
+    let _place = gates::enter(&repo.gates().short).await?;
+    let program = environment::server("upload-pack")
+        .env("GIT_PROTOCOL", protocol.variable())
+        .options(["--strict", "--stateless-rpc", "--http-backend-info-refs"])
+        .operands([repo.path()]);
+    let said = finish(program, "upload-pack", b"", PATIENCE).await?;
+    let is_whole = said.status.success() && !said.stdout.contains('\u{fffd}');
+    // Of a long answer only the beginning is kept: enough for the words on its first line.
+    let is_needed_whole = protocol == Protocol::V2;
+    let ends = said.stdout.ends_with("0000");
+    Ok((is_whole && (ends || !is_needed_whole)).then(|| said.stdout.into_bytes()))
+}
+
+/// The words behind the first NUL, split where HEAD's branch is named.
+fn split_words(said: &[u8]) -> Option<(String, String)> {
+    let text = String::from_utf8_lossy(said);
+    let words = text.split('\0').nth(1)?.split('\n').next()?;
+    let (before, rest) = words.split_once(" symref=HEAD:")?;
+    let behind = rest.find(' ').and_then(|at| rest.get(at..)).unwrap_or_default();
+    // Two of them would be of a Git that names more than HEAD.
+    (!behind.contains(" symref=")).then(|| (before.to_owned(), behind.to_owned()))
+}
+
+/// Versions 0 and 1: HEAD, then all refs by name, tags with what they lead to.
+fn put_all(out: &mut Vec<u8>, table: &Table, words: &(String, String), hidden: &[&str]) {
+    let symref = match (&table.head.target, table.head.id) {
+        (Some(target), Some(_)) => format!(" symref=HEAD:{}", String::from_utf8_lossy(target)),
+        _ => String::new(),
+    };
+    let mut words = Some(format!("\0{}{symref}{}", words.0, words.1));
+    let mut put = |id: &dyn std::fmt::Display, name: &[u8]| {
+        let mut line = format!("{id} ").into_bytes();
+        line.extend_from_slice(name);
+        line.extend_from_slice(words.take().unwrap_or_default().as_bytes());
+        line.push(b'\n');
+        pktline::put(out, &line);
+    };
+    if let Some(id) = table.head.id {
+        put(&id, b"HEAD");
+    }
+    for held in table.refs.iter().filter(|held| !is_hidden(&held.name, hidden)) {
+        put(&held.id, &held.name);
+        if let Some(peeled) = held.peeled {
+            put(&peeled, &[&held.name[..], b"^{}"].concat());
+        }
+    }
+    if words.is_some() {
+        let mut line = format!("{NOTHING} capabilities^{{}}").into_bytes();
+        line.extend_from_slice(words.unwrap_or_default().as_bytes());
+        line.push(b'\n');
+        pktline::put(out, &line);
+    }
+    pktline::put_flush(out);
+}
+
+/// What a request turned out to be.
+pub(crate) enum Heard {
+    /// A whole request for refs, which is answered so.
+    Answer(Vec<u8>),
+    /// Something for Git: the bytes that were read of it.
+    Other(Vec<u8>),
+}
+
+/// Reads as far as it takes to know whether refs are asked for, and answers. Anything unusual is for Git.
+pub(crate) async fn hear(repo: &Repo, input: &mut (impl AsyncRead + Unpin + Send)) -> Result<Heard, Error> {
+    let mut seen = Vec::with_capacity(512);
+    while !is_whole(&seen) {
+        let mut piece = [0_u8; 4096];
+        let count = input.read(&mut piece).await.map_err(Error::Transfer)?;
+        seen.extend_from_slice(piece.get(..count).unwrap_or_default());
+        let length = seen.len().min(COMMAND.len());
+        if count == 0 || seen.len() > LONGEST || seen.get(..length) != COMMAND.get(..length) {
+            return Ok(Heard::Other(seen));
+        }
+    }
+    let Some((asked, hidden)) = Asked::parse(&seen).zip(hidden()) else { return Ok(Heard::Other(seen)) };
+    let table = repo.table().await?;
+    Ok(if table.is_exact { Heard::Answer(asked.answer(&table, &hidden)) } else { Heard::Other(seen) })
+}
+
+/// Says whether a request is there up to its flush (or cannot be one).
+fn is_whole(bytes: &[u8]) -> bool {
+    bytes.len() >= COMMAND.len() && Lines(bytes).any(|line| matches!(line, Line::Flush | Line::Wrong))
+}
+
+/// A request for refs, gitprotocol-v2(5).
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Asked {
+    has_peeled: bool,
+    has_symrefs: bool,
+    has_unborn: bool,
+    prefixes: Vec<Vec<u8>>,
+}
+
+impl Asked {
+    /// `None` for what this is not sure to answer as Git would.
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        if bytes.contains(&0) {
+            return None;
+        }
+        let mut asked = Self::default();
+        let mut lines = Lines(bytes);
+        if lines.next() != Some(Line::Text(b"command=ls-refs")) {
+            return None;
+        }
+        let mut is_behind_words = false;
+        loop {
+            match lines.next()? {
+                Line::Flush => return Some(asked),
+                Line::Delimiter if !is_behind_words => is_behind_words = true,
+                Line::Text(b"object-format=sha1") if !is_behind_words => {}
+                Line::Text(word) if !is_behind_words && word.starts_with(b"agent=") => {}
+                Line::Text(b"peel") if is_behind_words => asked.has_peeled = true,
+                Line::Text(b"symrefs") if is_behind_words => asked.has_symrefs = true,
+                Line::Text(b"unborn") if is_behind_words => asked.has_unborn = true,
+                Line::Text(word) if is_behind_words => asked.prefixes.push(word.strip_prefix(b"ref-prefix ")?.to_vec()),
+                _ => return None,
+            }
+        }
+    }
+
+    fn answer(&self, table: &Table, hidden: &[&str]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let target = table.head.target.as_deref();
+        if self.is_wanted(b"HEAD") {
+            match table.head.id {
+                Some(id) => {
+                    let peeled = target.and_then(|name| Held::named(table, name)).and_then(|held| held.peeled);
+                    self.put(&mut out, Some(id), b"HEAD", target, peeled);
+                }
+                None if self.has_unborn && self.has_symrefs => self.put(&mut out, None, b"HEAD", target, None),
+                None => {}
+            }
+        }
+        for held in &table.refs {
+            if self.is_wanted(&held.name) && !is_hidden(&held.name, hidden) {
+                self.put(&mut out, Some(held.id), &held.name, held.symbolic.as_deref(), held.peeled);
+            }
+        }
+        pktline::put_flush(&mut out);
+        out
+    }
+
+    fn is_wanted(&self, name: &[u8]) -> bool {
+        self.prefixes.is_empty() || self.prefixes.iter().any(|prefix| name.starts_with(prefix))
+    }
+
+    fn put(
+        &self,
+        out: &mut Vec<u8>,
+        id: Option<ObjectId>,
+        name: &[u8],
+        target: Option<&[u8]>,
+        peeled: Option<ObjectId>,
+    ) {
+        let mut line = id.map_or_else(|| b"unborn".to_vec(), |id| id.to_string().into_bytes());
+        line.push(b' ');
+        line.extend_from_slice(name);
+        if let Some(target) = target.filter(|_| self.has_symrefs) {
+            line.extend_from_slice(b" symref-target:");
+            line.extend_from_slice(target);
+        }
+        if let Some(peeled) = peeled.filter(|_| self.has_peeled) {
+            line.extend_from_slice(format!(" peeled:{peeled}").as_bytes());
+        }
+        line.push(b'\n');
+        pktline::put(out, &line);
+    }
+}
+
+impl Held {
+    fn named<'t>(table: &'t Table, name: &[u8]) -> Option<&'t Self> {
+        table.find(std::str::from_utf8(name).ok()?)
+    }
+}
+
+/// The lines of a request, newline taken off.
+struct Lines<'b>(&'b [u8]);
+
+#[derive(Debug, PartialEq, Eq)]
+enum Line<'b> {
+    Text(&'b [u8]),
+    Delimiter,
+    Flush,
+    /// No line that Git would send.
+    Wrong,
+}
+
+impl<'b> Iterator for Lines<'b> {
+    type Item = Line<'b>;
+
+    fn next(&mut self) -> Option<Line<'b>> {
+        let digits = std::str::from_utf8(self.0.get(..4)?).unwrap_or_default();
+        let is_plain = digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        let length = if is_plain { usize::from_str_radix(digits, 16).ok() } else { None };
+        let (line, taken) = match length {
+            Some(0) => (Line::Flush, 4),
+            Some(1) => (Line::Delimiter, 4),
+            Some(length @ 5..=pktline::LONGEST) => {
+                let text = self.0.get(4..length)?;
+                (Line::Text(text.strip_suffix(b"\n").unwrap_or(text)), length)
+            }
+            _ => (Line::Wrong, self.0.len()),
+        };
+        self.0 = self.0.get(taken..).unwrap_or_default();
+        Some(line)
+    }
+}
+
+/// The refs that clients are not told of; `None` when that is said in a way that only Git understands.
+fn hidden() -> Option<Vec<&'static str>> {
+    let is_plain = |value: &&str| !value.starts_with(['!', '^']);
+    let all = environment::values(&["transfer.hiderefs", "uploadpack.hiderefs"]);
+    all.iter().all(is_plain).then_some(all)
+}
+
+fn is_hidden(name: &[u8], hidden: &[&str]) -> bool {
+    let is_below = |prefix: &&str| {
+        let rest = name.strip_prefix(prefix.trim_end_matches('/').as_bytes());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    };
+    hidden.iter().any(|prefix| is_below(prefix))
+}
+
+#[cfg(test)]
+#[path = "ls_refs_test.rs"]
+mod tests;
