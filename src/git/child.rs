@@ -84,7 +84,19 @@ pub(crate) async fn finish_under(
     input: &[u8],
     deadline: Duration,
 ) -> Result<Said, Error> {
-    let running = Running::start_into(program, lock.into_file().into())?;
+    finish_holding(lock.into_file(), program, command, input, deadline).await
+}
+
+/// As [`finish_under`], for one of several commands that hold a lock after one another: `held` is its file, or another
+/// name for it.
+pub(crate) async fn finish_holding(
+    held: std::fs::File,
+    program: Program,
+    command: &'static str,
+    input: &[u8],
+    deadline: Duration,
+) -> Result<Said, Error> {
+    let running = Running::start_into(program, held.into())?;
     converse(running, command, input, deadline).await
 }
 

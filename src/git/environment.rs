@@ -23,6 +23,8 @@ const SERVER: &[(&str, &str)] = &[
     ("pack.deltaCacheSize", "16m"),
     ("gc.auto", "0"),
     ("repack.writeBitmaps", "false"),
+    ("pack.writeBitmapLookupTable", "true"),
+    ("pack.allowPackReuse", "multi"),
     ("maintenance.auto", "false"),
     ("protocol.allow", "never"),
     ("protocol.file.allow", "never"),

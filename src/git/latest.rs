@@ -1,5 +1,6 @@
 //! The last-commit column of a directory: one walk for each directory and commit, kept, and watched by every page that
-//! shows it. A page never waits longer than it says; what the walk has not found yet stays empty there.
+//! shows it. A page never waits longer than it says; what the walk has not found yet stays empty there. What took long is
+//! written down beside the objects: the next walk, also that of another process, ends where this one began.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,12 +8,19 @@ use std::time::{Duration, Instant};
 use base::name::{Oid, TreePath};
 use tokio::sync::watch;
 
+use crate::error::Cause;
 use crate::kept::{Kept, Place};
-use crate::read::latest::{Report, latest};
+use crate::columns;
+use crate::read::latest::{Column, Report, latest};
+use crate::read::object_id;
 use crate::{CommitSummary, Error, Repo};
 
 /// Time that a walk may take, most of it after the page was sent.
-const WALK: Duration = Duration::from_secs(5);
+const WALK: Duration = Duration::from_secs(15);
+/// Time that the walk after a push may take.
+const WALK_AHEAD: Duration = Duration::from_mins(3);
+/// A walk that took as long as this is written down.
+const COSTLY: Duration = Duration::from_millis(30);
 /// Entries of all directories that are kept; one costs some 400 bytes with the commit that it has to itself.
 const ENTRIES: usize = 40_000;
 /// Characters of a title that are kept.
@@ -40,15 +48,19 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    fn new(entries: usize) -> Self {
+    fn new(entries: usize, time: Duration) -> Self {
         let (has_ended, _) = watch::channel(false);
-        Self { cells: Mutex::new(vec![None; entries]), has_ended, until: Instant::now() + WALK }
+        Self { cells: Mutex::new(vec![None; entries]), has_ended, until: Instant::now() + time }
+    }
+
+    fn cells(&self) -> LatestCommits {
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn seen(&self, wait: Duration) -> LatestCommits {
         let mut watched = self.has_ended.subscribe();
         let _ = tokio::time::timeout(wait, watched.wait_for(|has_ended| *has_ended)).await;
-        self.cells.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.cells()
     }
 }
 
@@ -84,29 +96,64 @@ impl Repo {
         wait: Duration,
     ) -> Result<LatestCommits, Error> {
         let place = (self.id(), commit.clone(), path.clone());
+        let nothing = vec![None; names.len()];
+        match self.walk(place, names, WALK) {
+            Some(walk) => Ok(walk.seen(wait).await),
+            None => Ok(nothing),
+        }
+    }
+
+    /// Works out the column of the default branch's root, as the first visitor after a push would have it worked out. Gives
+    /// up when the walks of visitors leave no room.
+    pub async fn look_ahead(&self, limit: usize) -> Result<(), Error> {
+        let Some(tip) = self.overview().await?.tip else { return Ok(()) };
+        let root = TreePath::default();
+        let Some(listing) = self.tree(&tip, &root, limit).await? else { return Ok(()) };
+        let names = listing.entries.into_iter().map(|entry| entry.name).collect();
+        if let Some(walk) = self.walk((self.id(), tip, root), names, WALK_AHEAD) {
+            walk.seen(WALK_AHEAD).await;
+        }
+        Ok(())
+    }
+
+    /// The walk for this directory, begun unless it was before; `None` when too many run.
+    fn walk(&self, place: Place, names: Vec<Vec<u8>>, time: Duration) -> Option<Arc<Walk>> {
         let kept = &self.shared().latest.0;
         if let Some(walk) = kept.get(&place) {
-            return Ok(walk.seen(wait).await);
+            return Some(walk);
         }
-        let nothing = vec![None; names.len()];
-        let Ok(room) = Arc::clone(&self.gates().walks).try_acquire_owned() else { return Ok(nothing) };
-        let walk = Arc::new(Walk::new(names.len()));
+        let room = Arc::clone(&self.gates().walks).try_acquire_owned().ok()?;
+        let walk = Arc::new(Walk::new(names.len(), time));
         kept.put(place.clone(), names.len().max(1), Arc::clone(&walk));
         let (repo, running) = (self.clone(), Arc::clone(&walk));
         tokio::task::spawn_blocking(move || {
             let _room = room;
-            let (_, commit, path) = &place;
-            let shared = repo.shared();
-            let git = shared.handles.get(repo.id(), repo.path());
-            if let Err(error) = git.and_then(|git| latest(&git, commit, path, &names, &*running)) {
+            if let Err(error) = repo.run_walk(&place, &names, &running) {
                 // Packs may have been replaced meanwhile: whoever asks next walks again.
                 tracing::debug!(repository.id = repo.id(), %error, "walk for last commits ended early");
-                shared.handles.forget(repo.id());
-                shared.latest.0.forget(&place);
+                repo.shared().handles.forget(repo.id());
+                repo.shared().latest.0.forget(&place);
             }
             running.has_ended.send_replace(true);
         });
-        Ok(walk.seen(wait).await)
+        Some(walk)
+    }
+
+    fn run_walk(&self, (_, commit, path): &Place, names: &[Vec<u8>], walk: &Walk) -> Result<(), Cause> {
+        let begun = Instant::now();
+        let git = self.shared().handles.get(self.id(), self.path())?;
+        let before = columns::read(self.path(), path);
+        latest(&git, &Column { commit, path, names }, &before, walk)?;
+        // That of another branch would be of no use to the walks after the next push.
+        let is_default = || Ok::<_, Cause>(self.shared().tables.get(self.id(), self.path(), &git)?.head.id);
+        if begun.elapsed() > COSTLY && before.tip != Some(object_id(commit)?) && is_default()? == Some(object_id(commit)?)
+        {
+            let cells = walk.cells();
+            let found = names.iter().zip(&cells).filter_map(|(name, cell)| Some((name.as_slice(), &cell.as_ref()?.id)));
+            // A column that is not whole is of use as well: what it lacks is walked for.
+            columns::write(self.path(), path, commit, found)?;
+        }
+        Ok(())
     }
 }
 
@@ -171,5 +218,42 @@ mod tests {
             later.iter().map(|cell| cell.as_ref().map(|commit| commit.id.clone())).collect::<Vec<_>>(),
             [Some(tip), None]
         );
+    }
+
+    /// What is written down is of another commit: only what it says of unchanged entries is believed.
+    #[test]
+    fn a_walk_ends_where_an_earlier_one_began_and_finds_the_same() {
+        let site = Site::start();
+        let tree = site.work_tree("w");
+        for (name, text) in [("a", "1"), ("b", "1"), ("c", "1"), ("a", "2")] {
+            tree.commit(name, text.as_bytes());
+        }
+        let earlier = Oid::parse(&tree.git(&["rev-parse", "HEAD"])).unwrap();
+        let last = |name: &str| tree.git(&["log", "-1", "--format=%H", "--", name]);
+        let column: Vec<_> = ["a", "b"].map(|name| (name, Oid::parse(&last(name)).unwrap())).into();
+        let found = column.iter().map(|(name, id)| (name.as_bytes(), id));
+        columns::write(site.repo.path(), &TreePath::default(), &earlier, found).unwrap();
+        tree.git(&["checkout", "--quiet", "-b", "side", "HEAD~2"]);
+        tree.commit("b", b"side");
+        tree.git(&["checkout", "--quiet", "main"]);
+        tree.commit("d", b"1");
+        tree.git(&["merge", "--quiet", "--no-edit", "side"]);
+        tree.git(&["push", "--quiet", "origin", "main"]);
+        for (name, commit) in titles(&site, &tree, "") {
+            assert_eq!(commit, last(&name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_walk_after_a_push_is_there_for_the_first_visitor() {
+        let site = Site::start();
+        let tree = site.work_tree("w");
+        site.block_on(site.repo.look_ahead(100)).unwrap();
+        let tip = Oid::parse(&tree.commit("a", b"1")).unwrap();
+        tree.git(&["push", "--quiet", "origin", "main"]);
+        site.block_on(site.repo.look_ahead(100)).unwrap();
+        let names = vec![b"a".to_vec()];
+        let now = site.block_on(site.repo.latest_commits(&tip, &TreePath::default(), names, Duration::ZERO)).unwrap();
+        assert_eq!(now[0].as_ref().unwrap().id, tip);
     }
 }

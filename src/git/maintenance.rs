@@ -1,11 +1,14 @@
-//! Keeps repositories quick: every push adds a pack, so now and then small packs are joined. Removes no object, reachable
-//! or not, and may run beside pushes, clones and reads.
+//! Keeps repositories quick: every push adds a pack, so now and then small packs are joined, and what walks and clones
+//! look things up in (the commit-graph with its changed paths, the index over all packs with its bitmaps) is brought up to
+//! date. Removes no object, reachable or not, and may run beside pushes, clones and reads.
 
-use std::time::Duration;
+use std::fs::{self, File};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use base::file::{FileError, Lock};
 
-use crate::child::{Said, finish, finish_under, one_line};
+use crate::child::{Said, finish_holding, finish_under, one_line};
 use crate::gates::enter;
 use crate::repositories::failed;
 use crate::{Error, Repo, environment};
@@ -15,41 +18,122 @@ const PACKS: usize = 40;
 /// Time for one step.
 const STEP: Duration = Duration::from_hours(1);
 
+/// Packs, or bytes in them, that the commit-graph may lack before it is written on.
+const GRAPH_LACKS: Newer = Newer { packs: 16, bytes: 256 << 10 };
+/// The same for bitmaps, which take a walk over whatever they lack.
+const BITMAPS_LACK: Newer = Newer { packs: 24, bytes: 8 << 20 };
+
 /// Joins packs in geometric steps, so that each object is written again only a few times.
-const JOIN: &[&str] = &["--geometric=2", "-d", "-n", "--quiet"];
-/// What makes walks and ref look-ups quick. Both take locks that only [`crate::moving`] tells from dead ones.
-const STEPS: [(&str, &[&str]); 2] =
-    [("commit-graph", &["write", "--reachable", "--no-progress"]), ("pack-refs", &["--all"])];
+const JOIN: &[&str] = &["--geometric=2", "-d", "-n", "--quiet", "--write-midx", "--write-bitmap-index"];
+const BITMAPS: &[&str] = &["write", "--bitmap", "--no-progress"];
+/// In layers: each writing only adds what is new, until the layers are joined.
+const GRAPH: &[&str] = &["write", "--reachable", "--changed-paths", "--split", "--no-progress"];
+
+/// Where Git keeps what is looked after here.
+const GRAPHS: [&str; 2] = ["objects/info/commit-graphs/commit-graph-chain", "objects/info/commit-graph"];
+const INDEX: &str = "objects/pack/multi-pack-index";
+/// What a killed Git may have left: these are only ever taken under the lock of whoever tidies.
+const LOCKS: [&str; 3] = [
+    "objects/info/commit-graphs/commit-graph-chain.lock",
+    "objects/info/commit-graph.lock",
+    "objects/pack/multi-pack-index.lock",
+];
 
 impl Repo {
-    /// Joins packs when there are many. Says whether it did; a repository that somebody else is tidying is left alone.
+    /// Brings up to date what makes reading quick, as far as it is needed; asking costs one look into a directory. Says
+    /// whether something was done; a repository that somebody else is tidying is left alone.
     pub async fn tidy(&self) -> Result<bool, Error> {
-        if self.pack_count()? <= PACKS {
+        if !Needs::of(self.path())?.any() {
             return Ok(false);
         }
         let _place = enter(&self.gates().tidies).await?;
-        let _lock = match Lock::take(&self.path().join("gitgrit-tidy.lock")) {
+        let held = match Lock::take(&self.path().join("gitgrit-tidy.lock")) {
             Err(FileError::Locked { .. }) => return Ok(false),
-            other => other?,
+            other => other?.into_file(),
         };
-        let program = environment::in_repository("repack", self.path()).options(JOIN);
-        let joined = finish(program, "repack", b"", STEP).await;
-        // The warm handle still maps packs that are gone, and their space with them.
-        self.forget_handle();
-        succeeded("repack", joined?)?;
-        for (command, options) in STEPS {
-            let program = environment::in_repository(command, self.path()).options(options);
-            succeeded(command, finish_under(self.moving().await?, program, command, b"", STEP).await?)?;
+        // Again: whoever had the lock may have done it.
+        let needs = Needs::of(self.path())?;
+        for lock in LOCKS {
+            let _ = fs::remove_file(self.path().join(lock));
         }
-        Ok(true)
+        // First what helps pages: it is the quickest.
+        if needs.graph {
+            self.step(&held, "commit-graph", GRAPH).await?;
+        }
+        if needs.joining {
+            let joined = self.step(&held, "repack", JOIN).await;
+            // The warm handle still maps packs that are gone, and their space with them.
+            self.forget_handle();
+            joined?;
+            let program = environment::in_repository("pack-refs", self.path()).option("--all");
+            succeeded("pack-refs", finish_under(self.moving().await?, program, "pack-refs", b"", STEP).await?)?;
+        } else if needs.bitmaps {
+            self.step(&held, "multi-pack-index", BITMAPS).await?;
+            self.forget_handle();
+        }
+        Ok(needs.any())
     }
 
-    fn pack_count(&self) -> Result<usize, Error> {
-        let path = self.path().join("objects/pack");
-        let entries = std::fs::read_dir(&path).map_err(failed("read", &path))?;
-        let is_pack = |entry: &std::fs::DirEntry| entry.path().extension().is_some_and(|extension| extension == "pack");
-        Ok(entries.filter_map(Result::ok).filter(is_pack).count())
+    /// One command that holds the lock for as long as it runs, also when this program is killed meanwhile.
+    async fn step(&self, held: &File, command: &'static str, options: &[&str]) -> Result<(), Error> {
+        let held = held.try_clone().map_err(failed("use", self.path()))?;
+        let program = environment::in_repository(command, self.path()).options(options);
+        succeeded(command, finish_holding(held, program, command, b"", STEP).await?)
     }
+}
+
+/// What a repository is in need of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Needs {
+    graph: bool,
+    bitmaps: bool,
+    joining: bool,
+}
+
+impl Needs {
+    /// Looks at names, sizes and times alone.
+    fn of(repository: &Path) -> Result<Self, Error> {
+        let packs = packs(&repository.join("objects/pack"))?;
+        let written = |paths: &[&str]| {
+            let times = paths.iter().filter_map(|path| fs::metadata(repository.join(path)).ok()?.modified().ok());
+            times.max()
+        };
+        let newer = |than: Option<SystemTime>| {
+            let newer = packs.iter().filter(|(_, modified)| than.is_none_or(|than| *modified > than));
+            newer.fold(Newer::default(), |sum, (bytes, _)| Newer { packs: sum.packs + 1, bytes: sum.bytes + bytes })
+        };
+        Ok(Self {
+            graph: newer(written(&GRAPHS)).exceeds(&GRAPH_LACKS),
+            bitmaps: newer(written(&[INDEX])).exceeds(&BITMAPS_LACK),
+            joining: packs.len() > PACKS,
+        })
+    }
+
+    const fn any(self) -> bool {
+        self.graph || self.bitmaps || self.joining
+    }
+}
+
+/// Packs that are younger than something, and their bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Newer {
+    packs: usize,
+    bytes: u64,
+}
+
+impl Newer {
+    const fn exceeds(&self, allowed: &Self) -> bool {
+        self.packs > allowed.packs || self.bytes > allowed.bytes
+    }
+}
+
+/// Size and age of each pack.
+fn packs(directory: &Path) -> Result<Vec<(u64, SystemTime)>, Error> {
+    let entries = fs::read_dir(directory).map_err(failed("read", directory))?;
+    let is_pack = |entry: &fs::DirEntry| entry.path().extension().is_some_and(|extension| extension == "pack");
+    // A pack that is gone meanwhile was joined with others.
+    let look = |entry: fs::DirEntry| entry.metadata().ok().and_then(|found| Some((found.len(), found.modified().ok()?)));
+    Ok(entries.filter_map(Result::ok).filter(is_pack).filter_map(look).collect())
 }
 
 fn succeeded(command: &'static str, said: Said) -> Result<(), Error> {
@@ -75,10 +159,61 @@ mod tests {
         assert!(site.block_on(site.repo.tidy()).unwrap());
         assert!(site.packs() < 5, "{}", site.packs());
         assert!(!site.block_on(site.repo.tidy()).unwrap());
+        assert!(has(&site, "objects/pack", ".bitmap"));
         let log = site.block_on(site.repo.log(&tip, 0, 100)).unwrap();
         assert_eq!(log.commits.len(), PACKS + 1);
         assert_eq!(site.block_on(site.repo.tip(&main)).unwrap(), Some(tip));
         site.git(&["fsck", "--strict"]);
         assert_eq!(site.git(&["rev-list", "--count", "main"]).trim(), (PACKS + 1).to_string());
+    }
+
+    fn has(site: &Site, directory: &str, ending: &str) -> bool {
+        let files = fs::read_dir(site.repo.path().join(directory)).into_iter().flatten().flatten();
+        files.into_iter().any(|file| file.file_name().to_string_lossy().ends_with(ending))
+    }
+
+    /// Bytes that no compression makes few.
+    fn noise(length: usize) -> Vec<u8> {
+        let mut state = 7_u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state.to_be_bytes()[0]
+        };
+        (0..length).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn a_first_push_of_much_has_its_graph_and_its_bitmaps_at_once() {
+        let site = Site::start();
+        let tree = site.work_tree("w");
+        tree.commit("a", b"1");
+        tree.git(&["push", "--quiet", "origin", "main"]);
+        assert!(!site.block_on(site.repo.tidy()).unwrap(), "a small push needs nothing");
+        tree.commit("large", &noise(9 << 20)[..]);
+        let path = site.repo.path().display().to_string();
+        // Past the limit that this room's tests set for a push.
+        tree.git(&["push", "--quiet", &path, "main"]);
+        // What a killed Git left must not be in the way for ever.
+        let lock = site.repo.path().join(LOCKS[2]);
+        fs::File::create(&lock).unwrap();
+        assert!(site.block_on(site.repo.tidy()).unwrap());
+        assert!(has(&site, "objects/info/commit-graphs", ".graph") && has(&site, "objects/pack", ".bitmap"));
+        assert!(!lock.exists());
+        assert!(!site.block_on(site.repo.tidy()).unwrap(), "and is not tidied again");
+        site.git(&["fsck", "--strict"]);
+        site.git(&["commit-graph", "verify"]);
+        site.git(&["multi-pack-index", "verify"]);
+    }
+
+    #[test]
+    fn who_tidies_already_is_not_disturbed() {
+        let site = Site::start();
+        let tree = site.work_tree("w");
+        tree.commit("large", &noise(300 << 10));
+        tree.git(&["push", "--quiet", "origin", "main"]);
+        let lock = Lock::take(&site.repo.path().join("gitgrit-tidy.lock")).unwrap();
+        assert!(!site.block_on(site.repo.tidy()).unwrap());
+        drop(lock);
+        assert!(site.block_on(site.repo.tidy()).unwrap());
     }
 }

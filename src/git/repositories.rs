@@ -178,7 +178,7 @@ fn sweep_locks(repository: &Path) -> Result<(), Error> {
         Err(FileError::Locked { .. }) => return Ok(()),
         other => other?,
     };
-    let names = ["HEAD.lock", "packed-refs.lock", "objects/info/commit-graph.lock"];
+    let names = ["HEAD.lock", "packed-refs.lock"];
     let mut found: Vec<PathBuf> = names.map(|name| repository.join(name)).into();
     let mut waiting = vec![repository.join("refs")];
     while let Some(directory) = waiting.pop() {
@@ -255,7 +255,7 @@ mod tests {
     fn locks_that_a_power_cut_left_are_removed_unless_somebody_moves_refs() {
         let site = Site::start();
         fs::create_dir(site.repo.path().join("refs/heads/topic")).unwrap();
-        let locks = ["refs/heads/topic/a.lock", "packed-refs.lock", "objects/info/commit-graph.lock"];
+        let locks = ["refs/heads/topic/a.lock", "packed-refs.lock", "HEAD.lock"];
         let locks = locks.map(|name| site.repo.path().join(name));
         for lock in &locks {
             fs::File::create(lock).unwrap();

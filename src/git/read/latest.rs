@@ -6,6 +6,7 @@ use std::collections::{BinaryHeap, HashMap};
 
 use base::name::{Oid, TreePath};
 use gix::ObjectId;
+use gix::commitgraph::Graph;
 use gix::objs::tree::EntryMode;
 use gix::objs::{CommitRef, Kind, TreeRefIter};
 
@@ -22,19 +23,38 @@ pub(crate) trait Report {
     fn is_over(&self) -> bool;
 }
 
-/// Walks from `commit` until each of `names` in the directory at `path` has its commit, or the report says stop.
+/// What is asked for: the entries `names` of the directory at `path` in `commit`.
+pub(crate) struct Column<'a> {
+    pub(crate) commit: &'a Oid,
+    pub(crate) path: &'a TreePath,
+    pub(crate) names: &'a [Vec<u8>],
+}
+
+/// What an earlier walk found for the same directory at another commit.
+#[derive(Debug, Default)]
+pub(crate) struct Before {
+    /// That commit.
+    pub(crate) tip: Option<ObjectId>,
+    /// By the entry's name.
+    pub(crate) commits: HashMap<Vec<u8>, ObjectId>,
+}
+
+/// Walks until each entry has its commit, or the report says stop. What comes to where an earlier walk began is answered
+/// by that one: from there on it is the same history.
 pub(crate) fn latest(
     git: &gix::Repository,
-    commit: &Oid,
-    path: &TreePath,
-    names: &[Vec<u8>],
+    asked: &Column<'_>,
+    before: &Before,
     report: &dyn Report,
 ) -> Result<(), Cause> {
+    let Column { commit, path, names } = *asked;
     let tip = object_id(commit)?;
-    let Some(first) = Node::load(git, tip, path)? else { return Ok(()) };
+    // A graph that does not read is one that is not there: the commits themselves say the same.
+    let graph = git.commit_graph_if_enabled().ok().flatten();
+    let Some(first) = Node::load(git, graph.as_ref(), tip, path)? else { return Ok(()) };
     let index: HashMap<&[u8], usize> = names.iter().enumerate().map(|(at, name)| (name.as_slice(), at)).collect();
-    let mut walk =
-        Walk { git, path, index, wanted: vec![None; names.len()], nodes: HashMap::new(), order: BinaryHeap::new() };
+    let wanted = vec![None; names.len()];
+    let mut walk = Walk { git, graph, path, index, wanted, nodes: HashMap::new(), order: BinaryHeap::new() };
     let wanted = walk.entries(first.directory, |_, _| true)?;
     for (at, entry) in wanted {
         if let Some(slot) = walk.wanted.get_mut(at) {
@@ -43,16 +63,30 @@ pub(crate) fn latest(
     }
     let searched = (0..names.len()).filter(|at| walk.wanted.get(*at).is_some_and(Option::is_some)).collect();
     walk.add(tip, first, searched);
-    while let Some((id, node)) = walk.next() {
+    while let Some((id, mut node)) = walk.next() {
         if report.is_over() {
             break;
         }
+        if before.tip == Some(id) {
+            let known = |at: &usize| before.commits.get(names.get(*at)?).copied();
+            for at in std::mem::take(&mut node.entries) {
+                match known(&at).map(|id| summary_of(git, id)).transpose()?.flatten() {
+                    Some(commit) => report.found(&[at], commit),
+                    None => node.entries.push(at),
+                }
+            }
+        }
         let left = walk.follow(&node)?;
-        if !left.is_empty() {
-            report.found(&left, summary(id, &CommitRef::from_bytes(&node.data, id.kind())?)?);
+        if let Some(commit) = if left.is_empty() { None } else { summary_of(git, id)? } {
+            report.found(&left, commit);
         }
     }
     Ok(())
+}
+
+fn summary_of(git: &gix::Repository, id: ObjectId) -> Result<Option<CommitSummary>, Cause> {
+    let Some(data) = load(git, id, Kind::Commit, COMMIT_BYTES)? else { return Ok(None) };
+    summary(id, &CommitRef::from_bytes(&data, id.kind())?).map(Some)
 }
 
 /// An entry as its tree has it: whatever differs is a change.
@@ -60,7 +94,6 @@ type Content = (EntryMode, ObjectId);
 
 /// A commit on the way: where the directory is in it, and the entries that are followed through it.
 struct Node {
-    data: Vec<u8>,
     parents: Vec<ObjectId>,
     date: i64,
     directory: Option<ObjectId>,
@@ -68,20 +101,31 @@ struct Node {
 }
 
 impl Node {
-    fn load(git: &gix::Repository, id: ObjectId, path: &TreePath) -> Result<Option<Self>, Cause> {
-        let Some(data) = load(git, id, Kind::Commit, COMMIT_BYTES)? else { return Ok(None) };
-        let (parents, date, tree) = {
+    fn load(
+        git: &gix::Repository,
+        graph: Option<&Graph>,
+        id: ObjectId,
+        path: &TreePath,
+    ) -> Result<Option<Self>, Cause> {
+        let known = graph.and_then(|graph| Some((graph, graph.commit_by_id(id)?)));
+        let (parents, date, tree) = if let Some((graph, commit)) = known {
+            let parents = commit.iter_parents().take(PARENTS);
+            let parents = parents.map(|at| Ok(graph.id_at(at?).to_owned())).collect::<Result<Vec<_>, Cause>>()?;
+            let date = i64::try_from(commit.committer_timestamp()).unwrap_or(i64::MAX);
+            (parents, date, commit.root_tree_id().to_owned())
+        } else {
+            let Some(data) = load(git, id, Kind::Commit, COMMIT_BYTES)? else { return Ok(None) };
             let commit = CommitRef::from_bytes(&data, id.kind())?;
-            let parents: Vec<_> = commit.parents().take(PARENTS).collect();
-            (parents, seconds(commit.committer), commit.tree())
+            (commit.parents().take(PARENTS).collect(), seconds(commit.committer), commit.tree())
         };
         let directory = directory(git, tree, path)?;
-        Ok(Some(Self { parents, date, directory, entries: Vec::new(), data }))
+        Ok(Some(Self { parents, date, directory, entries: Vec::new() }))
     }
 }
 
 struct Walk<'a> {
     git: &'a gix::Repository,
+    graph: Option<Graph>,
     path: &'a TreePath,
     index: HashMap<&'a [u8], usize>,
     wanted: Vec<Option<Content>>,
@@ -113,7 +157,7 @@ impl Walk<'_> {
                 break;
             }
             let is_known = self.nodes.contains_key(parent);
-            let loaded = if is_known { None } else { Node::load(self.git, *parent, self.path)? };
+            let loaded = if is_known { None } else { Node::load(self.git, self.graph.as_ref(), *parent, self.path)? };
             if !is_known && loaded.is_none() {
                 // The history is shallow here: what was followed ends with its child.
                 continue;
