@@ -6,6 +6,7 @@ mod archive;
 mod blame;
 mod child;
 pub mod client;
+pub mod edit;
 mod environment;
 mod error;
 mod gates;

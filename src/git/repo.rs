@@ -145,7 +145,7 @@ impl Repo {
     }
 
     /// Runs `work` on a warm handle. One that fails is opened anew and tried once more: packs may have been replaced.
-    async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         what: &'static str,
         work: impl Fn(&gix::Repository) -> Result<T, Cause> + Send + 'static,
