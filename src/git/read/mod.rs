@@ -12,6 +12,7 @@ pub(crate) mod renames;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trees;
+mod words;
 
 use base::name::Oid;
 use gix::ObjectId;
