@@ -2,6 +2,8 @@
 
 mod accounts;
 mod audit;
+mod comparing;
+mod editing;
 mod opening;
 mod pushing;
 mod repositories;

@@ -13,6 +13,7 @@ pub(crate) mod table;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trees;
+mod words;
 
 use base::name::Oid;
 use gix::ObjectId;
