@@ -5,6 +5,8 @@ mod audit;
 mod opening;
 mod pushing;
 mod repositories;
+mod second_factor;
+mod second_factor_keys;
 
 use std::cell::RefCell;
 use std::net::IpAddr;
