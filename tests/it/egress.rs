@@ -1,6 +1,8 @@
 //! The server opens no connection of its own. Told by counting what leaves: the site runs in a network namespace whose
 //! only way out is a sink, every page is asked for, forms are sent, Git pushes and clones, and the sink has got nothing.
 
+use std::fmt::Write;
+
 use base::process::{Finished, Program};
 
 use crate::require;
@@ -45,7 +47,7 @@ fn visit() -> String {
          git -c http.sslVerify=false clone --quiet $U/{ADMIN}/project.git copy; "
     );
     for page in pages() {
-        script.push_str(&format!("$C --output /dev/null --write-out '%{{http_code}} {page}\\n' \"$U{page}\"; "));
+        write!(script, "$C --output /dev/null --write-out '%{{http_code}} {page}\\n' \"$U{page}\"; ").unwrap();
     }
     script
 }

@@ -1,9 +1,12 @@
 //! A second factor as its users meet it: an app, recovery codes, a security key in a real browser, Git, and the way back
 //! from the host's own shell.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::html;
+use crate::inspect::{axe, is_too_wide, outside, violations};
 use crate::require;
 use crate::site::{PASSWORD, Site, out};
 use crate::visitor::{Answer, Visitor};
@@ -68,7 +71,7 @@ fn an_app_and_its_codes_sign_in_and_a_password_alone_opens_nothing() {
     assert_eq!(wrong.status, 422, "{}", wrong.text());
     let done = visitor.submit(&step.path, "code", &[("code", &code(&secret, 1))]);
     assert!(done.status == 200 && done.path == "/ada/project", "{} {}", done.status, done.path);
-    assert_eq!(visitor.get(&step.path).path, "/", "the step is over");
+    assert!(!visitor.get(&step.path).path.starts_with("/sign-in"), "the step is over");
 
     let again = site.anonymous();
     let step = again.submit("/sign-in", "password", &[("name", "ada"), ("password", PASSWORD)]);
@@ -144,12 +147,7 @@ fn a_security_key_signs_in_and_a_copy_a_replay_and_another_origin_are_refused() 
     let site = Site::start();
     site.user("ada");
     let (browser, base) = (Browser::start(), site.url());
-    browser.devtools("WebAuthn.enable", &json!({}));
-    let options = json!({ "protocol": "ctap2", "transport": "usb", "hasResidentKey": false,
-        "hasUserVerification": true, "isUserVerified": true, "automaticPresenceSimulation": true });
-    let made = browser.devtools("WebAuthn.addVirtualAuthenticator", &json!({ "options": options }));
-    let authenticator = made["authenticatorId"].clone();
-
+    let authenticator = touched_key(&browser);
     sign_in(&browser, &base);
     browser.open(&format!("{base}/settings/security"));
     browser.click_through("form[action='/settings/security/keys/new'] button");
@@ -193,6 +191,64 @@ fn a_security_key_signs_in_and_a_copy_a_replay_and_another_origin_are_refused() 
     assert!(browser.address().starts_with(&format!("{elsewhere}/sign-in/second-factor")), "{}", browser.address());
     browser.run("document.querySelector('form[data-key] button').click()");
     require::until(30, "a refusal", || browser.text().contains("did not answer").then_some(()));
+}
+
+/// A key that is touched as soon as it is asked.
+fn touched_key(browser: &Browser) -> Value {
+    browser.devtools("WebAuthn.enable", &json!({}));
+    let options = json!({ "protocol": "ctap2", "transport": "usb", "hasResidentKey": false,
+        "hasUserVerification": true, "isUserVerified": true, "automaticPresenceSimulation": true });
+    let made = browser.devtools("WebAuthn.addVirtualAuthenticator", &json!({ "options": options }));
+    made["authenticatorId"].clone()
+}
+
+/// Looks at the page as it is: light and dark, narrow and wide. Keeps pictures, to be looked at.
+fn judge(browser: &Browser, axe: &str, name: &str, faults: &mut Vec<String>) {
+    for (scheme, width) in [("light", 360), ("light", 1280), ("dark", 360), ("dark", 1280)] {
+        browser.look(scheme, width);
+        let at = format!("{name} {scheme} {width}");
+        faults.extend(violations(browser, axe).into_iter().map(|fault| format!("{at}: {fault}")));
+        if is_too_wide(browser) {
+            faults.push(format!("{at}: wider than the window"));
+        }
+        let gallery = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
+        std::fs::create_dir_all(&gallery).unwrap();
+        let file = gallery.join(format!("{}.png", at.replace(' ', "-")));
+        base::file::write_atomic(&file, &browser.picture(), 0o644).unwrap();
+    }
+}
+
+/// The pages that no address alone leads to; the others are in the walk over the route table.
+#[test]
+fn a_security_key_an_app_and_their_pages_are_readable_for_everybody() {
+    let axe = axe();
+    let is_there = webdriver::found().and(axe.as_ref().map(drop).map_err(Clone::clone));
+    if !require::has("axe", is_there) {
+        return;
+    }
+    let (site, axe, mut faults) = (Site::start(), axe.unwrap_or_default(), Vec::new());
+    site.user("ada");
+    let (browser, base) = (Browser::start(), site.url());
+    touched_key(&browser);
+    sign_in(&browser, &base);
+    browser.open(&format!("{base}/settings/security"));
+    judge(&browser, &axe, "security-none", &mut faults);
+    browser.click_through("form[action='/settings/security/keys/new'] button");
+    judge(&browser, &axe, "new-security-key", &mut faults);
+    browser.fill("input[name=name]", "blue key");
+    browser.click_through("form[data-key] button");
+    judge(&browser, &axe, "recovery-codes", &mut faults);
+    browser.open(&format!("{base}/settings/security"));
+    judge(&browser, &axe, "security", &mut faults);
+    browser.click_through("form[action='/settings/security/app'] button");
+    judge(&browser, &axe, "authenticator", &mut faults);
+    sign_out(&browser, &base);
+    sign_in(&browser, &base);
+    judge(&browser, &axe, "second-factor", &mut faults);
+    let refused = browser.complaints().into_iter().filter(|said| said.contains("Content Security Policy"));
+    faults.extend(refused);
+    faults.extend(outside(&base, &browser.requests()));
+    crate::tidy::hold(faults);
 }
 
 /// Sends a form's fields from the page, and gives the last answer's status.
