@@ -66,6 +66,14 @@ pub enum SettingsError {
         /// Why.
         source: NetworkError,
     },
+    /// A word is none of those that are known.
+    #[error("{name} is not one of {known}")]
+    Word {
+        /// The variable.
+        name: &'static str,
+        /// What is known.
+        known: &'static str,
+    },
     /// `AIRGAPPED` has another value than `True`.
     #[error("AIRGAPPED is not `True`")]
     Airgapped,
@@ -89,7 +97,7 @@ impl Hint for SettingsError {
                 Some(format!("set {name} in the site's .env; `gitgrit-ops env check` judges the whole file"))
             }
             Self::Url { source, .. } => source.hint(),
-            Self::Port { .. } => None,
+            Self::Port { .. } | Self::Word { .. } => None,
             Self::Networks { source, .. } => source.hint(),
             Self::Airgapped => Some("remove the line, or write AIRGAPPED=True; this program has no other mode".into()),
             Self::Conflict { name, .. } => {
@@ -133,6 +141,31 @@ pub struct Settings {
     pub database_url: Option<Secret<String>>,
     /// Reverse proxies whose forwarded addresses are believed.
     pub trusted_proxies: Vec<Network>,
+    /// Whether those proxies begin a connection with a header.
+    pub proxy_protocol: ProxyProtocol,
+}
+
+/// Whether trusted proxies begin a connection with a header of the PROXY protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// They do not.
+    #[default]
+    Off,
+    /// They may.
+    Accept,
+    /// They must.
+    Require,
+}
+
+impl ProxyProtocol {
+    fn parse(text: &str) -> Result<Self, SettingsError> {
+        match text {
+            "" | "off" => Ok(Self::Off),
+            "accept" => Ok(Self::Accept),
+            "require" => Ok(Self::Require),
+            _ => Err(SettingsError::Word { name: "PROXY_PROTOCOL", known: "off, accept, require" }),
+        }
+    }
 }
 
 impl Settings {
@@ -152,6 +185,7 @@ impl Settings {
             database_url: database_url(values)?,
             trusted_proxies: Network::parse_list(values.get("TRUSTED_PROXIES").unwrap_or_default())
                 .map_err(|source| SettingsError::Networks { name: "TRUSTED_PROXIES", source })?,
+            proxy_protocol: ProxyProtocol::parse(values.get("PROXY_PROTOCOL").unwrap_or_default())?,
             site_url,
         })
     }

@@ -98,6 +98,13 @@ pub const REGISTRY: &[Setting] = &[
         "reverse proxies whose forwarded addresses are believed, comma-separated",
     ),
     row(
+        "PROXY_PROTOCOL",
+        Rule::OneOf(&["off", "accept", "require"]),
+        "off",
+        Role::Optional,
+        "whether TRUSTED_PROXIES begin a connection with a PROXY header: off, accept or require",
+    ),
+    row(
         "GITGRIT_ISOLATION_TARGETS",
         Rule::Targets,
         "www.google.com:443",

@@ -1,7 +1,7 @@
 //! The one registry of settings: names, meaning, rule, default. The template, the manual page, `env check` and the
 //! server all read it. A variable that is not in this table does not exist.
 
-pub use crate::load::{SECRETS, Settings, SettingsError, Sources, has_database_server};
+pub use crate::load::{ProxyProtocol, SECRETS, Settings, SettingsError, Sources, has_database_server};
 pub use crate::registry::{REGISTRY, find};
 
 /// One variable.
@@ -67,4 +67,6 @@ pub enum Rule {
     Networks,
     /// `host:port`, comma-separated.
     Targets,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
 }

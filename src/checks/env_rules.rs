@@ -65,6 +65,7 @@ pub(crate) fn judge(setting: &Setting, value: &str, purpose: Purpose) -> Vec<Fin
         Rule::Networks => {
             unless(Network::parse_list(value).is_ok(), &catalogue::ENV_NETWORKS, "a list of addresses or networks")
         }
+        Rule::OneOf(known) => unless(known.contains(&value), &catalogue::ENV_WORD, &known.join(", or ")),
         Rule::Targets => unless(Targets::parse(Some(value)).is_ok(), &catalogue::ENV_TARGETS, "a list of host:port"),
     }
 }

@@ -32,6 +32,35 @@ enum UserVerb {
     /// Give an account another password and end its sessions
     #[command(after_help = "Example:\n  gitgrit-ops admin user password root --site /srv/gitgrit")]
     Password(PasswordArgs),
+    SecondFactor(SecondFactorArgs),
+}
+
+/// Look after the second factor of an account
+#[derive(Debug, Args)]
+struct SecondFactorArgs {
+    #[command(subcommand)]
+    verb: SecondFactorVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum SecondFactorVerb {
+    /// Take the second factor of an account away and end its sessions
+    #[command(after_help = "Example:\n  gitgrit-ops admin user second-factor reset alice --site /srv/gitgrit")]
+    Reset(ResetArgs),
+}
+
+#[derive(Debug, Args)]
+struct ResetArgs {
+    /// The account
+    name: String,
+
+    /// The site's directory
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_SITE)]
+    site: PathBuf,
+
+    /// Say what would be done, and change nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -72,10 +101,18 @@ struct PasswordView<'v> {
     dry_run: bool,
 }
 
+/// The documented shape of `admin user second-factor reset --json`.
+#[derive(Serialize)]
+struct ResetView<'v> {
+    user: &'v str,
+    dry_run: bool,
+}
+
 pub(crate) fn run(args: &UserArgs, console: &mut Console) -> Result<Exit, Failure> {
     match &args.verb {
         UserVerb::List(site) => list(site, console),
         UserVerb::Password(args) => password(args, console),
+        UserVerb::SecondFactor(SecondFactorArgs { verb: SecondFactorVerb::Reset(args) }) => reset(args, console),
     }
 }
 
@@ -139,6 +176,31 @@ fn password(args: &PasswordArgs, console: &mut Console) -> Result<Exit, Failure>
         writeln!(console.out, "user: {name}\npassword: {shown}")?;
     } else {
         writeln!(console.err, "`{name}` has the password in the file; its sessions have ended")?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn reset(args: &ResetArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let (name, dry_run) = (args.name.as_str(), args.dry_run);
+    with_forge(&installed_at(&args.site)?, |forge| async move {
+        let users = forge.all_users().await?;
+        if !users.iter().any(|user| user.name.as_str().eq_ignore_ascii_case(name)) {
+            return Err(absent(name));
+        }
+        if !dry_run {
+            forge.reset_second_factor_from_shell(name).await.map_err(|error| match error {
+                Error::NotFound => Failure::said(Exit::Failure, format!("`{name}` has no second factor")),
+                other => other.into(),
+            })?;
+        }
+        Ok(())
+    })?;
+    if console.is_json {
+        console.json(&ResetView { user: name, dry_run })?;
+    } else if dry_run {
+        writeln!(console.out, "would take the second factor of `{name}` away and end its sessions")?;
+    } else {
+        writeln!(console.err, "`{name}` signs in with the password alone; its sessions have ended")?;
     }
     Ok(Exit::Ok)
 }

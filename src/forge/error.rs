@@ -24,6 +24,12 @@ pub enum Error {
     /// Wrong name or password (one answer for both), or a token that is unknown or expired.
     #[error("the name or the password is wrong")]
     SignInRefused,
+    /// The password is right, the account has a second factor, and this door cannot ask for it.
+    #[error("this account has a second factor: use an access token in place of the password")]
+    TokenNeeded,
+    /// The actor must give the password once more before this.
+    #[error("give your password once more first")]
+    ProofNeeded,
     /// Too many attempts.
     #[error("too many attempts; try again in {seconds} s")]
     TooManyAttempts {

@@ -21,6 +21,13 @@ pub const AUDIT_ACTIONS: &[&str] = &[
     "repo.default_branch",
     "repo.fetched",
     "repo.removed",
+    "second_factor.added",
+    "second_factor.code_used",
+    "second_factor.codes_made",
+    "second_factor.removed",
+    "second_factor.renamed",
+    "second_factor.reset",
+    "session.ended",
     "sign_in.accepted",
     "sign_in.refused",
     "sign_out",
@@ -60,6 +67,16 @@ pub(crate) enum Happened<'a> {
     },
     PasswordReset {
         name: &'a str,
+    },
+    /// `what` is the factor, or how many codes; never a code.
+    SecondFactor {
+        action: &'static str,
+        name: &'a str,
+        what: &'a str,
+    },
+    SessionsEnded {
+        name: &'a str,
+        which: &'static str,
     },
     KeyAdded {
         fingerprint: &'a str,
@@ -176,6 +193,8 @@ fn told(at: Timestamp, who: &Who, happened: Happened<'_>) -> EventRecord {
         }
         Happened::PasswordChanged { name } => event("password.changed", name),
         Happened::PasswordReset { name } => event("password.reset", name),
+        Happened::SecondFactor { action, name, what } => valued(action, name, what),
+        Happened::SessionsEnded { name, which } => valued("session.ended", name, which),
         Happened::KeyAdded { fingerprint } => event("key.added", fingerprint),
         Happened::KeyRemoved { fingerprint } => event("key.removed", fingerprint),
         Happened::TokenCreated { name, can_write } => {

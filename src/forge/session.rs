@@ -4,14 +4,15 @@
 use base::Secret;
 use base::clock::Timestamp;
 use base::name::OwnerName;
-use store::sessions::SessionRecord;
+use store::sessions::{NewSessionRecord, SessionRecord};
 use store::tokens::TokenOwner;
 use store::users::UserRecord;
-use store::{sessions, ssh_keys, tokens, users};
+use store::{Tx, sessions, ssh_keys, tokens, users};
 
 use crate::access::{Credential, Origin, Who};
 use crate::audit_queue::{Access, Accessed};
 use crate::events::{Happened, record};
+use crate::second_factor::{self, SignIn};
 use crate::throttle::Attempt;
 use crate::tokens::{TOKEN_PREFIX, token_hash};
 use crate::{Actor, Error, Forge, Scope, User};
@@ -20,7 +21,7 @@ const DAY: i64 = 24 * 60 * 60;
 /// Seconds after which a session ends, used or not.
 const LONGEST: i64 = 30 * DAY;
 /// Seconds after which an unused session ends.
-const IDLE: i64 = 7 * DAY;
+pub(crate) const IDLE: i64 = 7 * DAY;
 /// Seconds within which a further use is not written down.
 const NOTED: i64 = 60;
 
@@ -42,27 +43,71 @@ pub struct Session {
     pub csrf: Secret<String>,
 }
 
+/// Whose session is opened, and for whom.
+pub(crate) struct Opening<'a> {
+    pub(crate) user: &'a UserRecord,
+    pub(crate) origin: Origin,
+    pub(crate) agent: &'a str,
+}
+
+impl SignedIn {
+    /// What forms of this session must carry back.
+    pub fn csrf(&self) -> Secret<String> {
+        form_token(&self.token)
+    }
+}
+
 impl Forge {
-    /// Checks name and password. One answer, in one time, for an unknown name and a wrong password.
+    /// Checks name and password, the first step. One answer, in one time, for an unknown name and a wrong password.
+    /// `agent` is the kind of program that asks, for the owner's list of sessions.
     /// Fails with `SignInRefused` or `TooManyAttempts` (10 failures of an address or 25 of an account in 15
     /// minutes).
+    pub async fn begin_sign_in(
+        &self,
+        name: &str,
+        password: &Secret<String>,
+        origin: impl Into<Origin> + Send,
+        agent: &str,
+    ) -> Result<SignIn, Error> {
+        let origin = origin.into();
+        let user = self.by_password(name, password, &origin, "password").await?;
+        let tx = self.0.store.begin().await?;
+        let next = if second_factor::is_set(&tx, user.id).await? {
+            SignIn::Waiting(self.put_waiting(&tx, &user).await?)
+        } else {
+            SignIn::Done(self.open_session(&tx, Opening { user: &user, origin, agent }).await?)
+        };
+        tx.commit().await?;
+        Ok(next)
+    }
+
+    /// Signs in where nobody can be asked for more than a password. Fails as [`Forge::begin_sign_in`] does, and with
+    /// `TokenNeeded` for an account that has a second factor.
     pub async fn sign_in(
         &self,
         name: &str,
         password: &Secret<String>,
         origin: impl Into<Origin> + Send,
     ) -> Result<SignedIn, Error> {
-        let origin = origin.into();
-        let user = self.by_password(name, password, &origin, "password").await?;
+        match self.begin_sign_in(name, password, origin, "").await? {
+            SignIn::Done(signed_in) => Ok(signed_in),
+            SignIn::Waiting(_) => Err(Error::TokenNeeded),
+        }
+    }
+
+    /// Opens a session, the last step. Every sign-in has a token of its own.
+    pub(crate) async fn open_session(&self, tx: &Tx, opening: Opening<'_>) -> Result<SignedIn, Error> {
+        let Opening { user, origin, agent } = opening;
         let now = self.now();
-        let (token, expires) = (vault::random::token(), now.plus_seconds(LONGEST));
-        let tx = self.0.store.begin().await?;
-        sessions::remove_ended(&tx, now, now.plus_seconds(-IDLE)).await?;
-        sessions::insert(&tx, &session_hash(&token), user.id, now, expires).await?;
-        users::set_seen(&tx, user.id, now).await?;
+        let ((token, hash), expires) = (fresh_token(), now.plus_seconds(LONGEST));
+        let address = origin.address.map(|address| address.to_string());
+        let new =
+            NewSessionRecord { token_hash: &hash, user_id: user.id, now, expires, address: address.as_deref(), agent };
+        sessions::remove_ended(tx, now, now.plus_seconds(-IDLE)).await?;
+        sessions::insert(tx, &new).await?;
+        users::set_seen(tx, user.id, now).await?;
         let who = Who { id: Some(user.id), name: Some(user.name.clone()), origin };
-        record(&tx, now, &who, Happened::SignedIn { name: &user.name }).await?;
-        tx.commit().await?;
+        record(tx, now, &who, Happened::SignedIn { name: &user.name }).await?;
         Ok(SignedIn { token, expires })
     }
 
@@ -81,7 +126,7 @@ impl Forge {
                 Ok(tx.commit().await?)
             });
         }
-        let csrf = Secret::new(vault::digest::sha256_hex(format!("csrf:{}", token.expose()).as_bytes()));
+        let csrf = form_token(token);
         let actor = actor((found.user_id, &found.user_name, found.is_admin), Scope::Full, Credential::Session(hash))?;
         Ok(Some(Session { actor, csrf }))
     }
@@ -97,8 +142,9 @@ impl Forge {
     }
 
     /// The user behind HTTP Basic credentials of a Git client: a token (any user name beside it, or its own user's), or
-    /// name and password. Limited as [`Forge::sign_in`], but a token that holds is never held up by others' failures.
-    /// Either way the scope is at most [`Scope::Write`].
+    /// name and password. Limited as [`Forge::begin_sign_in`], but a token that holds is never held up by others' failures.
+    /// Either way the scope is at most [`Scope::Write`]. Fails with `TokenNeeded` for a right password of an account that
+    /// has a second factor.
     pub async fn basic(
         &self,
         name: &str,
@@ -110,6 +156,10 @@ impl Forge {
             return Ok(self.by_token(secret, &origin).await?.coming_from(origin));
         }
         let found = self.by_password(name, secret, &origin, "git").await?;
+        if second_factor::is_set(&self.0.store.read(), found.id).await? {
+            self.tell_refused(Some(&found.name), &origin, "git");
+            return Err(Error::TokenNeeded);
+        }
         let credential = Credential::Password(Secret::new(found.password_hash.unwrap_or_default()));
         Ok(actor((found.id, &found.name, found.is_admin), Scope::Write, credential)?.coming_from(origin))
     }
@@ -167,9 +217,12 @@ impl Forge {
     pub(crate) async fn still_holds(&self, user: &User) -> Result<bool, Error> {
         let (database, now) = (self.0.store.read(), self.now());
         Ok(match &user.credential {
-            Credential::Password(hash) => users::by_id(&database, user.id)
-                .await?
-                .is_some_and(|found| found.is_active && found.password_hash.as_ref() == Some(hash.expose())),
+            Credential::Password(hash) => {
+                let found = users::by_id(&database, user.id).await?;
+                let is_known =
+                    found.is_some_and(|found| found.is_active && found.password_hash.as_ref() == Some(hash.expose()));
+                is_known && !second_factor::is_set(&database, user.id).await?
+            }
             Credential::Session(hash) => {
                 sessions::by_hash(&database, hash).await?.is_some_and(|found| is_open(&found, now))
             }
@@ -226,7 +279,7 @@ impl Forge {
         Ok(self.0.throttle.keep(&self.0.store, &changed, self.now()).await?)
     }
 
-    fn tell_refused(&self, name: Option<&str>, origin: &Origin, door: &'static str) {
+    pub(crate) fn tell_refused(&self, name: Option<&str>, origin: &Origin, door: &'static str) {
         let who = Who { origin: origin.clone(), ..Who::default() };
         let what = Accessed::SignInRefused { name: name.map(Into::into), door };
         self.0.audit.put(Access { at: self.now(), who, what });
@@ -257,7 +310,18 @@ fn is_in_force(found: &TokenOwner, now: Timestamp) -> bool {
     found.is_active && found.token.expires.is_none_or(|end| now < end)
 }
 
-fn session_hash(token: &Secret<String>) -> String {
+/// A session's token and its hash.
+pub(crate) fn fresh_token() -> (Secret<String>, String) {
+    let token = vault::random::token();
+    let hash = session_hash(&token);
+    (token, hash)
+}
+
+fn form_token(token: &Secret<String>) -> Secret<String> {
+    Secret::new(vault::digest::sha256_hex(format!("csrf:{}", token.expose()).as_bytes()))
+}
+
+pub(crate) fn session_hash(token: &Secret<String>) -> String {
     vault::digest::sha256_hex(format!("session:{}", token.expose()).as_bytes())
 }
 

@@ -3,12 +3,11 @@
 use base::Secret;
 use base::name::OwnerName;
 use store::users::{self, NewUserRecord, OwnerKind, UserRecord};
-use store::{StoreError, sessions};
+use store::{StoreError, ceremonies, sessions};
 
-use crate::access::{Credential, Who};
+use crate::access::Who;
 use crate::events::{Happened, record};
-use crate::throttle::Attempt;
-use crate::{Actor, Error, Forge, UserView, passwords};
+use crate::{Actor, Error, Forge, SignedIn, UserView, passwords};
 
 /// An account to make.
 #[derive(Debug)]
@@ -67,39 +66,30 @@ impl Forge {
         users::set_active(&tx, user.id, is_active).await?;
         if !is_active {
             sessions::remove_of_user(&tx, user.id, None).await?;
+            ceremonies::end_of_user(&tx, user.id).await?;
         }
         record(&tx, self.now(), &by, Happened::UserActive { name: &user.name, is_active }).await?;
         Ok(tx.commit().await?)
     }
 
-    /// Changes the actor's own password; the other sessions of the actor end. Fails with `Field` on `old` when that is
-    /// not the password, and with `TooManyAttempts` as [`Forge::sign_in`] does.
+    /// Changes the actor's own password; the other sessions of the actor end, and this one goes on under another token.
+    /// Fails with `Field` on `old` when that is not the password, and with `TooManyAttempts` as [`Forge::sign_in`] does.
     pub async fn change_password(
         &self,
         actor: &Actor,
         old: &Secret<String>,
         new: &Secret<String>,
-    ) -> Result<(), Error> {
+    ) -> Result<SignedIn, Error> {
         let user = actor.in_full("change the password")?;
         passwords::judge(new)?;
-        let attempt = Attempt { account: Some(user.name.key()), from: None };
-        let stored = users::by_id(&self.0.store.read(), user.id).await?.ok_or(Error::NotFound)?.password_hash;
-        let place = self.0.passwords.place().await?;
-        self.0.throttle.check(&attempt, self.now())?;
-        self.count_failure(&attempt).await?;
-        let (is_right, place) = self.0.passwords.verify(place, old, stored).await?;
-        if !is_right {
-            return Err(Error::Field { field: "old", problem: "is not your password".into() });
-        }
-        self.forgive(&attempt).await?;
-        drop(place);
+        self.judge_own_password(user, old, "old").await?;
         let hash = self.0.passwords.hash(new).await?;
         let tx = self.0.store.begin().await?;
         users::set_password(&tx, user.id, &hash).await?;
-        let kept = if let Credential::Session(hash) = &user.credential { Some(hash.as_str()) } else { None };
-        sessions::remove_of_user(&tx, user.id, kept).await?;
+        let signed_in = self.after_change(&tx, user).await?;
         record(&tx, self.now(), &user.who(), Happened::PasswordChanged { name: user.name.as_str() }).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Ok(signed_in)
     }
 
     /// All accounts, by name. For the host's own shell.
@@ -118,6 +108,7 @@ impl Forge {
         let user = users::people(&tx).await?.into_iter().find(is_person).ok_or(Error::NotFound)?;
         users::set_password(&tx, user.id, &hash).await?;
         sessions::remove_of_user(&tx, user.id, None).await?;
+        ceremonies::end_of_user(&tx, user.id).await?;
         record(&tx, self.now(), &Who::default(), Happened::PasswordReset { name: &user.name }).await?;
         Ok(tx.commit().await?)
     }

@@ -359,3 +359,33 @@ pub struct UserView {
     /// The last sign-in.
     pub seen: Option<Timestamp>,
 }
+
+/// One of the actor's own security keys.
+#[derive(Clone, Debug)]
+pub struct SecurityKeyView {
+    /// Names it in forms.
+    pub id: i64,
+    /// What its user calls it.
+    pub name: String,
+    /// When it was added.
+    pub created: Timestamp,
+    /// When it was last used.
+    pub used: Option<Timestamp>,
+}
+
+/// One of the actor's own sessions.
+#[derive(Clone, Debug)]
+pub struct SessionView {
+    /// Names it in forms; opens nothing.
+    pub id: String,
+    /// Says whether it is the one at hand.
+    pub is_this: bool,
+    /// When it began.
+    pub created: Timestamp,
+    /// When it was last used.
+    pub seen: Timestamp,
+    /// Where it was begun from; empty when it is not known.
+    pub address: String,
+    /// The kind of program that it was begun with; empty when it is not known.
+    pub agent: String,
+}

@@ -16,13 +16,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 use tracing::debug;
 
 use crate::body::Tracked;
 use crate::listen::{Activity, Cuttable, Ending};
+use crate::proxy_protocol::Arrived;
 use crate::request::Peer;
 
 /// Time for a request's head to come whole.
@@ -55,14 +55,19 @@ enum Version {
 
 impl Web {
     /// Serves one connection to its end.
-    pub(crate) async fn serve(self, stream: TcpStream, peer: SocketAddr, ending: Ending) {
+    pub(crate) async fn serve(self, arrived: Arrived, ending: Ending) {
+        let Arrived { stream, front, peer } = arrived;
         let mut first = [0];
-        let greeting = tokio::select! {
-            greeting = tokio::time::timeout(self.greeting, stream.peek(&mut first)) => greeting,
-            () = ending.stop.cancelled() => return,
-        };
-        let Ok(Ok(1)) = greeting else { return };
-        let stream = Cuttable::new(stream, ending.cut.clone());
+        if let Some(byte) = front.first() {
+            first = [*byte];
+        } else {
+            let greeting = tokio::select! {
+                greeting = tokio::time::timeout(self.greeting, stream.peek(&mut first)) => greeting,
+                () = ending.stop.cancelled() => return,
+            };
+            let Ok(Ok(1)) = greeting else { return };
+        }
+        let stream = Cuttable::new(stream, ending.cut.clone()).after(front);
         let Some(tls) = &self.tls else {
             return talk(stream, Version::One, ending, Service::Site { router: self.router, peer }).await;
         };

@@ -17,6 +17,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use crate::connection::Web;
 use crate::limits::Slots;
 use crate::listen::{self, Ending};
+use crate::proxy_protocol::Arrived;
 use crate::tls::{Certificates, TlsError, TlsFiles};
 
 /// Writes a fresh certificate for `localhost` and its key.
@@ -39,7 +40,8 @@ fn start_with(router: Router, tls: Option<TlsAcceptor>, slots: Slots, greeting: 
     let web = Web { router, tls, site_url: "https://forge.example:8828".into(), greeting };
     let of_connections = ending.clone();
     let serving = listen::accept(listener, slots, ending.clone(), move |stream, peer, slot| {
-        let served = web.clone().serve(stream, peer, of_connections.clone());
+        let arrived = Arrived { stream, front: Vec::new(), peer };
+        let served = web.clone().serve(arrived, of_connections.clone());
         async move {
             let _slot = slot;
             served.await;

@@ -134,12 +134,14 @@ pub(crate) fn failure(error: &Error, id: &RequestId) -> Response {
         Error::SignInRefused => {
             challenge("the user name, the password or the token is wrong, or the token has expired")
         }
+        // Said to who gave the right password alone.
+        Error::TokenNeeded => challenge(&error.to_string()),
         Error::TooManyAttempts { seconds } => {
             let answer = refused(StatusCode::TOO_MANY_REQUESTS, &error.to_string());
             ([(header::RETRY_AFTER, seconds.to_string())], answer).into_response()
         }
         Error::NotFound | Error::Name(_) => refused(StatusCode::NOT_FOUND, "repository not found"),
-        Error::Denied { .. } => refused(StatusCode::FORBIDDEN, &error.to_string()),
+        Error::Denied { .. } | Error::ProofNeeded => refused(StatusCode::FORBIDDEN, &error.to_string()),
         Error::Away(_) => {
             log(error, id);
             refused(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())

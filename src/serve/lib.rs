@@ -22,6 +22,7 @@ mod limits;
 mod listen;
 mod markdown;
 mod metrics;
+mod proxy_protocol;
 mod request;
 mod server;
 mod service;

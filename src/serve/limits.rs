@@ -37,6 +37,7 @@ struct Taken {
 pub(crate) struct Slot {
     taken: Arc<Mutex<Taken>>,
     address: IpAddr,
+    each: usize,
 }
 
 impl Slots {
@@ -55,7 +56,7 @@ impl Slots {
         }
         taken.total += 1;
         taken.by_address.insert(address, of_this + 1);
-        Some(Slot { taken: Arc::clone(&self.taken), address })
+        Some(Slot { taken: Arc::clone(&self.taken), address, each: self.each })
     }
 
     /// How many are counted now.
@@ -64,16 +65,45 @@ impl Slots {
     }
 }
 
+impl Slot {
+    /// Counts the connection for another address from now on, as it turned out to be that one's; `None` when that one
+    /// has as many as it may.
+    pub(crate) fn pass_to(mut self, address: IpAddr) -> Option<Self> {
+        let address = counted(address);
+        let each = self.each;
+        let taken = Arc::clone(&self.taken);
+        let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if address != self.address {
+            if taken.by_address.get(&address).copied().unwrap_or(0) >= each {
+                // What drops at the end of this gives the old place back, and needs the lock for that.
+                drop(taken);
+                return None;
+            }
+            taken.leave(self.address);
+            *taken.by_address.entry(address).or_default() += 1;
+            self.address = address;
+        }
+        drop(taken);
+        Some(self)
+    }
+}
+
+impl Taken {
+    fn leave(&mut self, address: IpAddr) {
+        if let Some(count) = self.by_address.get_mut(&address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.by_address.remove(&address);
+            }
+        }
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.total = taken.total.saturating_sub(1);
-        if let Some(count) = taken.by_address.get_mut(&self.address) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                taken.by_address.remove(&self.address);
-            }
-        }
+        taken.leave(self.address);
     }
 }
 

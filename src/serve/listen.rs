@@ -124,6 +124,8 @@ const PROMPT_READS: u8 = 32;
 /// connection that is in the hands of a library is cut.
 pub(crate) struct Cuttable {
     stream: TcpStream,
+    /// Bytes that were read already, and go first.
+    front: Vec<u8>,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     prompt_reads: u8,
     stall: Duration,
@@ -133,7 +135,13 @@ pub(crate) struct Cuttable {
 impl Cuttable {
     /// Fails with `ConnectionAborted` after `cut` is cancelled, and with `TimedOut` when the client takes nothing.
     pub(crate) fn new(stream: TcpStream, cut: CancellationToken) -> Self {
-        Self { stream, cut: Box::pin(cut.cancelled_owned()), prompt_reads: 0, stall: STALL, stalled: None }
+        let cut = Box::pin(cut.cancelled_owned());
+        Self { stream, front: Vec::new(), cut, prompt_reads: 0, stall: STALL, stalled: None }
+    }
+
+    /// With bytes of the client's that were read already.
+    pub(crate) fn after(self, front: Vec<u8>) -> Self {
+        Self { front, ..self }
     }
 
     /// For an SSH client: acknowledges its first reads at once.
@@ -179,6 +187,11 @@ impl AsyncRead for Cuttable {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
         self.check(context)?;
+        if !self.front.is_empty() {
+            let count = self.front.len().min(buffer.remaining());
+            buffer.put_slice(&self.front.drain(..count).collect::<Vec<_>>());
+            return Poll::Ready(Ok(()));
+        }
         ready!(pin!(&mut self.stream).poll_read(context, buffer))?;
         self.acknowledge();
         Poll::Ready(Ok(()))

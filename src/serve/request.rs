@@ -79,11 +79,19 @@ impl Peer {
         let mut hops = values.flat_map(|value| value.to_str().unwrap_or("?").rsplit(','));
         let mut known = self;
         while is_trusted(known.address()) {
-            let Some(Ok(address)) = hops.next().map(|hop| hop.trim().parse::<IpAddr>()) else { break };
+            let Some(address) = hops.next().and_then(hop_address) else { break };
             known = Self(SocketAddr::new(address, 0));
         }
         known
     }
+}
+
+/// The address of one hop; some proxies write a port behind it.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    let hop = hop.trim();
+    let with_port = || hop.parse().map(|address: SocketAddr| address.ip()).ok();
+    let in_brackets = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok().filter(IpAddr::is_ipv6);
+    hop.parse().ok().or_else(with_port).or_else(in_brackets)
 }
 
 /// The middleware around everything.
@@ -203,6 +211,28 @@ mod tests {
         assert_eq!(behind("10.0.0.1", &["192.0.2.8", "192.0.2.7, 10.0.0.2"]), "192.0.2.7", "two proxies");
         assert_eq!(behind("10.0.0.1", &["192.0.2.7, unknown"]), "10.0.0.1", "junk ends the search");
         assert_eq!(behind("10.0.0.1", &[]), "10.0.0.1");
+    }
+
+    #[test]
+    fn addresses_behind_proxies_are_read_in_every_form_that_proxies_write() {
+        for (headers, expected) in [
+            (&["192.0.2.7:51234"][..], "192.0.2.7"),
+            (&["2001:db8::7"], "2001:db8::7"),
+            (&["[2001:db8::7]:51234"], "2001:db8::7"),
+            (&["[2001:db8::7]"], "2001:db8::7"),
+            (&["::ffff:192.0.2.7"], "192.0.2.7"),
+            (&["192.0.2.7, ::ffff:10.0.0.9, 127.0.0.1:80"], "192.0.2.7"),
+            (&["192.0.2.8,,10.0.0.3"], "10.0.0.3"),
+            (&["192.0.2.8, 192.0.2.7:99999"], "10.0.0.1"),
+            (&["192.0.2.8, \"192.0.2.7\""], "10.0.0.1"),
+            (&["192.0.2.8, 192.0.2.7 x"], "10.0.0.1"),
+            (&["192.0.2.8, 0x7f000001"], "10.0.0.1"),
+            (&["192.0.2.8, 192.0.2.07"], "10.0.0.1"),
+            (&["192.0.2.8, [192.0.2.7"], "10.0.0.1"),
+            (&[""], "10.0.0.1"),
+        ] {
+            assert_eq!(behind("10.0.0.1", headers), expected, "{headers:?}");
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::host_key::{self, HostKeyError};
 use crate::limits::{HTTP_CONNECTIONS, HTTP_CONNECTIONS_EACH, SSH_CONNECTIONS, SSH_CONNECTIONS_EACH, Slots, Transfers};
 use crate::listen::{self, Ending};
 use crate::metrics::Metrics;
+use crate::proxy_protocol::Reception;
 use crate::request::{RequestIds, chain};
 use crate::state::{AppState, Doors};
 use crate::tls::{Certificates, TlsError, TlsFiles};
@@ -29,6 +30,8 @@ use crate::{http, ssh, time_source};
 
 /// Time for a web client to say its first byte, and again for the TLS handshake.
 const GREETING: Duration = Duration::from_secs(10);
+/// Time for a proxy to say whom it speaks for: it says so at once.
+const PROXY_HEADER: Duration = Duration::from_secs(5);
 /// Time for what runs to finish after the server was asked to stop; then it is cut.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Time for tasks to notice that they were cut.
@@ -177,18 +180,27 @@ impl Server {
         let doors = Arc::clone(&state.doors);
         let ending = Ending { tasks: doors.tasks.clone(), ..Ending::default() };
         info!(http = %addresses.http, ssh = %addresses.ssh, has_tls = web.tls.is_some(), "serving");
+        let reception = Reception {
+            protocol: state.forge.settings().proxy_protocol,
+            trusted: Arc::clone(&state.trusted_proxies),
+            patience: PROXY_HEADER,
+        };
         let web_door = listen::accept(http, doors.http.clone(), ending.clone(), |stream, peer, slot| {
-            let served = web.clone().serve(stream, peer, ending.clone());
+            let (welcome, web, ending) = (reception.clone().welcome(stream, peer, slot), web.clone(), ending.clone());
             async move {
-                let _slot = slot;
-                served.await;
+                if let Some((arrived, _slot)) = welcome.await {
+                    web.serve(arrived, ending).await;
+                }
             }
         });
         let ssh_door = listen::accept(ssh, doors.ssh.clone(), ending.clone(), |stream, peer, slot| {
-            let served = ssh::serve(state.clone(), Arc::clone(&ssh_config), (stream, peer), ending.clone());
+            let (welcome, state, ending) =
+                (reception.clone().welcome(stream, peer, slot), state.clone(), ending.clone());
+            let config = Arc::clone(&ssh_config);
             async move {
-                let _slot = slot;
-                served.await;
+                if let Some((arrived, _slot)) = welcome.await {
+                    ssh::serve(state, config, arrived, ending).await;
+                }
             }
         });
         tokio::select! {

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use russh::keys::ssh_key::Algorithm;
 use russh::keys::{EcdsaCurve, HashAlg, PrivateKey, PublicKey};
 use russh::server::{Auth, ChannelOpenHandle, Config, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet, Preferred, Pty, SshId, cipher, kex, mac};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::listen::{Activity, Cuttable, Ending};
+use crate::proxy_protocol::Arrived;
 use crate::request::chain;
 use crate::ssh_command::{self, CommandError};
 use crate::ssh_transfer::{Refusal, Transfer};
@@ -78,8 +78,8 @@ pub(crate) fn config(host_key: PrivateKey) -> Arc<Config> {
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(state: AppState, config: Arc<Config>, accepted: (TcpStream, SocketAddr), ending: Ending) {
-    let (stream, peer) = accepted;
+pub(crate) async fn serve(state: AppState, config: Arc<Config>, arrived: Arrived, ending: Ending) {
+    let Arrived { stream, front, peer } = arrived;
     let cut = ending.cut.child_token();
     let _cut_at_the_end = cut.clone().drop_guard();
     let activity = Activity::new();
@@ -97,7 +97,8 @@ pub(crate) async fn serve(state: AppState, config: Arc<Config>, accepted: (TcpSt
         ending: ending.clone(),
     };
     let deadline = tokio::time::Instant::now() + GRACE;
-    let opening = russh::server::run_stream(config, Cuttable::new(stream, cut.clone()).prompt(), connection);
+    let opening =
+        russh::server::run_stream(config, Cuttable::new(stream, cut.clone()).after(front).prompt(), connection);
     let opened = tokio::select! {
         opened = tokio::time::timeout_at(deadline, opening) => opened,
         () = ending.stop.cancelled() => return,

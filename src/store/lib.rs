@@ -19,11 +19,15 @@ mod server_test;
 #[cfg(test)]
 mod tests;
 
+pub mod authenticators;
+pub mod ceremonies;
 pub mod events;
 pub mod facts;
 pub mod intents;
 pub mod loose_directories;
+pub mod recovery_codes;
 pub mod repos;
+pub mod security_keys;
 pub mod sessions;
 pub mod sign_in_failures;
 pub mod ssh_keys;

@@ -28,6 +28,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("migrations/0002_audit.sql"),
         postgres: include_str!("migrations/0002_audit.sql"),
     },
+    Migration {
+        number: 7,
+        name: "second factor",
+        sql: include_str!("migrations/0007_second_factor.sql"),
+        postgres: include_str!("migrations/0007_second_factor.postgres.sql"),
+    },
 ];
 
 /// The newest schema that this program knows.

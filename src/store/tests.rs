@@ -6,6 +6,7 @@ use base::Secret;
 use base::clock::Timestamp;
 use base::process::Program;
 
+use crate::sessions::NewSessionRecord;
 use crate::users::{self, NewUserRecord, OwnerKind};
 use crate::{Address, Login, Look, Query, Store, StoreError, events, facts, loose_directories, repos, sessions};
 
@@ -175,7 +176,10 @@ async fn removing_an_owner_takes_the_sessions_along(ground: &Ground) {
     let scratch = ground.open().await;
     let tx = scratch.store.begin().await.unwrap();
     let id = users::insert(&tx, &person("alice")).await.unwrap();
-    sessions::insert(&tx, "hash", id, NOW, NOW.plus_seconds(60)).await.unwrap();
+    let expires = NOW.plus_seconds(60);
+    let new =
+        NewSessionRecord { token_hash: "hash", user_id: id, now: NOW, expires, address: Some("10.0.0.1"), agent: "" };
+    sessions::insert(&tx, &new).await.unwrap();
     users::remove(&tx, id).await.unwrap();
     assert!(sessions::by_hash(&tx, "hash").await.unwrap().is_none());
 }

@@ -2,6 +2,7 @@
 //! Holds no state, touches no disk and no socket: bytes in, bytes out. Secrets go in and out as `Secret`.
 
 pub mod authority;
+mod cbor;
 pub mod digest;
 pub mod fernet;
 pub mod password;
@@ -9,3 +10,5 @@ pub mod random;
 pub mod ssh_key;
 mod ssh_pair;
 mod ssh_wire;
+pub mod totp;
+pub mod webauthn;

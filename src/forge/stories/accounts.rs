@@ -102,6 +102,21 @@ async fn a_deactivated_user_is_out_at_once_by_every_door() {
     assert!(site.forge.basic("alice", &token, HOME).await.is_ok());
 }
 
+/// CVE-2026-58422: being out is sticky; nothing that is done to the account along the way lets it in again.
+#[tokio::test]
+async fn a_deactivated_user_stays_out_whatever_else_is_done_to_the_account() {
+    let site = Site::open().await;
+    site.user("alice").await;
+    let root = site.sign_in("root").await;
+    site.forge.set_user_active(&root, "alice", false).await.unwrap();
+    site.forge.reset_password("alice", &secret("another horse battery")).await.unwrap();
+    for password in [PASSWORD, "another horse battery"] {
+        let refused = site.forge.sign_in("alice", &secret(password), HOME).await;
+        assert!(matches!(refused, Err(Error::SignInRefused)), "{refused:?}");
+    }
+    assert!(site.forge.users(&root).await.unwrap().iter().any(|user| user.name.as_str() == "alice" && !user.is_active));
+}
+
 #[tokio::test]
 async fn tokens_end_and_carry_their_scope() {
     let site = Site::open().await;

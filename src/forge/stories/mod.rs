@@ -7,6 +7,8 @@ mod editing;
 mod opening;
 mod pushing;
 mod repositories;
+mod second_factor;
+mod second_factor_keys;
 
 use std::cell::RefCell;
 use std::net::IpAddr;

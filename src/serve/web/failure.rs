@@ -23,6 +23,8 @@ pub(crate) enum Failure {
     NotFound,
     /// A visitor must sign in first.
     SignInNeeded,
+    /// The visitor must give the password once more first.
+    ProofNeeded,
     /// The visitor may know of it but not do it.
     Denied(String),
     /// Too many attempts; seconds to wait.
@@ -48,6 +50,7 @@ impl From<forge::Error> for Failure {
         match error {
             forge::Error::NotFound | forge::Error::Name(_) => Self::NotFound,
             forge::Error::SignInNeeded => Self::SignInNeeded,
+            forge::Error::ProofNeeded => Self::ProofNeeded,
             forge::Error::Denied { action } => Self::Denied(action),
             forge::Error::TooManyAttempts { seconds } => Self::TooManyAttempts(seconds),
             forge::Error::Busy => Self::TooSlow,
@@ -90,7 +93,7 @@ impl Failure {
     fn status(&self) -> StatusCode {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::SignInNeeded => StatusCode::UNAUTHORIZED,
+            Self::SignInNeeded | Self::ProofNeeded => StatusCode::UNAUTHORIZED,
             Self::Denied(_) | Self::ForeignForm => StatusCode::FORBIDDEN,
             Self::TooManyAttempts(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::UnreadableForm => StatusCode::PAYLOAD_TOO_LARGE,
@@ -105,6 +108,9 @@ impl Failure {
     pub(crate) fn respond(&self, visit: &Visit) -> Response {
         if matches!(self, Self::SignInNeeded) {
             return redirect(&Target::SignIn(visit.back.clone()));
+        }
+        if matches!(self, Self::ProofNeeded) {
+            return redirect(&Target::Security(None));
         }
         if let Self::Internal(error) | Self::Away(error) = self {
             tracing::error!(request.id = %visit.request, error = chain(error.as_ref()), "page failed");
@@ -141,6 +147,11 @@ impl Failure {
             Self::SignInNeeded => {
                 ("Sign in first", "This page is for signed-in users.".into(), "Sign in and try again.")
             }
+            Self::ProofNeeded => (
+                "Give your password once more",
+                "This changes how you sign in.".into(),
+                "Confirm with your password on the page of your second factor, then try again.",
+            ),
             Self::Denied(action) => (
                 "You may not do this",
                 format!("Your account may not {action}."),

@@ -1,5 +1,7 @@
 //! Every page from values made up here, hostile ones among them, for tests alone. Nothing of it is in the program.
 
+mod security;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
 
@@ -515,6 +517,7 @@ pub(crate) async fn pages() -> Vec<(&'static str, String)> {
         ),
     ];
     pages.extend(account_pages());
+    pages.extend(security::pages());
     pages.extend(repository_pages().await);
     pages
 }

@@ -72,9 +72,14 @@ impl Fields {
         Secret::new(self.text(name).to_owned())
     }
 
+    /// Says whether the form came with this token.
+    pub(crate) fn carries(&self, token: &Secret<String>) -> bool {
+        is_same(self.text("csrf").as_bytes(), token.expose().as_bytes())
+    }
+
     /// What was sent, to be shown again with what is wrong with it. Passwords are left out.
     pub(crate) fn draft(&self, problem: Problem) -> Draft {
-        let is_shown = |name: &str| !matches!(name, "csrf" | "old" | "password" | "again");
+        let is_shown = |name: &str| !matches!(name, "csrf" | "old" | "password" | "again" | "code");
         let values = self.0.iter().filter(|(name, _)| is_shown(name)).cloned().collect();
         Draft { values, problem: Some(problem) }
     }

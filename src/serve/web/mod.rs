@@ -1,6 +1,7 @@
 //! The pages of the site, server-rendered. Each handler turns a request into one use case of the forge and its answer
 //! into a page; no right is decided here, and no page needs a script.
 
+mod agent;
 mod archive;
 mod asset;
 mod audit;
@@ -12,6 +13,8 @@ mod fixtures;
 mod form;
 mod frame;
 mod history;
+#[cfg(test)]
+mod incident_test;
 mod keys;
 mod listing;
 mod moment;
@@ -20,10 +23,14 @@ mod page;
 #[cfg(test)]
 mod page_test;
 mod password;
+mod quick_code;
 mod raw;
 mod references;
 mod render;
 mod repository_settings;
+mod second_factor;
+mod second_factors;
+mod security;
 mod sign_in;
 mod source;
 pub(crate) mod target;
@@ -97,6 +104,22 @@ pub const ROUTES: &[Route] = {
         takes("/settings/tokens/{id}/delete", SignedIn, || post(tokens::end)),
         shows("/settings/password", SignedIn, || get(password::show)),
         takes("/settings/password", SignedIn, || post(password::change)),
+        shows("/sign-in/second-factor", Everyone, || get(second_factor::show)),
+        takes("/sign-in/second-factor", Everyone, || post(second_factor::submit)),
+        shows("/settings/security", SignedIn, || get(security::show)),
+        takes("/settings/security/confirm", SignedIn, || post(security::confirm)),
+        takes("/settings/security/app", SignedIn, || post(security::begin_app)),
+        takes("/settings/security/app/confirm", SignedIn, || post(security::confirm_app)),
+        takes("/settings/security/app/remove", SignedIn, || post(security::remove_app)),
+        takes("/settings/security/codes", SignedIn, || post(security::renew_codes)),
+        takes("/settings/security/keys/new", SignedIn, || post(security::begin_key)),
+        takes("/settings/security/keys", SignedIn, || post(security::add_key)),
+        takes("/settings/security/keys/{id}/rename", SignedIn, || post(security::rename_key)),
+        takes("/settings/security/keys/{id}/remove", SignedIn, || post(security::remove_key)),
+        takes("/settings/security/sessions/{id}/end", SignedIn, || post(security::end_session)),
+        takes("/settings/security/sessions/end-others", SignedIn, || post(security::end_others)),
+        shows("/admin/second-factors", SiteAdministrator, || get(second_factors::show)),
+        takes("/admin/second-factors/{name}/reset", SiteAdministrator, || post(second_factors::reset)),
         shows("/admin/users", SiteAdministrator, || get(users::show)),
         takes("/admin/users", SiteAdministrator, || post(users::create)),
         takes("/admin/users/{name}/activate", SiteAdministrator, || post(users::activate)),

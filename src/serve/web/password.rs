@@ -7,8 +7,9 @@ use forge::Error;
 use super::failure::{Failure, PageResult, redirect};
 use super::form::{Draft, Form, Problem};
 use super::page::{Shell, draw, draw_refused};
+use super::sign_in::with_cookie;
 use super::target::{Notice, Target};
-use super::visit::Visit;
+use super::visit::{self, Visit};
 use crate::state::AppState;
 
 #[derive(Template)]
@@ -28,7 +29,10 @@ pub(crate) async fn show(visit: Visit) -> PageResult {
 pub(crate) async fn change(State(state): State<AppState>, visit: Visit, form: Form) -> PageResult {
     let problem = if form.text("password") == form.text("again") {
         match state.forge.change_password(&visit.actor, &form.secret("old"), &form.secret("password")).await {
-            Ok(()) => return Ok(redirect(&Target::Password(Notice::PasswordChanged))),
+            Ok(signed_in) => {
+                let done = redirect(&Target::Password(Notice::PasswordChanged));
+                return with_cookie(done, &visit::cookie(&state, &signed_in));
+            }
             Err(Error::SignInRefused) => Problem::of("old", "this is not your present password"),
             Err(error) => Problem::from_forge(error, "password")?,
         }

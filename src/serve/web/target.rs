@@ -65,10 +65,24 @@ pub(crate) enum Notice {
     UserChanged,
     /// A repository was deleted.
     RepositoryDeleted,
+    /// The password was given once more.
+    Proved,
+    /// An authenticator app was set up.
+    AppAdded,
+    /// A security key was added.
+    SecurityKeyAdded,
+    /// A security key has another name.
+    SecurityKeyRenamed,
+    /// An app or a key was removed.
+    FactorRemoved,
+    /// Sessions were ended.
+    SessionsEnded,
+    /// Somebody's second factor was taken away.
+    FactorReset,
 }
 
 impl Notice {
-    const ALL: [(Self, &'static str, &'static str); 7] = [
+    const ALL: [(Self, &'static str, &'static str); 14] = [
         (Self::KeyAdded, "key-added", "The key was added."),
         (Self::KeyRemoved, "key-removed", "The key was removed. It opens nothing any more."),
         (Self::TokenEnded, "token-ended", "The token was ended. It opens nothing any more."),
@@ -76,6 +90,13 @@ impl Notice {
         (Self::UserMade, "user-made", "The user was made and may sign in."),
         (Self::UserChanged, "user-changed", "The user was changed."),
         (Self::RepositoryDeleted, "repository-deleted", "The repository was deleted."),
+        (Self::Proved, "proved", "Thank you. You may change your second factor for ten minutes."),
+        (Self::AppAdded, "app-added", "The app is set up. Other sessions have ended."),
+        (Self::SecurityKeyAdded, "security-key-added", "The security key was added. Other sessions have ended."),
+        (Self::SecurityKeyRenamed, "security-key-renamed", "The security key has its new name."),
+        (Self::FactorRemoved, "factor-removed", "It was removed. Other sessions have ended."),
+        (Self::SessionsEnded, "sessions-ended", "What you chose has ended."),
+        (Self::FactorReset, "factor-reset", "The second factor was taken away. The user's sessions have ended."),
     ];
 
     /// The notice that a query string carries.
@@ -111,6 +132,12 @@ pub(crate) enum Target {
     Password(Notice),
     /// The users' page.
     Users(Notice),
+    /// The second step of a sign-in, going on to a page afterwards.
+    SecondFactor(LocalPath),
+    /// The page of second factor and sessions.
+    Security(Option<Notice>),
+    /// The administrators' page of second factors.
+    SecondFactors(Notice),
     /// A page that the visitor asked for before signing in.
     Back(LocalPath),
 }
@@ -120,6 +147,11 @@ impl fmt::Display for Target {
         let (path, notice) = match self {
             Self::Start(notice) => ("/", *notice),
             Self::SignIn(next) => return write!(out, "/sign-in?next={}", encode_value(next.as_str())),
+            Self::SecondFactor(next) => {
+                return write!(out, "/sign-in/second-factor?next={}", encode_value(next.as_str()));
+            }
+            Self::Security(notice) => ("/settings/security", *notice),
+            Self::SecondFactors(notice) => ("/admin/second-factors", Some(*notice)),
             Self::Repository(path) => return out.write_str(&repository(path)),
             Self::Back(path) => return out.write_str(path.as_str()),
             Self::Keys(notice) => ("/settings/keys", Some(*notice)),

@@ -14,7 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base::Secret;
 use base::clock::Timestamp;
-use forge::{Actor, Origin, SignedIn};
+use forge::{Actor, Origin, SignedIn, Waiting};
 use futures_util::FutureExt;
 
 use super::failure::Failure;
@@ -88,13 +88,31 @@ fn finished(answer: Result<Response, Failure>, visit: &Visit) -> Response {
 
 /// The cookie that carries a session. The `__Host-` name binds it to this host, `/` and TLS.
 pub(crate) fn cookie(state: &AppState, signed_in: &SignedIn) -> String {
-    let seconds = signed_in.expires.seconds().saturating_sub(state.clock.now().seconds()).max(0);
-    written(state.is_https, signed_in.token.expose(), seconds)
+    written(SESSION, state.is_https, signed_in.token.expose(), left(state, signed_in.expires))
 }
 
 /// The cookie that ends a session in the browser.
 pub(crate) fn ended_cookie(state: &AppState) -> String {
-    written(state.is_https, "", 0)
+    written(SESSION, state.is_https, "", 0)
+}
+
+/// The cookie that carries a sign-in that waits for its second factor.
+pub(crate) fn waiting_cookie(state: &AppState, waiting: &Waiting) -> String {
+    written(WAITING, state.is_https, waiting.token.expose(), left(state, waiting.expires))
+}
+
+/// The cookie that forgets a sign-in that waited.
+pub(crate) fn ended_waiting_cookie(state: &AppState) -> String {
+    written(WAITING, state.is_https, "", 0)
+}
+
+/// The sign-in that waits, as the request names it.
+pub(crate) fn waiting_token(state: &AppState, headers: &HeaderMap) -> Option<Secret<String>> {
+    token_in(WAITING, headers, state.is_https)
+}
+
+fn left(state: &AppState, expires: Timestamp) -> i64 {
+    expires.seconds().saturating_sub(state.clock.now().seconds()).max(0)
 }
 
 /// The visit before it is known whose it is.
@@ -117,7 +135,7 @@ fn anonymous(state: &AppState, request: &Parts) -> Visit {
 /// Finds out whose visit it is. Assets are the same for everyone: no session is looked up for them.
 async fn read(state: &AppState, request: &Parts, visit: &mut Visit) -> Result<(), Failure> {
     let is_asset = request.uri.path().starts_with("/assets/");
-    let token = if is_asset { None } else { token_in(&request.headers, state.is_https) };
+    let token = if is_asset { None } else { token_in(SESSION, &request.headers, state.is_https) };
     let Some(token) = token else { return Ok(()) };
     if let Some(session) = state.forge.session(&token).await? {
         let address = request.extensions.get::<Peer>().map(|peer| peer.address());
@@ -127,19 +145,23 @@ async fn read(state: &AppState, request: &Parts, visit: &mut Visit) -> Result<()
     Ok(())
 }
 
-fn cookie_name(is_https: bool) -> &'static str {
-    if is_https { "__Host-gitgrit" } else { "gitgrit" }
+/// The names of our cookies over plain HTTP and over TLS.
+const SESSION: [&str; 2] = ["gitgrit", "__Host-gitgrit"];
+const WAITING: [&str; 2] = ["gitgrit-waiting", "__Host-gitgrit-waiting"];
+
+const fn cookie_name([plain, bound]: [&'static str; 2], is_https: bool) -> &'static str {
+    if is_https { bound } else { plain }
 }
 
-fn written(is_https: bool, value: &str, seconds: i64) -> String {
+fn written(names: [&'static str; 2], is_https: bool, value: &str, seconds: i64) -> String {
     let secure = if is_https { "; Secure" } else { "" };
-    format!("{}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}", cookie_name(is_https))
+    format!("{}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}", cookie_name(names, is_https))
 }
 
-fn token_in(headers: &HeaderMap, is_https: bool) -> Option<Secret<String>> {
+fn token_in(names: [&'static str; 2], headers: &HeaderMap, is_https: bool) -> Option<Secret<String>> {
     let pairs = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(';'));
     let value =
-        pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(name, _)| *name == cookie_name(is_https))?.1;
+        pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(name, _)| *name == cookie_name(names, is_https))?.1;
     let is_token = (1..=200).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic());
     is_token.then(|| Secret::new(value.to_owned()))
 }
@@ -191,15 +213,18 @@ mod tests {
 
     #[test]
     fn the_cookie_is_bound_to_host_and_tls() {
-        assert_eq!(written(true, "abc", 60), "__Host-gitgrit=abc; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure");
-        assert_eq!(written(false, "", 0), "gitgrit=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
+        assert_eq!(
+            written(SESSION, true, "abc", 60),
+            "__Host-gitgrit=abc; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure"
+        );
+        assert_eq!(written(SESSION, false, "", 0), "gitgrit=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
     }
 
     #[test]
     fn only_our_own_cookie_is_read() {
         let sent = headers(&[("cookie", "a=b; gitgrit=plain; __Host-gitgrit=bound")]);
-        assert_eq!(token_in(&sent, true).unwrap().expose(), "bound");
-        assert_eq!(token_in(&sent, false).unwrap().expose(), "plain");
-        assert!(token_in(&headers(&[("cookie", "gitgrit=")]), false).is_none());
+        assert_eq!(token_in(SESSION, &sent, true).unwrap().expose(), "bound");
+        assert_eq!(token_in(SESSION, &sent, false).unwrap().expose(), "plain");
+        assert!(token_in(SESSION, &headers(&[("cookie", "gitgrit=")]), false).is_none());
     }
 }

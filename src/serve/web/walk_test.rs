@@ -6,16 +6,16 @@ use super::{Audience, Method, ROUTES};
 use crate::test_client::{Answer, get, send};
 use crate::test_site::{PASSWORD, Site};
 
-const ORIGIN: &str = "Origin: https://localhost:8828\r\n";
+pub(super) const ORIGIN: &str = "Origin: https://localhost:8828\r\n";
 
 /// A browser that is signed in.
-struct Browser {
-    cookie: String,
-    csrf: String,
+pub(super) struct Browser {
+    pub(super) cookie: String,
+    pub(super) csrf: String,
 }
 
 impl Browser {
-    async fn signed_in(site: &Site, name: &str) -> Self {
+    pub(super) async fn signed_in(site: &Site, name: &str) -> Self {
         let answer =
             post(site, "/sign-in", ORIGIN, &[("name", name), ("password", PASSWORD), ("next", "/explore")]).await;
         assert_eq!((answer.status, header(&answer, "location")), (303, "/explore".into()), "{}", answer.body);
@@ -26,23 +26,23 @@ impl Browser {
         browser
     }
 
-    async fn get(&self, site: &Site, path: &str) -> Answer {
+    pub(super) async fn get(&self, site: &Site, path: &str) -> Answer {
         get(site, path, &format!("Cookie: {}\r\n", self.cookie)).await
     }
 
-    async fn post(&self, site: &Site, path: &str, fields: &[(&str, &str)]) -> Answer {
+    pub(super) async fn post(&self, site: &Site, path: &str, fields: &[(&str, &str)]) -> Answer {
         let fields: Vec<_> = fields.iter().copied().chain([("csrf", self.csrf.as_str())]).collect();
         post(site, path, &format!("{ORIGIN}Cookie: {}\r\n", self.cookie), &fields).await
     }
 }
 
-async fn post(site: &Site, path: &str, headers: &str, fields: &[(&str, &str)]) -> Answer {
+pub(super) async fn post(site: &Site, path: &str, headers: &str, fields: &[(&str, &str)]) -> Answer {
     let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
     let headers = format!("{headers}Content-Type: application/x-www-form-urlencoded\r\n");
     send(site, "POST", path, &headers, body.as_bytes()).await
 }
 
-fn header(answer: &Answer, name: &str) -> String {
+pub(super) fn header(answer: &Answer, name: &str) -> String {
     let line = answer.head.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
     line.unwrap_or_default().to_owned()
 }
