@@ -52,7 +52,6 @@ pub use error::Error;
 pub use events::AUDIT_ACTIONS;
 pub use missing::Missing;
 pub use authenticator::Enrolment;
-pub use browse::RawFile;
 pub use passkey::{KeyAnswer, KeyQuestion, NewKeyQuestion};
 pub use probe::Probe;
 pub use push::Push;
