@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
+use base::confine::Confinement;
 use base::process::Program;
 
 /// What holds for every server-side Git: one thread and small caches (a push or a clone must fit beside many others),
@@ -29,6 +30,7 @@ const SERVER: &[(&str, &str)] = &[
     ("transfer.advertiseSID", "false"),
     ("uploadpack.allowFilter", "true"),
     ("uploadpack.allowAnySHA1InWant", "false"),
+    ("uploadarchive.allowUnreachable", "false"),
 ];
 
 /// `git` with the given configuration and nothing of the host's.
@@ -58,9 +60,37 @@ pub(crate) fn server(command: &'static str) -> Program {
         .option(command)
 }
 
-/// A server-side `git` that finds the bare repository at `path`.
+/// A server-side `git` that finds the bare repository at `path`, and touches no other file.
 pub(crate) fn in_repository(command: &'static str, path: &Path) -> Program {
-    server(command).env("GIT_DIR", path)
+    server(command).env("GIT_DIR", path).confined(walls(command, path))
+}
+
+/// Commands that change a repository.
+const WRITERS: [&str; 10] = [
+    "commit-graph",
+    "gc",
+    "maintenance",
+    "multi-pack-index",
+    "pack-refs",
+    "prune",
+    "prune-packed",
+    "repack",
+    "symbolic-ref",
+    "update-ref",
+];
+/// Commands that add objects, and do not touch refs or configuration.
+const ADDERS: [&str; 7] =
+    ["commit-tree", "hash-object", "index-pack", "merge-tree", "mktree", "pack-objects", "unpack-objects"];
+
+/// What a command may touch of its repository; one that is on no list only reads.
+pub(crate) fn walls(command: &str, path: &Path) -> Confinement {
+    if WRITERS.contains(&command) {
+        Confinement::new().writing(path)
+    } else if ADDERS.contains(&command) {
+        Confinement::new().reading(path).writing(&path.join("objects"))
+    } else {
+        Confinement::new().reading(path)
+    }
 }
 
 /// One path for `GIT_ALTERNATE_OBJECT_DIRECTORIES`, quoted so that a colon does not end it.
