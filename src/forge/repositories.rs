@@ -46,6 +46,7 @@ impl Forge {
     pub async fn delete_repo(&self, repo: RepoAdmin) -> Result<(), Error> {
         let RepoRead { id, summary, by, .. } = repo.0;
         let tx = self.0.store.begin().await?;
+        store::lfs::loosen_repo(&tx, id).await?;
         if !repos::remove(&tx, id).await? {
             return Err(Error::NotFound);
         }
@@ -53,6 +54,7 @@ impl Forge {
         let by = by.ok_or(Error::SignInNeeded)?;
         record(&tx, self.now(), &by, Happened::RepoRemoved { id, path: &summary.path.to_string() }).await?;
         tx.commit().await?;
+        self.sweep_lfs_aside();
         settle::remove_directory(&self.0.store, &self.0.repositories, id).await
     }
 

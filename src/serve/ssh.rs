@@ -1,4 +1,4 @@
-//! The SSH door: public keys only, the user `git`, two programs, no shell, no terminal, no forwarding.
+//! The SSH door: public keys only, the user `git`, Git's programs, no shell, no terminal, no forwarding.
 //! Who somebody is follows from the key that signed, never from one that was only offered or from a name.
 
 use std::borrow::Cow;

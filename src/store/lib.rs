@@ -22,6 +22,8 @@ mod tests;
 pub mod events;
 pub mod facts;
 pub mod intents;
+pub mod lfs;
+pub mod lfs_locks;
 pub mod loose_directories;
 pub mod repos;
 pub mod sessions;

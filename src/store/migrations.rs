@@ -28,6 +28,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("migrations/0002_audit.sql"),
         postgres: include_str!("migrations/0002_audit.sql"),
     },
+    Migration {
+        number: 6,
+        name: "large files",
+        sql: include_str!("migrations/0006_lfs.sql"),
+        postgres: include_str!("migrations/0006_lfs.sql"),
+    },
 ];
 
 /// The newest schema that this program knows.
