@@ -3,6 +3,7 @@
 mod accounts;
 mod audit;
 mod opening;
+mod push_corpus;
 mod pushing;
 mod repositories;
 
