@@ -230,7 +230,7 @@ fn a_key_opens_git_and_nothing_else() {
         "git-upload-pack '/etc/passwd'",
         "git-upload-pack 'ada/project'; id",
         "git-upload-pack `id`",
-        "git-upload-archive 'ada/project'",
+        "git-upload-archive '../../../etc'",
         "git-upload-pack",
         "sh -c id",
         "id",
