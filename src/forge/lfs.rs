@@ -74,6 +74,28 @@ pub struct LfsPointer {
     pub size: u64,
 }
 
+impl LfsPointer {
+    /// Reads the small text that stands in a repository for a large file, the file format of Git LFS, version 1.
+    pub fn parse(content: &[u8]) -> Option<Self> {
+        if content.len() > 1024 {
+            return None;
+        }
+        let mut lines = std::str::from_utf8(content).ok()?.lines();
+        if lines.next()? != "version https://git-lfs.github.com/spec/v1" {
+            return None;
+        }
+        let (mut oid, mut size) = (None, None);
+        for line in lines {
+            match line.split_once(' ')? {
+                ("oid", value) => oid = LfsOid::parse(value.strip_prefix("sha256:")?),
+                ("size", value) => size = value.parse().ok(),
+                _ => {}
+            }
+        }
+        Some(Self { oid: oid?, size: size? })
+    }
+}
+
 /// What a repository knows of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LfsState {
@@ -93,6 +115,13 @@ pub struct LfsObject {
 }
 
 impl LfsObject {
+    /// Its first bytes, at most `limit` of them.
+    pub async fn beginning(&mut self, limit: u64) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        (&mut self.file).take(limit).read_to_end(&mut bytes).await.map_err(Error::Transfer)?;
+        Ok(bytes)
+    }
+
     /// `length` bytes from `start` on.
     pub async fn part(mut self, start: u64, length: u64) -> Result<impl AsyncRead + Send + Unpin + 'static, Error> {
         use tokio::io::AsyncSeekExt;
@@ -269,6 +298,24 @@ async fn receive(incoming: Incoming, size: u64, input: impl AsyncRead + Send + U
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pointer_is_one_as_clients_write_it() {
+        let oid = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize 3\n");
+        let parsed = LfsPointer::parse(pointer.as_bytes()).unwrap();
+        assert_eq!((parsed.oid.to_string().as_str(), parsed.size), (oid, 3));
+        for other in [
+            pointer.replace("v1", "v2"),
+            pointer.replace("sha256:", "md5:"),
+            pointer.replace("size 3", "size -3"),
+            pointer.replace("sha256:b", "sha256:/"),
+            format!("{pointer}{}", "x ".repeat(600)),
+            String::new(),
+        ] {
+            assert_eq!(LfsPointer::parse(other.as_bytes()), None, "{other}");
+        }
+    }
 
     /// The class of CVE-2024-41956 and CVE-2025-58158: an object id that became a path or an argument.
     #[test]

@@ -46,7 +46,6 @@ impl Forge {
     pub async fn delete_repo(&self, repo: RepoAdmin) -> Result<(), Error> {
         let RepoRead { id, summary, by, .. } = repo.0;
         let tx = self.0.store.begin().await?;
-        store::lfs::loosen_repo(&tx, id).await?;
         if !repos::remove(&tx, id).await? {
             return Err(Error::NotFound);
         }

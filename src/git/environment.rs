@@ -115,11 +115,18 @@ mod tests {
         assert_eq!(alternate(Path::new("/a:b/\"c\\")), OsString::from(r#""/a:b/\"c\\""#));
     }
 
+    /// The class of CVE-2022-24765, CVE-2022-39253 and CVE-2024-32002: settings, hooks and local clones that run or read what
+    /// the server did not mean.
     #[test]
     fn git_sees_our_settings_and_none_of_the_host() {
         let done = server("config").options(["--list", "--show-scope"]).directory(Path::new("/")).run(b"").unwrap();
         let text = String::from_utf8(done.stdout).unwrap();
         assert!(text.lines().all(|line| line.starts_with("command\t")), "{text}");
         assert_eq!(text.lines().count(), SERVER.len());
+        for held in
+            ["core.hookspath=/dev/null", "protocol.file.allow=never", "protocol.allow=never", "safe.directory=*"]
+        {
+            assert!(text.lines().any(|line| line.ends_with(&format!("\t{held}"))), "{held}: {text}");
+        }
     }
 }

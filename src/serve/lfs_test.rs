@@ -140,6 +140,7 @@ async fn an_object_of_another_repository_is_not_to_be_had_by_its_id() {
     assert_eq!(get(&site, &format!("{own}/objects/{ABC}"), &bob).await.body, "abc");
 }
 
+/// The class of CVE-2025-68941, CVE-2026-24791 and CVE-2026-28744: a door at which a token's scope was not asked for.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hidden_repository_looks_absent_and_a_reader_changes_nothing() {
     let site = Site::start().await;
@@ -228,7 +229,7 @@ async fn locks_come_in_pages() {
     assert!(one.body.contains(r#""path":"b""#) && !one.body.contains(r#""path":"a""#), "{}", one.body);
 }
 
-/// A pass is for one repository, one direction and half an hour, and opens nothing that its key no longer opens.
+/// The class of CVE-2026-58423: what was got over SSH for one direction opened the other. A pass is for one repository, one direction and half an hour, and opens nothing that its key no longer opens.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pass_from_ssh_is_held_to_what_it_was_given_for() {
     let site = Site::start().await;

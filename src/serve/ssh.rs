@@ -330,6 +330,7 @@ fn is_protocol(value: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// The class of CVE-2024-39930: an environment variable of the client that became an argument.
     #[test]
     fn only_a_plain_protocol_value_is_taken() {
         for value in ["", "version=2\nPATH=/tmp", "version=2;id", "$(id)", "version 2", &"v".repeat(65)] {

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use crate::tidy::root;
 
-#[path = "../fuzz/checks/lfs_json.rs"]
+#[path = "../fuzz/fuzz_targets/checks/lfs_json.rs"]
 mod lfs_json;
-#[path = "../fuzz/checks/markdown.rs"]
+#[path = "../fuzz/fuzz_targets/checks/markdown.rs"]
 mod markdown;
-#[path = "../fuzz/checks/names.rs"]
+#[path = "../fuzz/fuzz_targets/checks/names.rs"]
 mod names;
-#[path = "../fuzz/checks/ssh_command.rs"]
+#[path = "../fuzz/fuzz_targets/checks/ssh_command.rs"]
 mod ssh_command;
 
 /// Runs `check` over every file of a corpus, and over what its files become when cut, doubled and joined.

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audit;
+mod lfs;
 mod opening;
 mod push_corpus;
 mod pushing;

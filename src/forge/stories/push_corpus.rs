@@ -1,6 +1,6 @@
 //! The fuzzer's corpus of push requests, through the check that the fuzzer makes.
 
-#[path = "../../../tests/fuzz/checks/push_request.rs"]
+#[path = "../../../tests/fuzz/fuzz_targets/checks/push_request.rs"]
 mod push_request;
 
 #[test]
