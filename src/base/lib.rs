@@ -10,6 +10,7 @@
 //! record of an operation.
 
 pub mod clock;
+pub mod confine;
 pub mod envfile;
 pub mod fault;
 pub mod file;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, kill_process_group, setrlimit};
 
 use crate::Hint;
+use crate::confine::{self, Confinement};
 
 /// A program that could not be run, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +79,7 @@ pub struct Program {
     command: Command,
     deadline: Duration,
     output_limit: usize,
+    confinement: Option<Confinement>,
 }
 
 impl Program {
@@ -90,7 +92,7 @@ impl Program {
             command.env("PATH", path);
         }
         command.process_group(0);
-        Self { name: name.into(), command, deadline: Duration::from_mins(1), output_limit: 16 << 20 }
+        Self { name: name.into(), command, deadline: Duration::from_mins(1), output_limit: 16 << 20, confinement: None }
     }
 
     /// Adds one option or subcommand, written in our source; text from outside goes through [`Program::operands`].
@@ -142,6 +144,19 @@ impl Program {
         self
     }
 
+    /// Starts it behind walls; see [`confine`].
+    #[must_use]
+    pub fn confined(mut self, confinement: Confinement) -> Self {
+        self.confinement = Some(confinement);
+        self
+    }
+
+    /// The prepared command and its walls, for a room that drives the child itself; see [`Program::into_command`].
+    /// The child is to be started by [`Confinement::around`], and held by [`confine::limit`].
+    pub fn into_parts(self) -> (Command, Option<Confinement>) {
+        (self.command, self.confinement)
+    }
+
     /// The prepared command, for a room that drives the child itself (streams, an async runtime). It must then hold
     /// the deadline and kill the process group, for which [`kill_group`] is there.
     pub fn into_command(self) -> Command {
@@ -161,13 +176,21 @@ impl Program {
         self.command.spawn().map_err(failed)
     }
 
+    fn spawn(&mut self) -> io::Result<Child> {
+        let Self { command, confinement, .. } = self;
+        let Some(confinement) = confinement else { return command.spawn() };
+        let child = confinement.around(|| command.spawn())??;
+        confine::limit(child.id());
+        Ok(child)
+    }
+
     /// Runs it to its end, feeding `input`. A non-zero exit is not an error here: the caller knows what it means.
     pub fn run(mut self, input: &[u8]) -> Result<Finished, ProcessError> {
         let name = self.name.clone();
         if !input.is_empty() {
             self.command.stdin(Stdio::piped());
         }
-        let mut child = self.command.spawn().map_err(|source| ProcessError::Start { program: name.clone(), source })?;
+        let mut child = self.spawn().map_err(|source| ProcessError::Start { program: name.clone(), source })?;
         let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(ProcessError::Pipe { program: name, source: io::ErrorKind::BrokenPipe.into() });
         };

@@ -14,6 +14,7 @@ pub const AUDIT_ACTIONS: &[&str] = &[
     "audit.gap",
     "key.added",
     "key.removed",
+    "lfs.lock_broken",
     "password.changed",
     "password.reset",
     REF_MOVED,
@@ -83,6 +84,12 @@ pub(crate) enum Happened<'a> {
     },
     KeyRemoved {
         fingerprint: &'a str,
+    },
+    /// Somebody took the lock of somebody else away.
+    LfsLockBroken {
+        id: i64,
+        path: &'a str,
+        owner: &'a str,
     },
     TokenCreated {
         name: &'a str,
@@ -197,6 +204,9 @@ fn told(at: Timestamp, who: &Who, happened: Happened<'_>) -> EventRecord {
         Happened::SessionsEnded { name, which } => valued("session.ended", name, which),
         Happened::KeyAdded { fingerprint } => event("key.added", fingerprint),
         Happened::KeyRemoved { fingerprint } => event("key.removed", fingerprint),
+        Happened::LfsLockBroken { id, path, owner } => {
+            within(id, EventRecord { old_value: Some(owner.into()), ..event("lfs.lock_broken", path) })
+        }
         Happened::TokenCreated { name, can_write } => {
             valued("token.created", name, if can_write { "write" } else { "read" })
         }

@@ -53,6 +53,7 @@ impl Forge {
         let by = by.ok_or(Error::SignInNeeded)?;
         record(&tx, self.now(), &by, Happened::RepoRemoved { id, path: &summary.path.to_string() }).await?;
         tx.commit().await?;
+        self.sweep_lfs_aside();
         settle::remove_directory(&self.0.store, &self.0.repositories, id).await
     }
 

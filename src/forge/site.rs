@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base::clock::Timestamp;
+use base::confine::Walls;
 use base::file::Lock;
 use base::settings::Settings;
 use base::{Clock, Hint};
@@ -15,6 +16,8 @@ use tokio::task::JoinSet;
 use vault::fernet::{FernetError, Key};
 
 use crate::audit_queue::AuditQueue;
+use crate::lfs_pass::LfsReaders;
+use crate::lfs_shelf::Shelf;
 use crate::passwords::Passwords;
 use crate::throttle::Throttle;
 use crate::{Error, settle};
@@ -116,6 +119,9 @@ pub(crate) struct Inner {
     pub(crate) throttle: Throttle,
     /// Takes what is told after the fact.
     pub(crate) audit: AuditQueue,
+    /// The content of large files.
+    pub(crate) shelf: Shelf,
+    pub(crate) lfs_readers: LfsReaders,
     pub(crate) tasks: Mutex<JoinSet<()>>,
     /// Becomes true when the forge closes, for tasks that can be cut short.
     pub(crate) closing: watch::Sender<bool>,
@@ -142,13 +148,16 @@ impl Forge {
         let canary = key.encrypt(SONG, clock.now()).map_err(|error| OpenError::Store(Box::new(error)))?;
         is_known(&key, &settle_canary(&store, &canary).await?)?;
 
+        let large_files = beside(&repositories, "lfs");
+        let shelf = on_thread(move || Shelf::open(&large_files)).await;
+        let shelf = shelf.map_err(|error| OpenError::Store(Box::new(error)))?;
         let opened = on_thread(move || Repositories::open(&repositories)).await;
         let repositories = opened.map_err(|error| OpenError::Git(Box::new(error)))?;
         let presence = settle::run(&store, &repositories, &database, clock.now()).await?;
         let throttle = Throttle::new();
         throttle.load(&store, clock.now()).await.map_err(|error| OpenError::Store(Box::new(error)))?;
         let audit = AuditQueue::start(store.clone(), Arc::clone(&clock));
-        Ok(Self(Arc::new(Inner {
+        let forge = Self(Arc::new(Inner {
             settings,
             database,
             store,
@@ -158,10 +167,15 @@ impl Forge {
             passwords: Passwords::new(),
             throttle,
             audit,
+            shelf,
+            lfs_readers: LfsReaders::default(),
             tasks: Mutex::default(),
             closing: watch::Sender::new(false),
             _presence: presence,
-        })))
+        }));
+        tell_walls();
+        forge.sweep_lfs_aside();
+        Ok(forge)
     }
 
     /// The migrations that opening would run, number and name. Changes nothing.
@@ -187,6 +201,11 @@ impl Forge {
             }
         }
         Ok(())
+    }
+
+    /// Which walls the kernel of this host gives to the Git that the forge starts: around files, around system calls.
+    pub fn confinement(&self) -> std::io::Result<Walls> {
+        git::confinement()
     }
 
     /// The settings that the forge was opened with.
@@ -231,6 +250,17 @@ fn has_repositories(root: &Path) -> bool {
     all.any(|entry| entry.path().extension().is_some_and(|extension| extension == "git"))
 }
 
+/// Says once which walls the Git of this process gets.
+fn tell_walls() {
+    match git::confinement() {
+        Ok(Walls { files: true, calls: true }) => tracing::info!("Git children are walled off from files and calls"),
+        Ok(Walls { files, calls }) => {
+            tracing::warn!(files, calls, "this kernel does not give all walls around Git children (Landlock, seccomp)");
+        }
+        Err(error) => tracing::error!(%error, "walls around Git children cannot be built; no Git will start"),
+    }
+}
+
 async fn settle_canary(store: &Store, canary: &str) -> Result<String, StoreError> {
     if let Some(found) = facts::get(&store.read(), facts::CANARY).await? {
         return Ok(found);
@@ -257,7 +287,7 @@ pub(crate) async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send
     }
 }
 
-/// A file beside the database.
+/// A file beside the database, or beside the repositories.
 pub(crate) fn beside(database: &Path, name: &str) -> PathBuf {
     database.with_file_name(name)
 }

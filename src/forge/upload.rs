@@ -93,6 +93,18 @@ impl Upload {
 }
 
 impl Upload {
+    /// Runs one `git archive --remote`. Only what refs lead to is handed out.
+    pub async fn archive(
+        self,
+        transport: Transport,
+        input: impl AsyncRead + Unpin + Send,
+        output: impl AsyncWrite + Unpin + Send,
+    ) -> Result<(), Error> {
+        let repo = self.forge.0.repositories.repo(self.repo.id)?;
+        self.tell(transport);
+        Ok(git::upload::archive(&repo, input, output).await?)
+    }
+
     fn tell(&self, transport: Transport) {
         let RepoRead { id, summary, by, .. } = &self.repo;
         if summary.visibility.is_watched() {

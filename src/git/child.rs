@@ -5,10 +5,12 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use base::confine::{self, Confinement};
 use base::file::Lock;
 use base::process::{ProcessError, Program, kill_group};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::runtime::Handle;
 
 use crate::Error;
 
@@ -35,9 +37,14 @@ impl Running {
 
     fn start_into(program: Program, stdout: Stdio) -> Result<Self, Error> {
         let name = program.name().to_owned();
-        let mut command = Command::from(program.into_command());
+        let (command, confinement) = program.into_parts();
+        let mut command = Command::from(command);
         command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().map_err(|source| ProcessError::Start { program: name, source })?;
+        let started = match confinement {
+            None => command.spawn(),
+            Some(confinement) => start_behind_walls(&confinement, &mut command),
+        };
+        let mut child = started.map_err(|source| ProcessError::Start { program: name, source })?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         Ok(Self { leader: child.id(), child, stdin, stdout, stderr })
     }
@@ -56,6 +63,19 @@ impl Running {
             let _ = self.child.wait().await;
         }
     }
+}
+
+/// The child's walls are those of the thread that starts it; its streams belong to the runtime all the same.
+fn start_behind_walls(confinement: &Confinement, command: &mut Command) -> io::Result<Child> {
+    let runtime = Handle::current();
+    let child = confinement.around(|| {
+        let _inside = runtime.enter();
+        command.spawn()
+    })??;
+    if let Some(id) = child.id() {
+        confine::limit(id);
+    }
+    Ok(child)
 }
 
 /// What a short command said; the first 64 KiB of it.

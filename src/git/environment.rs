@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
+use base::confine::Confinement;
 use base::process::Program;
 
 /// What holds for every server-side Git: one thread and small caches (a push or a clone must fit beside many others),
@@ -31,6 +32,7 @@ const SERVER: &[(&str, &str)] = &[
     ("transfer.advertiseSID", "false"),
     ("uploadpack.allowFilter", "true"),
     ("uploadpack.allowAnySHA1InWant", "false"),
+    ("uploadarchive.allowUnreachable", "false"),
 ];
 
 /// `git` with the given configuration and nothing of the host's.
@@ -66,9 +68,37 @@ pub(crate) fn server(command: &'static str) -> Program {
         .option(command)
 }
 
-/// A server-side `git` that finds the bare repository at `path`.
+/// A server-side `git` that finds the bare repository at `path`, and touches no other file.
 pub(crate) fn in_repository(command: &'static str, path: &Path) -> Program {
-    server(command).env("GIT_DIR", path)
+    server(command).env("GIT_DIR", path).confined(walls(command, path))
+}
+
+/// Commands that change a repository.
+const WRITERS: [&str; 10] = [
+    "commit-graph",
+    "gc",
+    "maintenance",
+    "multi-pack-index",
+    "pack-refs",
+    "prune",
+    "prune-packed",
+    "repack",
+    "symbolic-ref",
+    "update-ref",
+];
+/// Commands that add objects, and do not touch refs or configuration.
+const ADDERS: [&str; 7] =
+    ["commit-tree", "hash-object", "index-pack", "merge-tree", "mktree", "pack-objects", "unpack-objects"];
+
+/// What a command may touch of its repository; one that is on no list only reads.
+pub(crate) fn walls(command: &str, path: &Path) -> Confinement {
+    if WRITERS.contains(&command) {
+        Confinement::new().writing(path)
+    } else if ADDERS.contains(&command) {
+        Confinement::new().reading(path).writing(&path.join("objects"))
+    } else {
+        Confinement::new().reading(path)
+    }
 }
 
 /// One path for `GIT_ALTERNATE_OBJECT_DIRECTORIES`, quoted so that a colon does not end it.
@@ -93,11 +123,18 @@ mod tests {
         assert_eq!(alternate(Path::new("/a:b/\"c\\")), OsString::from(r#""/a:b/\"c\\""#));
     }
 
+    /// The class of CVE-2022-24765, CVE-2022-39253 and CVE-2024-32002: settings, hooks and local clones that run or read what
+    /// the server did not mean.
     #[test]
     fn git_sees_our_settings_and_none_of_the_host() {
         let done = server("config").options(["--list", "--show-scope"]).directory(Path::new("/")).run(b"").unwrap();
         let text = String::from_utf8(done.stdout).unwrap();
         assert!(text.lines().all(|line| line.starts_with("command\t")), "{text}");
         assert_eq!(text.lines().count(), SERVER.len());
+        for held in
+            ["core.hookspath=/dev/null", "protocol.file.allow=never", "protocol.allow=never", "safe.directory=*"]
+        {
+            assert!(text.lines().any(|line| line.ends_with(&format!("\t{held}"))), "{held}: {text}");
+        }
     }
 }

@@ -43,6 +43,11 @@ pub use repositories::Repositories;
 pub use upload::{Protocol, Transport};
 pub use value::*;
 
+/// Which walls this kernel gives to the `git` that we start. Blocks for less than a millisecond.
+pub fn confinement() -> std::io::Result<base::confine::Walls> {
+    base::confine::Confinement::walls()
+}
+
 /// What `git --version` says, as in `2.47.3`. Fails when there is no `git` on this host.
 pub async fn version() -> Result<String, Error> {
     let program = environment::hermetic::<&str, &str>([]).option("--version");

@@ -1,4 +1,4 @@
-//! Clone and fetch: git's own upload-pack with both streams passed through. What the client sends is never looked at
+//! Clone and fetch, and archives for Git clients: git's own upload-pack and upload-archive with both streams passed through. What the client sends is never looked at
 //! here and never becomes an argument.
 
 use std::io;
@@ -65,8 +65,8 @@ pub async fn advertise(
     }
     // Not the place of a short command: this one lasts as long as its client takes to read.
     let _place = gates::enter(&repo.gates().uploads).await?;
-    let program = upload_pack(protocol).options(["--stateless-rpc", "--http-backend-info-refs"]);
-    drive(program.operands([repo.path()]), tokio::io::empty(), output, IDLE).await
+    let program = upload_pack(repo, protocol).options(["--stateless-rpc", "--http-backend-info-refs"]);
+    drive("upload-pack", program.operands([repo.path()]), (tokio::io::empty(), output), IDLE).await
 }
 
 /// Runs one exchange to its end. Git's process group is killed when a stream fails, when nothing moves for ten minutes
@@ -89,20 +89,36 @@ pub async fn run(
     let input = AsyncReadExt::chain(io::Cursor::new(seen), input);
     let _place = gates::enter(&repo.gates().uploads).await?;
     let (program, patience) = match transport {
-        Transport::Http => (upload_pack(protocol).option("--stateless-rpc"), SILENT_BODY),
-        Transport::Ssh => (upload_pack(protocol), IDLE),
+        Transport::Http => (upload_pack(repo, protocol).option("--stateless-rpc"), SILENT_BODY),
+        Transport::Ssh => (upload_pack(repo, protocol), IDLE),
     };
-    drive(program.operands([repo.path()]), input, output, patience).await
+    drive("upload-pack", program.operands([repo.path()]), (input, output), patience).await
 }
 
-fn upload_pack(protocol: Protocol) -> Program {
-    environment::server("upload-pack").env("GIT_PROTOCOL", protocol.variable()).option("--strict")
+/// Runs one `git archive --remote` to its end, as [`run`] does. Git itself takes only names of refs, and paths below
+/// them: `uploadarchive.allowUnreachable` is off.
+pub async fn archive(
+    repo: &Repo,
+    input: impl AsyncRead + Unpin + Send,
+    output: impl AsyncWrite + Unpin + Send,
+) -> Result<(), Error> {
+    let _place = gates::enter(&repo.gates().archives).await?;
+    // It takes one argument and no `--`; the path is absolute.
+    let program = environment::in_repository("upload-archive", repo.path()).option(repo.path());
+    drive("upload-archive", program, (input, output), SILENT_BODY).await
+}
+
+fn upload_pack(repo: &Repo, protocol: Protocol) -> Program {
+    environment::server("upload-pack")
+        .confined(environment::walls("upload-pack", repo.path()))
+        .env("GIT_PROTOCOL", protocol.variable())
+        .option("--strict")
 }
 
 async fn drive(
+    command: &'static str,
     program: Program,
-    input: impl AsyncRead + Unpin + Send,
-    output: impl AsyncWrite + Unpin + Send,
+    (input, output): (impl AsyncRead + Unpin + Send, impl AsyncWrite + Unpin + Send),
     patience: Duration,
 ) -> Result<(), Error> {
     let mut running = Running::start(program)?;
@@ -138,7 +154,7 @@ async fn drive(
     let streams = async { tokio::try_join!(exchange, async { Ok(complaints(stderr, &progress).await) }) };
     let ((), said) = tokio::select! {
         done = streams => done?,
-        () = progress.stall(IDLE) => return Err(Error::Stalled { command: "upload-pack", seconds: IDLE.as_secs() }),
+        () = progress.stall(IDLE) => return Err(Error::Stalled { command, seconds: IDLE.as_secs() }),
     };
     let status = running.wait().await?;
     match one_line(&said) {
@@ -147,7 +163,7 @@ async fn drive(
         message if message.contains("hung up unexpectedly") => {
             Err(Error::Transfer(io::ErrorKind::UnexpectedEof.into()))
         }
-        message => Err(Error::Git { command: "upload-pack", message }),
+        message => Err(Error::Git { command, message }),
     }
 }
 
@@ -195,8 +211,10 @@ mod tests {
     fn a_request_that_never_ends_gives_its_place_back() {
         let site = Site::start();
         let (_held, input) = tokio::io::duplex(16);
-        let program = super::upload_pack(Protocol::V2).option("--stateless-rpc").operands([site.repo.path()]);
-        let done = site.block_on(super::drive(program, input, tokio::io::sink(), Duration::from_millis(20)));
+        let program = super::upload_pack(&site.repo, Protocol::V2).option("--stateless-rpc");
+        let program = program.operands([site.repo.path()]);
+        let streams = (input, tokio::io::sink());
+        let done = site.block_on(super::drive("upload-pack", program, streams, Duration::from_millis(20)));
         assert!(matches!(done, Err(Error::Transfer(error)) if error.kind() == std::io::ErrorKind::TimedOut));
     }
 

@@ -47,7 +47,7 @@ where
     let service = answer.service;
     let task = answer.doors.tasks.spawn(transfer(input));
     // A push is not cut down from here: once its pack has come whole it ends by itself, with the refs moved or not.
-    let guard = (service == Service::UploadPack).then(|| Cut(task.abort_handle()));
+    let guard = (service != Service::ReceivePack).then(|| Cut(task.abort_handle()));
     let mut first = BytesMut::with_capacity(BUFFER);
     let count = output.read_buf(&mut first).await.unwrap_or(0);
     let mut rest = Rest { output, task, answer, _guard: guard };

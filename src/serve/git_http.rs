@@ -4,13 +4,14 @@
 use std::net::IpAddr;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{Extension, Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{FromRequestParts, Path, RawQuery, Request};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use base::name::RepoPath;
-use forge::{Actor, Error, Origin, Protocol, Transport};
+use forge::{Actor, Error, Origin, Protocol, Push, Transport, Upload};
+use serde::Deserialize;
 use tokio_util::io::StreamReader;
 
 use crate::body;
@@ -30,28 +31,36 @@ pub(crate) fn router() -> Router<AppState> {
         .route("/{owner}/{repo}/info/refs", get(advertise))
         .route("/{owner}/{repo}/git-upload-pack", post(upload_pack))
         .route("/{owner}/{repo}/git-receive-pack", post(receive_pack))
+        .route("/{owner}/{repo}/git-upload-archive", post(upload_archive))
 }
 
 /// What every handler learns from a request.
 struct Asked {
     state: AppState,
     id: RequestId,
-    service: Service,
     actor: Actor,
     protocol: Protocol,
     path: Option<RepoPath>,
     from: IpAddr,
 }
 
-impl Asked {
-    /// Finds out who asks. `Err` is the whole answer.
-    async fn read(
-        state: AppState,
-        Known { id, peer, owner, repo }: Known,
-        service: Service,
-        headers: &HeaderMap,
-    ) -> Result<Self, Response> {
-        let actor = match crate::basic::credentials(headers) {
+/// The repository's two names, as every route here has them.
+#[derive(Deserialize)]
+struct Names {
+    owner: String,
+    repo: String,
+}
+
+impl FromRequestParts<AppState> for Asked {
+    type Rejection = Response;
+
+    /// Finds out who asks. A rejection is the whole answer.
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
+        let known = (parts.extensions.get::<RequestId>().cloned(), parts.extensions.get::<Peer>().copied());
+        let (Some(id), Some(peer)) = known else { return Err(StatusCode::INTERNAL_SERVER_ERROR.into_response()) };
+        let names = Path::<Names>::from_request_parts(parts, state).await;
+        let path = names.ok().and_then(|Path(Names { owner, repo })| RepoPath::parse(&owner, &repo).ok());
+        let actor = match crate::basic::credentials(&parts.headers) {
             Err(_) => Err(Error::SignInRefused),
             Ok(None) => Ok(Actor::Anonymous),
             Ok(Some(sent)) => {
@@ -60,19 +69,13 @@ impl Asked {
             }
         };
         let actor = actor.map_err(|error| failure(&error, &id))?;
-        let protocol = headers.get("git-protocol").and_then(|value| value.to_str().ok());
+        let protocol = parts.headers.get("git-protocol").and_then(|value| value.to_str().ok());
         let protocol = protocol.map(Protocol::parse).unwrap_or_default();
-        Ok(Self {
-            path: RepoPath::parse(&owner, &repo).ok(),
-            state,
-            id,
-            service,
-            actor,
-            protocol,
-            from: peer.address(),
-        })
+        Ok(Self { state: state.clone(), id, actor, protocol, path, from: peer.address() })
     }
+}
 
+impl Asked {
     /// The path, or the answer that an absent repository gets: a name that none could have reveals nothing more.
     fn path(&self) -> Result<&RepoPath, Error> {
         self.path.as_ref().ok_or(match self.actor {
@@ -81,130 +84,101 @@ impl Asked {
         })
     }
 
-    fn answer(&self, kind: &str) -> Answer {
-        Answer {
-            id: self.id.clone(),
-            content_type: format!("application/x-{}-{kind}", self.service.name()),
-            service: self.service,
-            doors: self.state.doors.clone(),
-        }
+    fn answer(&self, service: Service, kind: &str) -> Answer {
+        let content_type = format!("application/x-{}-{kind}", service.name());
+        Answer { id: self.id.clone(), content_type, service, doors: self.state.doors.clone() }
+    }
+
+    /// The first request of every exchange.
+    async fn advertised(&self, service: Service) -> Result<Response, Error> {
+        let (path, answer) = (self.path()?, self.answer(service, "advertisement"));
+        Ok(if service == Service::ReceivePack {
+            let push = self.state.forge.begin_push(&self.actor, path).await?;
+            streamed(answer, |output| push.advertise(output)).await
+        } else {
+            let upload = self.state.forge.begin_upload(&self.actor, path).await?;
+            streamed(answer, |output| upload.advertise(self.protocol, output)).await
+        })
+    }
+
+    /// The exchange itself. The right comes first, then the body is looked at, then it waits for its turn.
+    async fn exchanged(&self, service: Service, request: Request) -> Result<Response, Error> {
+        let (path, forge) = (self.path()?, &self.state.forge);
+        let permitted = match service {
+            Service::UploadPack => Permitted::Upload(forge.begin_upload(&self.actor, path).await?),
+            Service::ReceivePack => Permitted::Push(forge.begin_push(&self.actor, path).await?),
+            Service::UploadArchive => Permitted::Archive(forge.begin_upload(&self.actor, path).await?),
+        };
+        let pieces = match input(service, request) {
+            Ok(pieces) => pieces,
+            Err(text) => return Ok(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)),
+        };
+        let Some(turn) = self.state.doors.transfers.turn(self.from).await else { return Ok(busy()) };
+        let protocol = self.protocol;
+        let run = |output| async move {
+            let _turn = turn;
+            let input = StreamReader::new(pieces);
+            match permitted {
+                Permitted::Upload(upload) => upload.run(Transport::Http, protocol, input, output).await,
+                Permitted::Push(push) => push.run(Transport::Http, input, output).await,
+                Permitted::Archive(upload) => upload.archive(Transport::Http, input, output).await,
+            }
+        };
+        Ok(streamed(self.answer(service, "result"), run).await)
     }
 }
 
-/// The parts of a request that extractors find.
-struct Known {
-    id: RequestId,
-    peer: Peer,
-    owner: String,
-    repo: String,
+/// What the forge let through.
+enum Permitted {
+    Upload(Upload),
+    Push(Push),
+    Archive(Upload),
 }
 
-/// `GET info/refs?service=…`: the first request of every exchange.
-async fn advertise(
-    State(state): State<AppState>,
-    (Extension(id), Extension(peer)): (Extension<RequestId>, Extension<Peer>),
-    Path((owner, repo)): Path<(String, String)>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    let Some(service) = query.as_deref().and_then(|query| query.strip_prefix("service=")).and_then(Service::parse)
-    else {
+/// `GET info/refs?service=…`. A client that wants an archive asks for what `git-upload-pack` says.
+async fn advertise(RawQuery(query): RawQuery, asked: Result<Asked, Response>) -> Response {
+    let service = query.as_deref().and_then(|query| query.strip_prefix("service=")).and_then(Service::parse);
+    let Some(service) = service.filter(|service| *service != Service::UploadArchive) else {
         return refused(StatusCode::FORBIDDEN, "only the smart protocol of Git 1.6.6 and later is spoken here");
     };
-    let asked = match Asked::read(state, Known { id, peer, owner, repo }, service, &headers).await {
+    let asked = match asked {
         Ok(asked) => asked,
         Err(answer) => return answer,
     };
-    let result = async {
-        let path = asked.path()?;
-        let answer = asked.answer("advertisement");
-        Ok(match service {
-            Service::UploadPack => {
-                let upload = asked.state.forge.begin_upload(&asked.actor, path).await?;
-                streamed(answer, |output| upload.advertise(asked.protocol, output)).await
-            }
-            Service::ReceivePack => {
-                let push = asked.state.forge.begin_push(&asked.actor, path).await?;
-                streamed(answer, |output| push.advertise(output)).await
-            }
-        })
-    };
-    result.await.unwrap_or_else(|error: Error| failure(&error, &asked.id))
+    asked.advertised(service).await.unwrap_or_else(|error| failure(&error, &asked.id))
 }
 
 /// `POST git-upload-pack`: one round of a clone or fetch.
-async fn upload_pack(
-    State(state): State<AppState>,
-    (Extension(id), Extension(peer)): (Extension<RequestId>, Extension<Peer>),
-    Path((owner, repo)): Path<(String, String)>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let asked = Asked::read(state, Known { id, peer, owner, repo }, Service::UploadPack, &headers).await;
-    let asked = match asked {
-        Ok(asked) => asked,
-        Err(answer) => return answer,
-    };
-    let result = async {
-        let upload = asked.state.forge.begin_upload(&asked.actor, asked.path()?).await?;
-        let input = match input(asked.service, &headers, body) {
-            Ok(pieces) => StreamReader::new(body::limited(pieces, FETCH_LIMIT)),
-            Err(text) => return Ok(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)),
-        };
-        let Some(turn) = asked.state.doors.transfers.turn(asked.from).await else { return Ok(busy()) };
-        let protocol = asked.protocol;
-        let run = |output| async move {
-            let _turn = turn;
-            upload.run(Transport::Http, protocol, input, output).await
-        };
-        Ok(streamed(asked.answer("result"), run).await)
-    };
-    result.await.unwrap_or_else(|error: Error| failure(&error, &asked.id))
+async fn upload_pack(asked: Asked, request: Request) -> Response {
+    asked.exchanged(Service::UploadPack, request).await.unwrap_or_else(|error| failure(&error, &asked.id))
+}
+
+/// `POST git-upload-archive`: `git archive --remote`, from Git 2.44 on.
+async fn upload_archive(asked: Asked, request: Request) -> Response {
+    asked.exchanged(Service::UploadArchive, request).await.unwrap_or_else(|error| failure(&error, &asked.id))
 }
 
 /// `POST git-receive-pack`: a push.
-async fn receive_pack(
-    State(state): State<AppState>,
-    (Extension(id), Extension(peer)): (Extension<RequestId>, Extension<Peer>),
-    Path((owner, repo)): Path<(String, String)>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let asked = Asked::read(state, Known { id, peer, owner, repo }, Service::ReceivePack, &headers).await;
-    let asked = match asked {
-        Ok(asked) => asked,
-        Err(answer) => return answer,
-    };
-    let result = async {
-        let push = asked.state.forge.begin_push(&asked.actor, asked.path()?).await?;
-        let input = match input(asked.service, &headers, body) {
-            Ok(pieces) => StreamReader::new(pieces),
-            Err(text) => return Ok(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)),
-        };
-        let Some(turn) = asked.state.doors.transfers.turn(asked.from).await else { return Ok(busy()) };
-        let run = |output| async move {
-            let _turn = turn;
-            push.run(Transport::Http, input, output).await
-        };
-        Ok(streamed(asked.answer("result"), run).await)
-    };
-    result.await.unwrap_or_else(|error: Error| failure(&error, &asked.id))
+async fn receive_pack(asked: Asked, request: Request) -> Response {
+    asked.exchanged(Service::ReceivePack, request).await.unwrap_or_else(|error| failure(&error, &asked.id))
 }
 
 /// The request's body, inflated when it came compressed. Fails with what to tell under 415. Called after the right
 /// was proven: a client that waits for `100 Continue` sends nothing before that.
-fn input(service: Service, headers: &HeaderMap, body: Body) -> Result<body::Pieces, &'static str> {
-    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+fn input(service: Service, request: Request) -> Result<body::Pieces, &'static str> {
+    let (parts, body) = request.into_parts();
+    let text = |name| parts.headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let wanted = format!("application/x-{}-request", service.name());
     if text(header::CONTENT_TYPE) != Some(&wanted) {
         return Err("the body is not one that Git sends");
     }
     let pieces = body::plain(body);
-    match text(header::CONTENT_ENCODING) {
-        None | Some("identity") => Ok(pieces),
-        Some("gzip" | "x-gzip") => Ok(body::limited(body::inflated(pieces), INFLATED_PUSH_LIMIT)),
-        Some(_) => Err("only gzip is understood as a content encoding"),
-    }
+    let pieces = match text(header::CONTENT_ENCODING) {
+        None | Some("identity") => pieces,
+        Some("gzip" | "x-gzip") => body::limited(body::inflated(pieces), INFLATED_PUSH_LIMIT),
+        Some(_) => return Err("only gzip is understood as a content encoding"),
+    };
+    Ok(if service == Service::ReceivePack { pieces } else { body::limited(pieces, FETCH_LIMIT) })
 }
 
 fn busy() -> Response {

@@ -57,6 +57,7 @@ async fn wrong_passwords_and_tokens_past_their_end_are_refused() {
     assert!(late.body.contains("has expired"), "{}", late.body);
 }
 
+/// The class of CVE-2026-52810 (the right followed from `service=` and not from the program) and CVE-2025-68941.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_only_reads_cannot_push_by_any_spelling() {
     let site = Site::start().await;

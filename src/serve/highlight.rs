@@ -70,7 +70,7 @@ const SCOPES: &[(&str, &str)] = &[
 
 /// Grammars, loaded when the first text is highlighted.
 #[derive(Default)]
-pub(crate) struct Highlighter {
+pub struct Highlighter {
     grammars: OnceLock<Grammars>,
 }
 

@@ -6,13 +6,14 @@ use tower_http::compression::CompressionLayer;
 
 use crate::request::around;
 use crate::state::AppState;
-use crate::{git_http, health, web};
+use crate::{git_http, health, lfs, web};
 
 /// All routes of the site.
 pub(crate) fn router(state: AppState) -> Router {
     web::router(&state)
         .layer(CompressionLayer::new())
         .merge(git_http::router())
+        .merge(lfs::router())
         .merge(health::router())
         .layer(from_fn_with_state(state.clone(), around))
         .with_state(state)

@@ -18,16 +18,22 @@ mod host_key;
 mod http;
 #[cfg(test)]
 mod http_test;
+mod lfs;
+mod lfs_answer;
+pub mod lfs_request;
+#[cfg(test)]
+mod lfs_test;
+mod lfs_transfer;
 mod limits;
 mod listen;
-mod markdown;
+pub mod markdown;
 mod metrics;
 mod proxy_protocol;
 mod request;
 mod server;
 mod service;
 mod ssh;
-mod ssh_command;
+pub mod ssh_command;
 #[cfg(test)]
 mod ssh_test;
 mod ssh_transfer;

@@ -14,7 +14,8 @@ use comrak::nodes::Sourcepos;
 use comrak::options::Plugins;
 use comrak::{Anchorizer, Arena, Options, format_html_with_plugins, try_parse_document};
 
-use crate::highlight::{self, CLASSES, Highlighter};
+pub use crate::highlight::Highlighter;
+use crate::highlight::{self, CLASSES};
 use crate::web::target::{decode, encode};
 use crate::web::text::revealed;
 
@@ -90,18 +91,18 @@ const ALERTS: [&str; 6] = [
 
 /// Where a text stands, so that its relative links lead somewhere.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub struct Place {
     /// `/alice/notes/src/main`, encoded.
-    pub(crate) pages: String,
+    pub pages: String,
     /// `/alice/notes/raw/main`, encoded.
-    pub(crate) raw: String,
+    pub raw: String,
     /// The directory that holds the text.
-    pub(crate) directory: TreePath,
+    pub directory: TreePath,
 }
 
 /// Renders GitHub-flavoured Markdown and sanitises it. `None` for a text that takes too long to read, or is nested as
 /// no author nests: sanitising takes the square of the depth.
-pub(crate) fn render(text: &str, place: &Place, highlighter: &Highlighter) -> Option<String> {
+pub fn render(text: &str, place: &Place, highlighter: &Highlighter) -> Option<String> {
     let headings = Headings::default();
     let fences = Fences { highlighter, until: Instant::now() + highlight::BUDGET };
     let mut plugins = Plugins::default();

@@ -1,12 +1,14 @@
-//! The two programs that Git clients ask for. Nothing else is ever run for a client.
+//! The programs that Git clients ask for. Nothing else is ever run for a client.
 
-/// The two programs of Git's protocol. What a request may do follows from the program alone.
+/// The programs of Git's protocol. What a request may do follows from the program alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Service {
+pub enum Service {
     /// Clone and fetch.
     UploadPack,
     /// Push.
     ReceivePack,
+    /// `git archive --remote`.
+    UploadArchive,
 }
 
 impl Service {
@@ -15,11 +17,12 @@ impl Service {
         match self {
             Self::UploadPack => "git-upload-pack",
             Self::ReceivePack => "git-receive-pack",
+            Self::UploadArchive => "git-upload-archive",
         }
     }
 
     /// The service with this name.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        [Self::UploadPack, Self::ReceivePack].into_iter().find(|service| service.name() == text)
+        [Self::UploadPack, Self::ReceivePack, Self::UploadArchive].into_iter().find(|service| service.name() == text)
     }
 }

@@ -1,4 +1,4 @@
-//! The SSH door: public keys only, the user `git`, two programs, no shell, no terminal, no forwarding.
+//! The SSH door: public keys only, the user `git`, Git's programs, no shell, no terminal, no forwarding.
 //! Who somebody is follows from the key that signed, never from one that was only offered or from a name.
 
 use std::borrow::Cow;
@@ -331,6 +331,7 @@ fn is_protocol(value: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// The class of CVE-2024-39930: an environment variable of the client that became an argument.
     #[test]
     fn only_a_plain_protocol_value_is_taken() {
         for value in ["", "version=2\nPATH=/tmp", "version=2;id", "$(id)", "version 2", &"v".repeat(65)] {

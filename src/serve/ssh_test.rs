@@ -60,7 +60,7 @@ async fn there_is_no_shell_no_other_program_no_sftp_and_no_forwarding() {
     let shell = ssh(&site, &key, "git", &[]).await;
     assert_eq!(shell.status.code(), Some(128));
     assert!(shell.stderr.contains("hello alice, your key works; there is no shell here"), "{}", shell.stderr);
-    for command in ["id", "sh -c id", "git-upload-pack 'alice/notes'; id", "git-upload-archive 'alice/notes'"] {
+    for command in ["id", "sh -c id", "git-upload-pack 'alice/notes'; id", "git-upload-archive 'bob/notes'"] {
         let done = ssh(&site, &key, "git", &[command]).await;
         assert_eq!((done.status.code(), done.stdout.as_slice()), (Some(128), &b""[..]), "{command}");
     }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use base::name::RepoPath;
-use forge::{Actor, Error, Protocol, Transport};
+use forge::{Actor, Error, LFS_PASS_SECONDS, LfsCaller, LfsOperation, Protocol, Transport};
 use russh::server::Msg;
 use russh::{Channel, ChannelWriteHalf};
 use tokio::io::AsyncWrite;
@@ -29,7 +29,7 @@ const FAILED: u32 = 128;
 pub(crate) enum Refusal {
     /// Another user name than `git`.
     User,
-    /// Another program than Git's two.
+    /// Another program than Git's.
     Program,
     /// The key opens nothing any more, or it could not be found out.
     Key,
@@ -46,7 +46,7 @@ impl Refusal {
     fn text(&self) -> String {
         match self {
             Self::User => "sign in as the user `git`: git@host".into(),
-            Self::Program => "only git clone, git fetch and git push work here".into(),
+            Self::Program => "only git clone, git fetch, git push, git archive and Git LFS work here".into(),
             Self::Key => "your key or your account is not in use any more".into(),
             Self::Path => "repository not found".into(),
             Self::Shell { name } => format!("hello {name}, your key works; there is no shell here, only git"),
@@ -70,6 +70,10 @@ impl Transfer {
     pub(crate) async fn run(self, actor: &Actor, command: &Command) {
         let begun = Instant::now();
         let actor = &actor.clone().coming_from(self.from);
+        let (path, service) = match command {
+            Command::Git { service, path } => (path, *service),
+            Command::LfsPass { path, operation } => return self.give_pass(actor, path, *operation).await,
+        };
         let (mut input, output) = self.channel.split();
         let turn = tokio::select! {
             turn = self.state.doors.transfers.turn(self.from) => turn,
@@ -80,23 +84,50 @@ impl Transfer {
         };
         let writer = Output::new(output.make_writer(), self.gone.clone());
         let streams = (input.make_reader(), writer);
-        let (forge, path) = (&self.state.forge, &command.path);
-        let result = match command.service {
+        let forge = &self.state.forge;
+        let gone = || Err(Error::Transfer(io::ErrorKind::ConnectionAborted.into()));
+        let result = match service {
             Service::UploadPack => tokio::select! {
                 result = upload(forge, actor, path, self.protocol, streams) => result,
-                () = self.gone.cancelled() => Err(Error::Transfer(io::ErrorKind::ConnectionAborted.into())),
+                () = self.gone.cancelled() => gone(),
+            },
+            Service::UploadArchive => tokio::select! {
+                result = archive(forge, actor, path, streams) => result,
+                () = self.gone.cancelled() => gone(),
             },
             // A push is not cut down from here: once its pack has come whole it ends by itself, with the refs moved
             // or not. Before that, the end of its input ends it.
             Service::ReceivePack => push(forge, actor, path, streams).await,
         };
         drop(turn);
-        let (service, duration_ms) = (command.service.name(), milliseconds(begun.elapsed()));
+        let (service, duration_ms) = (service.name(), milliseconds(begun.elapsed()));
         self.state.doors.metrics.transfer(service, "ssh", result.is_ok());
         let user = actor.user().map(|user| user.id);
         info!(user.id = user, service, is_ok = result.is_ok(), duration_ms, "SSH command ended");
         match result {
             Ok(()) => finish(&output, 0, None).await,
+            Err(error) => finish(&output, FAILED, Some(&told(&error))).await,
+        }
+    }
+
+    /// Answers `git-lfs-authenticate`: where Git LFS is to be had over HTTP, and a pass for it.
+    async fn give_pass(self, actor: &Actor, path: &RepoPath, operation: LfsOperation) {
+        let forge = &self.state.forge;
+        let (_, output) = self.channel.split();
+        let given = async {
+            let pass = forge.lfs_pass(actor, path, operation).await?;
+            let repo = forge.lfs_read(&LfsCaller::from(actor.clone()), path).await?;
+            Ok::<_, Error>(serde_json::json!({
+                "href": forge.lfs_url(&repo),
+                "header": { "Authorization": format!("Bearer {}", pass.expose()) },
+                "expires_in": LFS_PASS_SECONDS,
+            }))
+        };
+        match given.await {
+            Ok(answer) => {
+                let sent = output.data_bytes(format!("{answer}\n").into_bytes()).await;
+                finish(&output, if sent.is_ok() { 0 } else { FAILED }, None).await;
+            }
             Err(error) => finish(&output, FAILED, Some(&told(&error))).await,
         }
     }
@@ -116,6 +147,15 @@ async fn upload(
     (input, output): (impl tokio::io::AsyncRead + Unpin + Send, impl AsyncWrite + Unpin + Send),
 ) -> Result<(), Error> {
     forge.begin_upload(actor, path).await?.run(Transport::Ssh, protocol, input, output).await
+}
+
+async fn archive(
+    forge: &forge::Forge,
+    actor: &Actor,
+    path: &RepoPath,
+    (input, output): (impl tokio::io::AsyncRead + Unpin + Send, impl AsyncWrite + Unpin + Send),
+) -> Result<(), Error> {
+    forge.begin_upload(actor, path).await?.archive(Transport::Ssh, input, output).await
 }
 
 async fn push(

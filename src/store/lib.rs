@@ -24,6 +24,8 @@ pub mod ceremonies;
 pub mod events;
 pub mod facts;
 pub mod intents;
+pub mod lfs;
+pub mod lfs_locks;
 pub mod loose_directories;
 pub mod recovery_codes;
 pub mod repos;

@@ -29,6 +29,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("migrations/0002_audit.sql"),
     },
     Migration {
+        number: 6,
+        name: "large files",
+        sql: include_str!("migrations/0006_lfs.sql"),
+        postgres: include_str!("migrations/0006_lfs.sql"),
+    },
+    Migration {
         number: 7,
         name: "second factor",
         sql: include_str!("migrations/0007_second_factor.sql"),

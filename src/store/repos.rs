@@ -106,8 +106,9 @@ pub async fn set_pushed(tx: &Tx, id: i64, at: Timestamp) -> Result<(), StoreErro
     tx.rows("UPDATE repos SET pushed = $2 WHERE id = $1", values![id, at]).await.map(drop)
 }
 
-/// Removes a repository: `false` when it was gone already.
+/// Removes a repository: `false` when it was gone already. Its large files become loose.
 pub async fn remove(tx: &Tx, id: i64) -> Result<bool, StoreError> {
+    crate::lfs::loosen_repo(tx, id).await?;
     Ok(tx.first("DELETE FROM repos WHERE id = $1 RETURNING id", values![id]).await?.is_some())
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{Context, SHA256, digest};
 
 /// SHA-256 of `content`.
 pub fn sha256(content: &[u8]) -> [u8; 32] {
@@ -20,6 +20,30 @@ pub fn sha256_hex(content: &[u8]) -> String {
     })
 }
 
+/// SHA-256 of what comes in pieces.
+#[derive(Clone)]
+pub struct Sha256(Context);
+
+impl Default for Sha256 {
+    fn default() -> Self {
+        Self(Context::new(&SHA256))
+    }
+}
+
+impl Sha256 {
+    /// Takes the next piece in.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The digest of all pieces.
+    pub fn finish(self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(self.0.finish().as_ref());
+        bytes
+    }
+}
+
 /// Compares two byte strings in a time that depends on their lengths alone.
 pub fn is_same(one: &[u8], two: &[u8]) -> bool {
     aws_lc_rs::constant_time::verify_slices_are_equal(one, two).is_ok()
@@ -32,6 +56,15 @@ mod tests {
     #[test]
     fn sha256_of_abc_is_the_published_one() {
         assert_eq!(sha256_hex(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+
+    #[test]
+    fn pieces_give_the_digest_of_the_whole() {
+        let mut hash = Sha256::default();
+        hash.update(b"a");
+        hash.update(b"");
+        hash.update(b"bc");
+        assert_eq!(hash.finish(), sha256(b"abc"));
     }
 
     #[test]

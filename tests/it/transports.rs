@@ -215,6 +215,8 @@ fn an_unknown_key_gets_no_session() {
     assert!(said.contains("Permission denied"), "{said}");
 }
 
+/// The class of CVE-2024-39930, CVE-2025-22130 and CVE-2025-58355: commands, arguments and names over SSH that ran a program
+/// or left the directory of repositories.
 #[test]
 fn a_key_opens_git_and_nothing_else() {
     let site = Site::start();
@@ -230,7 +232,7 @@ fn a_key_opens_git_and_nothing_else() {
         "git-upload-pack '/etc/passwd'",
         "git-upload-pack 'ada/project'; id",
         "git-upload-pack `id`",
-        "git-upload-archive 'ada/project'",
+        "git-upload-archive '../../../etc'",
         "git-upload-pack",
         "sh -c id",
         "id",
@@ -244,6 +246,7 @@ fn a_key_opens_git_and_nothing_else() {
     assert_eq!(site.anonymous().get("/healthz").status, 200);
 }
 
+/// The class of CVE-2026-52806, CVE-2022-42968 and CVE-2026-26194: a ref name that Git took for an option.
 #[test]
 fn a_ref_named_like_an_option_is_refused_and_others_still_work() {
     let site = Site::start();

@@ -10,8 +10,9 @@ use axum::http::header::{
 };
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use forge::RawFile;
+use forge::{LfsObject, LfsPointer, LfsState, RawFile};
 use futures_util::stream;
+use tokio_util::io::ReaderStream;
 
 use super::failure::PageResult;
 use super::frame::At;
@@ -28,7 +29,24 @@ const POLICY: &str = "sandbox; default-src 'none'";
 pub(crate) async fn show(State(state): State<AppState>, visit: Visit, at: At) -> PageResult {
     let repo = state.forge.repo(&visit.actor, &at.repository).await?;
     let file = state.forge.raw(&repo, &at.rest).await?;
+    if let Some(pointer) = LfsPointer::parse(&file.bytes)
+        && state.forge.lfs_state(&repo, &pointer).await? == LfsState::Present
+    {
+        return large(state.forge.lfs_object(&repo, &pointer.oid).await?, &at.rest).await;
+    }
     Ok(respond(&at.rest, &file.bytes).map(|_| pieces(file)))
+}
+
+/// What a pointer of Git LFS stands for: a picture as one, anything else to keep.
+async fn large(mut object: LfsObject, rest: &[u8]) -> PageResult {
+    let beginning = object.beginning(16).await?;
+    // Too few bytes to tell text by.
+    let head = respond(rest, if kind(&beginning).starts_with("image/") { &beginning } else { &[0] });
+    let size = object.size;
+    let content = ReaderStream::with_capacity(object.part(0, size).await?, PIECE);
+    let mut response = head.map(|_| Body::from_stream(content));
+    response.headers_mut().insert(CONTENT_LENGTH, size.into());
+    Ok(response)
 }
 
 /// The head of the answer.

@@ -1,0 +1,132 @@
+//! Large files as a repository has them, on both databases.
+
+use super::*;
+use crate::{Error, LfsCaller, LfsLockFilter, LfsLocked, LfsOid, LfsOperation, LfsPointer, LfsState, RepoRead};
+
+fn pointer(content: &[u8]) -> LfsPointer {
+    LfsPointer { oid: LfsOid::from(vault::digest::sha256(content)), size: content.len() as u64 }
+}
+
+/// Files on the shelf, uploads under way among them.
+fn shelved(site: &Site) -> usize {
+    let (mut count, mut open) = (0, vec![site.directory.path().join("lfs")]);
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(&directory).unwrap().flatten() {
+            if entry.path().is_dir() { open.push(entry.path()) } else { count += 1 }
+        }
+    }
+    count
+}
+
+async fn put(site: &Site, actor: &Actor, name: &str, content: &[u8]) -> Result<RepoRead, Error> {
+    let caller = LfsCaller::from(actor.clone());
+    let repo = site.forge.lfs_write(&caller, &path(name)).await?;
+    site.forge.lfs_take_in(&repo, pointer(content), content).await?;
+    site.forge.lfs_read(&caller, &path(name)).await
+}
+
+#[tokio::test]
+async fn the_bytes_are_there_once_and_as_long_as_somebody_has_them() {
+    let site = Site::open().await;
+    let alice = site.user("alice").await;
+    for name in ["one", "two"] {
+        site.repo(&alice, name, Visibility::Private).await;
+    }
+    let one = put(&site, &alice, "alice/one", b"abc").await.unwrap();
+    let again = put(&site, &alice, "alice/one", b"abc").await;
+    assert!(again.is_ok(), "the same object again is no error");
+    let two = site.forge.repo(&alice, &path("alice/two")).await.unwrap();
+    assert_eq!(site.forge.lfs_state(&one, &pointer(b"abc")).await.unwrap(), LfsState::Present);
+    assert_eq!(site.forge.lfs_state(&two, &pointer(b"abc")).await.unwrap(), LfsState::Absent);
+    let other_size = LfsPointer { size: 4, ..pointer(b"abc") };
+    assert_eq!(site.forge.lfs_state(&one, &other_size).await.unwrap(), LfsState::OtherSize);
+    assert!(matches!(site.forge.lfs_object(&two, &pointer(b"abc").oid).await.map(drop), Err(Error::NotFound)));
+    put(&site, &alice, "alice/two", b"abc").await.unwrap();
+    put(&site, &alice, "alice/one", b"only here").await.unwrap();
+    assert_eq!(shelved(&site), 2);
+    let database = site.forge.0.store.read();
+    assert_eq!(store::lfs::bytes_of_repo(&database, one.id).await.unwrap(), 12);
+
+    site.forge.delete_repo(one.for_admin().unwrap()).await.unwrap();
+    site.forge.sweep_lfs().await.unwrap();
+    assert_eq!(shelved(&site), 1);
+    let read = site.forge.lfs_object(&two, &pointer(b"abc").oid).await.unwrap();
+    assert_eq!(read.size, 3);
+    site.forge.delete_repo(two.for_admin().unwrap()).await.unwrap();
+    site.forge.sweep_lfs().await.unwrap();
+    assert_eq!(shelved(&site), 0);
+}
+
+#[tokio::test]
+async fn what_is_refused_or_cut_leaves_no_byte() {
+    let site = Site::open().await;
+    let alice = site.user("alice").await;
+    site.repo(&alice, "one", Visibility::Private).await;
+    let repo = || async {
+        let caller = LfsCaller::from(alice.clone());
+        site.forge.lfs_write(&caller, &path("alice/one")).await.unwrap()
+    };
+    let short = site.forge.lfs_take_in(&repo().await, pointer(b"abc"), &b"ab"[..]).await;
+    assert!(matches!(short, Err(Error::Field { field: "object", .. })), "{short:?}");
+    let endless = site.forge.lfs_take_in(&repo().await, pointer(b"abc"), tokio::io::repeat(7)).await;
+    assert!(matches!(endless, Err(Error::Field { field: "object", .. })), "{endless:?}");
+    let huge = LfsPointer { size: u64::MAX, ..pointer(b"abc") };
+    let refused = site.forge.lfs_take_in(&repo().await, huge, tokio::io::repeat(7)).await;
+    assert!(matches!(refused, Err(Error::Field { field: "object", .. })), "{refused:?}");
+    let writer = repo().await;
+    let (mut ours, theirs) = tokio::io::duplex(16);
+    let cut = tokio::select! {
+        done = site.forge.lfs_take_in(&writer, pointer(b"abc"), theirs) => done.is_ok(),
+        () = async {
+            tokio::io::AsyncWriteExt::write_all(&mut ours, b"a").await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        } => false,
+    };
+    assert!(!cut);
+    let begun = std::time::Instant::now();
+    while shelved(&site) > 0 {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "an upload that was cut is still there");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn locks_are_taken_once_and_found_by_their_repository() {
+    let site = Site::open().await;
+    let alice = site.user("alice").await;
+    site.repo(&alice, "one", Visibility::Private).await;
+    site.repo(&alice, "two", Visibility::Private).await;
+    let caller = LfsCaller::from(alice.clone());
+    let one = site.forge.lfs_write(&caller, &path("alice/one")).await.unwrap();
+    let two = site.forge.lfs_write(&caller, &path("alice/two")).await.unwrap();
+    let LfsLocked::Taken(lock) = site.forge.take_lfs_lock(&one, "a/b.psd").await.unwrap() else { panic!("held") };
+    assert!(matches!(site.forge.take_lfs_lock(&one, "a/b.psd").await.unwrap(), LfsLocked::Held(held) if held == lock));
+    assert!(matches!(site.forge.take_lfs_lock(&two, "a/b.psd").await.unwrap(), LfsLocked::Taken(_)));
+    let wrong = site.forge.release_lfs_lock(&two, &alice, &lock.id, true).await;
+    assert!(matches!(wrong, Err(Error::NotFound)));
+    let read = site.forge.lfs_read(&caller, &path("alice/one")).await.unwrap();
+    let found = site.forge.lfs_locks(&read, &LfsLockFilter::default()).await.unwrap();
+    assert_eq!(found.locks, [lock.clone()]);
+    assert_eq!(site.forge.release_lfs_lock(&one, &alice, &lock.id, false).await.unwrap(), lock);
+    assert_eq!(site.forge.lfs_locks(&read, &LfsLockFilter::default()).await.unwrap().locks, []);
+}
+
+/// Without a key there is nothing that would end a pass before its time.
+#[tokio::test]
+async fn a_pass_is_given_to_keys_alone() {
+    let site = Site::open().await;
+    let alice = site.user("alice").await;
+    site.repo(&alice, "one", Visibility::Private).await;
+    let refused = site.forge.lfs_pass(&alice, &path("alice/one"), LfsOperation::Download).await;
+    assert!(matches!(refused, Err(Error::Denied { .. })));
+    // What the key has sealed for another purpose is no pass.
+    let other = site.forge.0.key.encrypt(b"gitgrit", site.forge.now()).unwrap();
+    assert!(matches!(site.forge.by_lfs_pass(&secret(&other), HOME).await, Err(Error::SignInRefused)));
+}
+
+super::on_a_server_too! {
+    the_bytes_are_there_once_and_as_long_as_somebody_has_them,
+    what_is_refused_or_cut_leaves_no_byte,
+    locks_are_taken_once_and_found_by_their_repository,
+    a_pass_is_given_to_keys_alone,
+}

@@ -1,0 +1,55 @@
+//! The fuzzer's corpora, through the same checks that the fuzzer makes: what was once found stays found, on any
+//! compiler. The check of push requests runs in the forge's own tests, beside what it checks.
+
+use std::path::Path;
+
+use crate::tidy::root;
+
+#[path = "../fuzz/fuzz_targets/checks/lfs_json.rs"]
+mod lfs_json;
+#[path = "../fuzz/fuzz_targets/checks/markdown.rs"]
+mod markdown;
+#[path = "../fuzz/fuzz_targets/checks/names.rs"]
+mod names;
+#[path = "../fuzz/fuzz_targets/checks/ssh_command.rs"]
+mod ssh_command;
+
+/// Runs `check` over every file of a corpus, and over what its files become when cut, doubled and joined.
+fn walk(corpus: &str, check: fn(&[u8])) {
+    let folder = root().join("tests/fuzz/corpus").join(corpus);
+    let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let texts: Vec<Vec<u8>> = files.flatten().map(|entry| read(&entry.path())).collect();
+    assert!(texts.len() >= 10, "{} has {} files", folder.display(), texts.len());
+    for (index, text) in texts.iter().enumerate() {
+        check(text);
+        check(&text[..text.len() / 2]);
+        check(&text[text.len() / 2..]);
+        check(&[text.as_slice(), text].concat());
+        check(&[text.as_slice(), &texts[(index + 1) % texts.len()]].concat());
+        check(&text.iter().map(|byte| byte ^ 0x20).collect::<Vec<_>>());
+    }
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap()
+}
+
+#[test]
+fn no_name_that_parses_is_an_option_or_a_way_up() {
+    walk("names", names::holds);
+}
+
+#[test]
+fn no_body_of_git_lfs_names_what_is_no_object() {
+    walk("lfs_json", lfs_json::holds);
+}
+
+#[test]
+fn no_markdown_runs_or_takes_for_ever() {
+    walk("markdown", markdown::holds);
+}
+
+#[test]
+fn no_ssh_command_is_more_than_one_of_ours() {
+    walk("ssh_command", ssh_command::holds);
+}
