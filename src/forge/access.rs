@@ -202,6 +202,13 @@ pub struct RepoWrite(pub(crate) RepoRead);
 #[derive(Clone, Debug)]
 pub struct RepoAdmin(pub(crate) RepoRead);
 
+impl RepoWrite {
+    /// What lists show of it.
+    pub const fn summary(&self) -> &RepoSummary {
+        self.0.summary()
+    }
+}
+
 impl RepoRead {
     /// What lists show of it.
     pub const fn summary(&self) -> &RepoSummary {

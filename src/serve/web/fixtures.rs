@@ -18,6 +18,7 @@ use forge::{
     Visibility,
 };
 
+use super::diff::Look;
 use super::failure::Failure;
 use super::form::{Draft, Fields, Problem};
 use super::listing::{DashboardPage, ExplorePage, rows};
@@ -29,6 +30,8 @@ use super::sign_in::SignInPage;
 use super::target::{LocalPath, Notice};
 use super::visit::Visit;
 use super::{audit, blame, commit, history, keys, references, repository_settings, source, tokens, tree, users};
+
+mod content;
 
 const NOW: Timestamp = Timestamp(1_795_226_400_000_000);
 const SOURCE: &str = include_str!("render.rs");
@@ -263,9 +266,10 @@ pub(crate) async fn large_blame(count: usize) -> String {
 }
 
 fn a_commit() -> CommitView {
-    let line = |kind, old, new, text: &str| DiffLine { kind, old, new, text: text.into() };
+    let line = |kind, old, new, text: &str| DiffLine { kind, old, new, text: text.into(), emphasis: vec![] };
     let hunk = Hunk {
         header: "@@ -41,7 +41,9 @@".into(),
+        section: "impl Volume {".into(),
         lines: vec![
             line(
                 LineKind::Context,
@@ -299,6 +303,7 @@ fn a_commit() -> CommitView {
     let file = |path: &str, kind, added, removed, content| FileDiff {
         path: TreePath::parse(path.as_bytes()).unwrap(),
         old_path: (kind == ChangeKind::Renamed).then(|| TreePath::parse(b"docs/old name.md").unwrap()),
+        likeness: (kind == ChangeKind::Renamed).then_some(94),
         kind,
         added,
         removed,
@@ -482,7 +487,7 @@ async fn repository_pages() -> Vec<(&'static str, String)> {
         }),
         ("branches", references::page(&at, &full, &reference_page(RefKind::Branches)).render().unwrap()),
         ("tags", references::page(&at, &full, &reference_page(RefKind::Tags)).render().unwrap()),
-        ("commit", commit::page(&at, &full, a_commit()).render().unwrap()),
+        ("commit", commit::page(&at, &full, a_commit(), Look::default()).render().unwrap()),
         ("repository-settings", repository_settings::page(&at, &full, Draft::default()).render().unwrap()),
     ];
     for (name, file, is_source) in files {
@@ -519,6 +524,7 @@ pub(crate) async fn pages() -> Vec<(&'static str, String)> {
     pages.extend(account_pages());
     pages.extend(security::pages());
     pages.extend(repository_pages().await);
+    pages.extend(content::pages());
     pages
 }
 

@@ -7,16 +7,24 @@ mod asset;
 mod audit;
 mod blame;
 mod commit;
+mod compare;
+#[cfg(test)]
+mod content_test;
+mod diff;
+mod diff_lines;
+mod edit;
 mod failure;
 #[cfg(test)]
 mod fixtures;
 mod form;
 mod frame;
+mod help;
 mod history;
 #[cfg(test)]
 mod incident_test;
 mod keys;
 mod listing;
+mod missing;
 mod moment;
 mod new_repository;
 mod page;
@@ -24,6 +32,8 @@ mod page;
 mod page_test;
 mod password;
 mod quick_code;
+mod patch;
+mod query;
 mod raw;
 mod references;
 mod render;
@@ -31,6 +41,7 @@ mod repository_settings;
 mod second_factor;
 mod second_factors;
 mod security;
+mod search;
 mod sign_in;
 mod source;
 pub(crate) mod target;
@@ -67,6 +78,8 @@ pub enum Audience {
     SignedIn,
     /// Who may read the repository; it is absent for others.
     Reader,
+    /// Who may push to the repository; others are told that they may not, or sent to sign-in.
+    Writer,
     /// Who may administer the repository.
     RepositoryAdministrator,
     /// Who administers the site; it is absent for others.
@@ -87,7 +100,7 @@ pub struct Route {
 
 /// Every page that there is. The router is made from this table, and tests walk it.
 pub const ROUTES: &[Route] = {
-    use Audience::{Everyone, Reader, RepositoryAdministrator, SignedIn, SiteAdministrator};
+    use Audience::{Everyone, Reader, RepositoryAdministrator, SignedIn, SiteAdministrator, Writer};
     &[
         shows("/", Everyone, || get(listing::start)),
         shows("/explore", Everyone, || get(listing::explore)),
@@ -132,11 +145,24 @@ pub const ROUTES: &[Route] = {
         shows("/{owner}/{repo}/commits", Reader, || get(history::show)),
         shows("/{owner}/{repo}/commits/{*rest}", Reader, || get(history::show)),
         shows("/{owner}/{repo}/commit/{id}", Reader, || get(commit::show)),
+        shows("/{owner}/{repo}/diff/{*rest}", Reader, || get(commit::one_file)),
+        shows("/{owner}/{repo}/compare", Reader, || get(compare::show)),
+        shows("/{owner}/{repo}/compare/{*rest}", Reader, || get(compare::show)),
+        shows("/{owner}/{repo}/search", Reader, || get(search::show)),
+        shows("/{owner}/{repo}/new", Writer, || get(edit::create)),
+        takes("/{owner}/{repo}/new", Writer, || post(edit::create_submit)),
+        shows("/{owner}/{repo}/new/{*rest}", Writer, || get(edit::create)),
+        takes("/{owner}/{repo}/new/{*rest}", Writer, || post(edit::create_submit)),
+        shows("/{owner}/{repo}/edit/{*rest}", Writer, || get(edit::change)),
+        takes("/{owner}/{repo}/edit/{*rest}", Writer, || post(edit::change_submit)),
+        shows("/{owner}/{repo}/delete/{*rest}", Writer, || get(edit::delete)),
+        takes("/{owner}/{repo}/delete/{*rest}", Writer, || post(edit::delete_submit)),
         shows("/{owner}/{repo}/archive/{*rest}", Reader, || get(archive::show)),
         shows("/{owner}/{repo}/branches", Reader, || get(references::branches)),
         shows("/{owner}/{repo}/tags", Reader, || get(references::tags)),
         shows("/{owner}/{repo}/settings", RepositoryAdministrator, || get(repository_settings::show)),
         takes("/{owner}/{repo}/settings/delete", RepositoryAdministrator, || post(repository_settings::delete)),
+        shows("/help/keyboard", Everyone, || get(help::keyboard)),
         shows("/assets/{file}", Everyone, || get(asset::show)),
         shows("/favicon.ico", Everyone, || get(asset::favicon)),
     ]

@@ -1,7 +1,5 @@
-//! A file's bytes as they are: `/raw/…`. The type never comes from the file's name or content beyond telling text and
-//! four kinds of pictures apart; nothing served here may run, load or frame anything.
-
-use std::convert::Infallible;
+//! A file's bytes as they are: `/raw/…`, handed on piece by piece. The type never comes from the file's name or content
+//! beyond telling text and four kinds of pictures apart; nothing served here may run, load or frame anything.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -9,49 +7,50 @@ use axum::http::header::{
     CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use forge::{LfsObject, LfsPointer, LfsState, RawFile};
 use futures_util::stream;
 use tokio_util::io::ReaderStream;
 
 use super::failure::PageResult;
 use super::frame::At;
+use super::missing;
+use super::patch::POLICY;
 use super::target::encode_value;
 use super::visit::Visit;
 use crate::state::AppState;
 
 /// Bytes that are handed to a connection at a time.
 const PIECE: usize = 64 << 10;
-/// No script, no request, an origin of its own.
-const POLICY: &str = "sandbox; default-src 'none'";
 
 /// `GET /{owner}/{repo}/raw/{rest}`.
 pub(crate) async fn show(State(state): State<AppState>, visit: Visit, at: At) -> PageResult {
     let repo = state.forge.repo(&visit.actor, &at.repository).await?;
-    let file = state.forge.raw(&repo, &at.rest).await?;
-    if let Some(pointer) = LfsPointer::parse(&file.bytes)
+    let file = match state.forge.raw(&repo, &at.rest).await {
+        Ok(file) => file,
+        Err(error) => return Err(missing::explained(&state, &repo, &at.rest, error).await),
+    };
+    if let Some(pointer) = LfsPointer::parse(file.first())
         && state.forge.lfs_state(&repo, &pointer).await? == LfsState::Present
     {
         return large(state.forge.lfs_object(&repo, &pointer.oid).await?, &at.rest).await;
     }
-    Ok(respond(&at.rest, &file.bytes).map(|_| pieces(file)))
+    Ok(respond(&at.rest, file.first(), file.size).map(|_| pieces(file)))
 }
 
 /// What a pointer of Git LFS stands for: a picture as one, anything else to keep.
 async fn large(mut object: LfsObject, rest: &[u8]) -> PageResult {
     let beginning = object.beginning(16).await?;
-    // Too few bytes to tell text by.
-    let head = respond(rest, if kind(&beginning).starts_with("image/") { &beginning } else { &[0] });
     let size = object.size;
+    // Too few bytes to tell text by.
+    let first: &[u8] = if kind(&beginning, true).starts_with("image/") { &beginning } else { &[0] };
+    let head = respond(rest, first, size);
     let content = ReaderStream::with_capacity(object.part(0, size).await?, PIECE);
-    let mut response = head.map(|_| Body::from_stream(content));
-    response.headers_mut().insert(CONTENT_LENGTH, size.into());
-    Ok(response)
+    Ok(head.map(|_| Body::from_stream(content)))
 }
 
-/// The head of the answer.
-fn respond(rest: &[u8], bytes: &[u8]) -> Response {
-    let kind = kind(bytes);
+/// The head of the answer; `first` are the bytes that come first.
+fn respond(rest: &[u8], first: &[u8], size: u64) -> Response {
+    let kind = kind(first, size > first.len() as u64);
     let disposition = if kind == "application/octet-stream" { "attachment" } else { "inline" };
     let name = rest.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     let name = encode_value(&String::from_utf8_lossy(name));
@@ -60,30 +59,37 @@ fn respond(rest: &[u8], bytes: &[u8]) -> Response {
         (CONTENT_DISPOSITION, format!("{disposition}; filename*=UTF-8''{name}")),
         (CONTENT_SECURITY_POLICY, POLICY.to_owned()),
         (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-        (CONTENT_LENGTH, bytes.len().to_string()),
+        (CONTENT_LENGTH, size.to_string()),
     ];
     headers.into_response()
 }
 
-/// The body, in pieces of their own: what waits in a connection's buffers must not keep the whole file in memory.
+/// The body: the next piece is read when this one was taken.
 fn pieces(file: RawFile) -> Body {
-    Body::from_stream(stream::unfold((file, 0), |(file, sent)| async move {
-        let piece = Bytes::copy_from_slice(file.bytes.get(sent..)?.chunks(PIECE).next()?);
-        let sent = sent + piece.len();
-        Some((Ok::<_, Infallible>(piece), (file, sent)))
+    Body::from_stream(stream::try_unfold(file, |mut file| async move {
+        let piece = file.next().await.inspect_err(|error| tracing::warn!(%error, "a file was cut short"))?;
+        Ok::<_, forge::Error>(piece.map(|piece| (piece, file)))
     }))
 }
 
 /// The type to serve bytes as: a picture that cannot hold script, text, or bytes to keep.
-fn kind(bytes: &[u8]) -> &'static str {
+fn kind(bytes: &[u8], has_more: bool) -> &'static str {
     let is_webp = bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
     match bytes {
         [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => "image/png",
         [0xff, 0xd8, 0xff, ..] => "image/jpeg",
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => "image/gif",
         _ if is_webp => "image/webp",
-        _ if !bytes.contains(&0) && std::str::from_utf8(bytes).is_ok() => "text/plain; charset=utf-8",
+        _ if !bytes.contains(&0) && is_text(bytes, has_more) => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
+    }
+}
+
+/// Says whether it is UTF-8, but for a character that the next piece ends.
+fn is_text(bytes: &[u8], has_more: bool) -> bool {
+    match std::str::from_utf8(bytes) {
+        Ok(_) => true,
+        Err(error) => has_more && error.error_len().is_none(),
     }
 }
 
@@ -101,13 +107,15 @@ mod tests {
             (b"\x89PNG\r\n\x1a\n..", "image/png"),
             (b"", "text/plain; charset=utf-8"),
         ] {
-            assert_eq!(kind(bytes), expected);
+            assert_eq!(kind(bytes, false), expected);
         }
+        assert_eq!(kind("aä".as_bytes().get(..2).unwrap(), true), "text/plain; charset=utf-8");
+        assert_eq!(kind("aä".as_bytes().get(..2).unwrap(), false), "application/octet-stream");
     }
 
     #[test]
     fn a_raw_answer_is_sandboxed_and_its_name_is_encoded() {
-        let response = respond(b"main/a \"b\"\r\nX: y.bin", &[0]);
+        let response = respond(b"main/a \"b\"\r\nX: y.bin", &[0], 1);
         let header = |name| response.headers().get(name).unwrap().to_str().unwrap().to_owned();
         assert_eq!(header(CONTENT_SECURITY_POLICY), "sandbox; default-src 'none'");
         assert_eq!(header(X_CONTENT_TYPE_OPTIONS), "nosniff");
