@@ -6,6 +6,7 @@ use crate::envfile::{self, EnvFileError, Values};
 use crate::file::{FileError, read_text};
 use crate::network::{Network, NetworkError};
 use crate::site::SiteDir;
+use crate::transfers::TransferSettings;
 use crate::url::{BaseUrl, UrlError};
 use crate::{Hint, Secret};
 
@@ -58,6 +59,12 @@ pub enum SettingsError {
         /// The variable.
         name: &'static str,
     },
+    /// A number does not parse.
+    #[error("{name} is not a whole number")]
+    Count {
+        /// The variable.
+        name: &'static str,
+    },
     /// A list of networks does not parse.
     #[error("{name} is not usable")]
     Networks {
@@ -90,6 +97,7 @@ impl Hint for SettingsError {
             }
             Self::Url { source, .. } => source.hint(),
             Self::Port { .. } => None,
+            Self::Count { .. } => Some("0 is no limit; without the line the default holds".into()),
             Self::Networks { source, .. } => source.hint(),
             Self::Airgapped => Some("remove the line, or write AIRGAPPED=True; this program has no other mode".into()),
             Self::Conflict { name, .. } => {
@@ -133,6 +141,8 @@ pub struct Settings {
     pub database_url: Option<Secret<String>>,
     /// Reverse proxies whose forwarded addresses are believed.
     pub trusted_proxies: Vec<Network>,
+    /// How much Git's clients may take.
+    pub transfers: TransferSettings,
 }
 
 impl Settings {
@@ -152,6 +162,7 @@ impl Settings {
             database_url: database_url(values)?,
             trusted_proxies: Network::parse_list(values.get("TRUSTED_PROXIES").unwrap_or_default())
                 .map_err(|source| SettingsError::Networks { name: "TRUSTED_PROXIES", source })?,
+            transfers: TransferSettings::parse(values)?,
             site_url,
         })
     }

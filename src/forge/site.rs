@@ -116,6 +116,8 @@ pub(crate) struct Inner {
     pub(crate) throttle: Throttle,
     /// Takes what is told after the fact.
     pub(crate) audit: AuditQueue,
+    /// Where pushes measure and take room, one for each repository.
+    pub(crate) places: crate::quota::Places,
     /// Bytes that large files on their way may still take.
     pub(crate) raw_room: Arc<Semaphore>,
     pub(crate) tasks: Mutex<JoinSet<()>>,
@@ -160,6 +162,7 @@ impl Forge {
             passwords: Passwords::new(),
             throttle,
             audit,
+            places: crate::quota::Places::default(),
             raw_room: Arc::new(Semaphore::new(crate::browse::ON_THEIR_WAY)),
             tasks: Mutex::default(),
             closing: watch::Sender::new(false),

@@ -15,9 +15,11 @@ use tokio_util::io::StreamReader;
 
 use crate::body;
 use crate::git_answer::{Answer, failure, refused, streamed};
+use crate::pace::{paced, within};
 use crate::request::{Peer, RequestId};
 use crate::service::Service;
 use crate::state::AppState;
+use crate::turns::{Asker, NoTurn, Turn};
 
 /// The largest body of a fetch, inflated, in bytes: wants and haves, never a pack.
 const FETCH_LIMIT: u64 = 64 << 20;
@@ -79,6 +81,14 @@ impl Asked {
             Actor::Anonymous => Error::SignInNeeded,
             Actor::User(_) => Error::NotFound,
         })
+    }
+
+    /// A turn to run, or the answer of who gets none.
+    async fn turn(&self) -> Result<Turn, Response> {
+        let user = self.actor.user().map(|user| user.id);
+        let repository = self.path().map_err(|error| failure(&error, &self.id))?;
+        let asker = Asker { user, from: self.from, repository };
+        self.state.doors.transfers.turn(&asker).await.map_err(no_turn)
     }
 
     fn answer(&self, kind: &str) -> Answer {
@@ -151,11 +161,15 @@ async fn upload_pack(
             Ok(pieces) => StreamReader::new(body::limited(pieces, FETCH_LIMIT)),
             Err(text) => return Ok(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)),
         };
-        let Some(turn) = asked.state.doors.transfers.turn(asked.from).await else { return Ok(busy()) };
-        let protocol = asked.protocol;
+        let turn = match asked.turn().await {
+            Ok(turn) => turn,
+            Err(answer) => return Ok(answer),
+        };
+        let (protocol, limits) = (asked.protocol, asked.state.forge.settings().transfers);
         let run = |output| async move {
             let _turn = turn;
-            upload.run(Transport::Http, protocol, input, output).await
+            let (input, output) = paced(limits, input, output);
+            within(limits, upload.run(Transport::Http, protocol, input, output)).await
         };
         Ok(streamed(asked.answer("result"), run).await)
     };
@@ -181,10 +195,15 @@ async fn receive_pack(
             Ok(pieces) => StreamReader::new(pieces),
             Err(text) => return Ok(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)),
         };
-        let Some(turn) = asked.state.doors.transfers.turn(asked.from).await else { return Ok(busy()) };
+        let turn = match asked.turn().await {
+            Ok(turn) => turn,
+            Err(answer) => return Ok(answer),
+        };
+        let limits = asked.state.forge.settings().transfers;
         let run = |output| async move {
             let _turn = turn;
-            push.run(Transport::Http, input, output).await
+            let (input, output) = paced(limits, input, output);
+            within(limits, push.run(Transport::Http, input, output)).await
         };
         Ok(streamed(asked.answer("result"), run).await)
     };
@@ -207,7 +226,11 @@ fn input(service: Service, headers: &HeaderMap, body: Body) -> Result<body::Piec
     }
 }
 
-fn busy() -> Response {
-    let text = "too many transfers run now; try again in a minute";
-    ([(header::RETRY_AFTER, "60")], refused(StatusCode::SERVICE_UNAVAILABLE, text)).into_response()
+/// 429 for who is over a number of their own, 503 when there is no turn for anybody.
+fn no_turn(why: NoTurn) -> Response {
+    let status = match why {
+        NoTurn::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        NoTurn::TooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
+    };
+    ([(header::RETRY_AFTER, why.retry_after().to_string())], refused(status, &why.text())).into_response()
 }

@@ -22,10 +22,14 @@ mod limits;
 mod listen;
 mod markdown;
 mod metrics;
+mod pace;
 mod request;
 mod server;
 mod service;
 mod ssh;
+mod ssh_certificate;
+#[cfg(test)]
+mod ssh_certificate_test;
 mod ssh_command;
 #[cfg(test)]
 mod ssh_test;
@@ -37,6 +41,7 @@ mod test_client;
 mod test_site;
 mod time_source;
 mod tls;
+mod turns;
 pub mod web;
 
 pub use host_key::HostKeyError;

@@ -28,6 +28,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("migrations/0002_audit.sql"),
         postgres: include_str!("migrations/0002_audit.sql"),
     },
+    Migration {
+        number: 5,
+        name: "push rules",
+        sql: include_str!("migrations/0005_push.sql"),
+        postgres: include_str!("migrations/0005_push.postgres.sql"),
+    },
 ];
 
 /// The newest schema that this program knows.

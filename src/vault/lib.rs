@@ -8,4 +8,5 @@ pub mod password;
 pub mod random;
 pub mod ssh_key;
 mod ssh_pair;
+pub mod ssh_signature;
 mod ssh_wire;

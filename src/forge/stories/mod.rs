@@ -5,6 +5,7 @@ mod audit;
 mod opening;
 mod pushing;
 mod repositories;
+mod rules;
 
 use std::cell::RefCell;
 use std::net::IpAddr;

@@ -13,6 +13,7 @@ mod form;
 mod frame;
 mod history;
 mod keys;
+mod limits;
 mod listing;
 mod moment;
 mod new_repository;
@@ -20,12 +21,14 @@ mod page;
 #[cfg(test)]
 mod page_test;
 mod password;
+mod protection;
 mod raw;
 mod references;
 mod render;
 mod repository_settings;
 mod sign_in;
 mod source;
+mod ssh_authorities;
 pub(crate) mod target;
 pub(crate) mod text;
 mod tokens;
@@ -102,6 +105,12 @@ pub const ROUTES: &[Route] = {
         takes("/admin/users/{name}/activate", SiteAdministrator, || post(users::activate)),
         takes("/admin/users/{name}/deactivate", SiteAdministrator, || post(users::deactivate)),
         shows("/admin/audit", SiteAdministrator, || get(audit::show)),
+        shows("/admin/limits", SiteAdministrator, || get(limits::show)),
+        takes("/admin/limits", SiteAdministrator, || post(limits::save)),
+        takes("/admin/limits/owner", SiteAdministrator, || post(limits::save_owner)),
+        shows("/admin/ssh-authorities", SiteAdministrator, || get(ssh_authorities::show)),
+        takes("/admin/ssh-authorities", SiteAdministrator, || post(ssh_authorities::add)),
+        takes("/admin/ssh-authorities/{id}/delete", SiteAdministrator, || post(ssh_authorities::remove)),
         shows("/{owner}/{repo}", Reader, || get(tree::home)),
         shows("/{owner}/{repo}/src/{*rest}", Reader, || get(source::show)),
         shows("/{owner}/{repo}/blame/{*rest}", Reader, || get(blame::show)),
@@ -114,6 +123,12 @@ pub const ROUTES: &[Route] = {
         shows("/{owner}/{repo}/tags", Reader, || get(references::tags)),
         shows("/{owner}/{repo}/settings", RepositoryAdministrator, || get(repository_settings::show)),
         takes("/{owner}/{repo}/settings/delete", RepositoryAdministrator, || post(repository_settings::delete)),
+        shows("/{owner}/{repo}/settings/protection", RepositoryAdministrator, || get(protection::show)),
+        takes("/{owner}/{repo}/settings/protection", RepositoryAdministrator, || post(protection::add)),
+        shows("/{owner}/{repo}/settings/protection/{id}", RepositoryAdministrator, || get(protection::edit)),
+        takes("/{owner}/{repo}/settings/protection/{id}", RepositoryAdministrator, || post(protection::save)),
+        takes("/{owner}/{repo}/settings/protection/{id}/delete", RepositoryAdministrator, || post(protection::remove)),
+        takes("/{owner}/{repo}/settings/quota", SiteAdministrator, || post(protection::save_quota)),
         shows("/assets/{file}", Everyone, || get(asset::show)),
         shows("/favicon.ico", Everyone, || get(asset::favicon)),
     ]

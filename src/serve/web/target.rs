@@ -65,10 +65,22 @@ pub(crate) enum Notice {
     UserChanged,
     /// A repository was deleted.
     RepositoryDeleted,
+    /// A protection was made or changed.
+    ProtectionSaved,
+    /// A protection was removed.
+    ProtectionRemoved,
+    /// A quota was set.
+    QuotaSaved,
+    /// The site's limits were set.
+    LimitsSaved,
+    /// An SSH authority was added.
+    AuthorityAdded,
+    /// An SSH authority was removed.
+    AuthorityRemoved,
 }
 
 impl Notice {
-    const ALL: [(Self, &'static str, &'static str); 7] = [
+    const ALL: [(Self, &'static str, &'static str); 13] = [
         (Self::KeyAdded, "key-added", "The key was added."),
         (Self::KeyRemoved, "key-removed", "The key was removed. It opens nothing any more."),
         (Self::TokenEnded, "token-ended", "The token was ended. It opens nothing any more."),
@@ -76,6 +88,20 @@ impl Notice {
         (Self::UserMade, "user-made", "The user was made and may sign in."),
         (Self::UserChanged, "user-changed", "The user was changed."),
         (Self::RepositoryDeleted, "repository-deleted", "The repository was deleted."),
+        (Self::ProtectionSaved, "protection-saved", "The protection was saved. It holds from the next push on."),
+        (Self::ProtectionRemoved, "protection-removed", "The protection was removed."),
+        (Self::QuotaSaved, "quota-saved", "The quota was saved."),
+        (Self::LimitsSaved, "limits-saved", "The limits were saved. They hold from the next push on."),
+        (
+            Self::AuthorityAdded,
+            "authority-added",
+            "The authority was added. Its certificates open accounts from now on.",
+        ),
+        (
+            Self::AuthorityRemoved,
+            "authority-removed",
+            "The authority was removed. Its certificates open nothing any more.",
+        ),
     ];
 
     /// The notice that a query string carries.
@@ -111,6 +137,12 @@ pub(crate) enum Target {
     Password(Notice),
     /// The users' page.
     Users(Notice),
+    /// A repository's protections.
+    Protections(RepoPath, Notice),
+    /// The site's limits.
+    Limits(Notice),
+    /// The site's SSH authorities.
+    SshAuthorities(Notice),
     /// A page that the visitor asked for before signing in.
     Back(LocalPath),
 }
@@ -126,6 +158,11 @@ impl fmt::Display for Target {
             Self::Tokens(notice) => ("/settings/tokens", Some(*notice)),
             Self::Password(notice) => ("/settings/password", Some(*notice)),
             Self::Users(notice) => ("/admin/users", Some(*notice)),
+            Self::Protections(path, notice) => {
+                return write!(out, "{}/settings/protection?notice={}", repository(path), notice.row().1);
+            }
+            Self::Limits(notice) => ("/admin/limits", Some(*notice)),
+            Self::SshAuthorities(notice) => ("/admin/ssh-authorities", Some(*notice)),
         };
         match notice {
             Some(notice) => write!(out, "{path}?notice={}", notice.row().1),
