@@ -138,11 +138,11 @@ mod tests {
         per_minute: None,
     };
 
-    /// Waits `pause` before each of sixty times `size` bytes; how long that went well.
+    /// Waits `pause` before each of two hundred times `size` bytes; how long that went well.
     fn cut_after(pause: Duration, size: usize, answers: bool) -> Option<Duration> {
         let (mut pace, start) = (Pace::new(SETTINGS), Instant::now());
         let mut now = start;
-        for _ in 0..60 {
+        for _ in 0..200 {
             pace.waits(now);
             now += pause;
             if answers {

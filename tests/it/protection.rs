@@ -49,7 +49,7 @@ fn a_protected_branch_is_set_on_the_page_and_refuses_with_words_over_both_transp
 fn who_begins_too_many_transfers_is_told_when_to_come_back() {
     let mut site = Site::start();
     let ada = site.user("ada");
-    ada.make_repository("project", "public");
+    ada.make_repository("project", "private");
     let (token, key) = (ada.make_token("laptop", "write"), Key::generate("ed25519"));
     ada.add_key("laptop", &key.public());
     drop(ada);

@@ -155,6 +155,15 @@ async fn a_token_pushes_where_its_account_may_and_administration_is_not_needed_f
     says(&push(&told.site.forge, &by_token, &body).await.unwrap(), "ok refs/heads/main");
 }
 
+/// Bytes that do not pack.
+fn noise(size: usize) -> Vec<u8> {
+    let step = |state: &mut u64| {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        Some(state.to_be_bytes()[0])
+    };
+    std::iter::repeat_n((), size).scan(7_u64, |state, ()| step(state)).collect()
+}
+
 fn key(work: &Work, name: &str) -> String {
     let file = work.0.path().join(".git").join(name).display().to_string();
     let done = Program::new("ssh-keygen").options(["-q", "-t", "ed25519", "-N", "", "-f", &file]).run(b"").unwrap();
@@ -217,7 +226,7 @@ async fn a_branch_that_asks_for_signatures_takes_nothing_else() {
 async fn a_push_over_quota_leaves_nothing_and_a_smaller_one_goes() {
     let told = told().await;
     told.limit(SiteLimit::Repository, "1").await;
-    let noise: Vec<u8> = (0..2_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let noise = noise(2 << 20);
     told.work.git(&["checkout", "--quiet", "-B", "large", &told.first], b"");
     let large = told.work.commit("large", &noise);
     let before = told.site.forge.usage(&told.admin().await).await.unwrap();
@@ -268,7 +277,7 @@ async fn packs_objects_and_refs_have_their_numbers() {
     says(&plain(&told, &two[1..]).await, "ng refs/heads/b a repository may have 2 refs here");
     told.limit(SiteLimit::Refs, "0").await;
     told.limit(SiteLimit::Pack, "1").await;
-    let noise: Vec<u8> = (0..2_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let noise = noise(2 << 20);
     let noise = told.work.commit("noise", &noise);
     let said = plain(&told, &[(ZERO, &noise, "refs/heads/noise")]).await;
     says(&said, "unpack the pack is larger than this site takes");
