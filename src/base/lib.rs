@@ -26,6 +26,7 @@ pub mod secret;
 pub mod settings;
 pub mod site;
 pub mod template;
+mod transfers;
 pub mod url;
 
 pub use clock::Clock;

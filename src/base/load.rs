@@ -6,6 +6,7 @@ use crate::envfile::{self, EnvFileError, Values};
 use crate::file::{FileError, read_text};
 use crate::network::{Network, NetworkError};
 use crate::site::SiteDir;
+use crate::transfers::TransferSettings;
 use crate::url::{BaseUrl, UrlError};
 use crate::{Hint, Secret};
 
@@ -58,6 +59,12 @@ pub enum SettingsError {
         /// The variable.
         name: &'static str,
     },
+    /// A number does not parse.
+    #[error("{name} is not a whole number")]
+    Count {
+        /// The variable.
+        name: &'static str,
+    },
     /// A list of networks does not parse.
     #[error("{name} is not usable")]
     Networks {
@@ -98,6 +105,7 @@ impl Hint for SettingsError {
             }
             Self::Url { source, .. } => source.hint(),
             Self::Port { .. } | Self::Word { .. } => None,
+            Self::Count { .. } => Some("0 is no limit; without the line the default holds".into()),
             Self::Networks { source, .. } => source.hint(),
             Self::Airgapped => Some("remove the line, or write AIRGAPPED=True; this program has no other mode".into()),
             Self::Conflict { name, .. } => {
@@ -143,6 +151,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<Network>,
     /// Whether those proxies begin a connection with a header.
     pub proxy_protocol: ProxyProtocol,
+    /// How much Git's clients may take.
+    pub transfers: TransferSettings,
 }
 
 /// Whether trusted proxies begin a connection with a header of the PROXY protocol.
@@ -186,6 +196,7 @@ impl Settings {
             trusted_proxies: Network::parse_list(values.get("TRUSTED_PROXIES").unwrap_or_default())
                 .map_err(|source| SettingsError::Networks { name: "TRUSTED_PROXIES", source })?,
             proxy_protocol: ProxyProtocol::parse(values.get("PROXY_PROTOCOL").unwrap_or_default())?,
+            transfers: TransferSettings::parse(values)?,
             site_url,
         })
     }

@@ -3,6 +3,7 @@
 
 pub use crate::load::{ProxyProtocol, SECRETS, Settings, SettingsError, Sources, has_database_server};
 pub use crate::registry::{REGISTRY, find};
+pub use crate::transfers::TransferSettings;
 
 /// One variable.
 #[derive(Debug)]
@@ -63,6 +64,8 @@ pub enum Rule {
     DatabaseUrl,
     /// A Redis server's address.
     RedisUrl,
+    /// A whole number from 0.
+    Count,
     /// Addresses or networks, comma-separated.
     Networks,
     /// `host:port`, comma-separated.

@@ -76,6 +76,7 @@ catalogue! {
     ENV_FINE = "GG-ENV-029", "nothing to say against the settings", "";
     ENV_CONFLICT = "GG-ENV-030", "the secret has one value in the file and another in data/secrets.json, so that every verb stops with exit code 12", "keep the value that the data was written with and remove the other";
     ENV_WORD = "GG-ENV-031", "the value is none of the words that the setting knows", "choose one of them";
+    ENV_COUNT = "GG-ENV-045", "the value is not a whole number", "write digits alone; 0 is no limit";
 
     SMOKE_URL = "GG-SMOKE-100", "GITLAB_URL is an https address", "";
     SMOKE_URL_UNSET = "GG-SMOKE-101", "GITLAB_URL is not set or empty", "set GITLAB_URL in .env";

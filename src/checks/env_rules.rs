@@ -66,6 +66,7 @@ pub(crate) fn judge(setting: &Setting, value: &str, purpose: Purpose) -> Vec<Fin
             unless(Network::parse_list(value).is_ok(), &catalogue::ENV_NETWORKS, "a list of addresses or networks")
         }
         Rule::OneOf(known) => unless(known.contains(&value), &catalogue::ENV_WORD, &known.join(", or ")),
+        Rule::Count => unless(value.parse::<u32>().is_ok(), &catalogue::ENV_COUNT, "a whole number"),
         Rule::Targets => unless(Targets::parse(Some(value)).is_ok(), &catalogue::ENV_TARGETS, "a list of host:port"),
     }
 }
@@ -258,6 +259,8 @@ mod tests {
             ("REDIS_URL", "http://redis", &["GG-ENV-024"]),
             ("TRUSTED_PROXIES", "10.0.0.0/8, 192.168.1.7", &[]),
             ("TRUSTED_PROXIES", "10.0.0.0/33", &["GG-ENV-025"]),
+            ("GITGRIT_TRANSFERS_PER_USER", "0", &[]),
+            ("GITGRIT_TRANSFERS_PER_USER", "-1", &["GG-ENV-045"]),
             ("GITGRIT_ISOLATION_TARGETS", "www.google.com:443", &[]),
             ("GITGRIT_ISOLATION_TARGETS", "www.google.com", &["GG-ENV-026"]),
         ] {

@@ -87,6 +87,13 @@ pub(crate) enum Credential {
     Token(String),
     /// An SSH key, by its fingerprint.
     Key(String),
+    /// An SSH certificate, by its authority's fingerprint and the second at which it ends.
+    Certificate {
+        /// The authority.
+        authority: String,
+        /// Seconds since 1970; the certificate is good until just before.
+        ends: u64,
+    },
 }
 
 /// What a credential allows, at most.

@@ -28,8 +28,20 @@ pub(crate) struct Access {
 
 /// What was tried or done.
 pub(crate) enum Accessed {
-    SignInRefused { name: Option<String>, door: &'static str },
-    Fetched { id: i64, path: String, transport: &'static str },
+    SignInRefused {
+        name: Option<String>,
+        door: &'static str,
+    },
+    /// A certificate let somebody in: what its authority calls it, and which one it is.
+    Certificate {
+        key_id: String,
+        told: String,
+    },
+    Fetched {
+        id: i64,
+        path: String,
+        transport: &'static str,
+    },
 }
 
 /// The queue and who empties it.
@@ -102,6 +114,9 @@ impl Writer {
         for Access { at, who, what } in batch {
             let happened = match what {
                 Accessed::SignInRefused { name, door } => Happened::SignInRefused { name: name.as_deref(), door },
+                Accessed::Certificate { key_id, told } => {
+                    Happened::Set { kind: "ssh_certificate.used", repo: None, subject: key_id, new: Some(told) }
+                }
                 Accessed::Fetched { id, path, transport } => Happened::RepoFetched { id: *id, path, transport },
             };
             record(&tx, *at, who, happened).await?;

@@ -15,8 +15,13 @@ pub const AUDIT_ACTIONS: &[&str] = &[
     "key.added",
     "key.removed",
     "lfs.lock_broken",
+    "limit.changed",
     "password.changed",
     "password.reset",
+    "protection.added",
+    "protection.changed",
+    "protection.removed",
+    "quota.changed",
     REF_MOVED,
     "repo.created",
     "repo.default_branch",
@@ -32,6 +37,9 @@ pub const AUDIT_ACTIONS: &[&str] = &[
     "sign_in.accepted",
     "sign_in.refused",
     "sign_out",
+    "ssh_authority.added",
+    "ssh_authority.removed",
+    "ssh_certificate.used",
     "token.created",
     "token.revoked",
     "user.activated",
@@ -116,6 +124,13 @@ pub(crate) enum Happened<'a> {
         id: i64,
         old: &'a str,
         new: &'a str,
+    },
+    /// Something was set, by the action's own name.
+    Set {
+        kind: &'static str,
+        repo: Option<(i64, &'a str)>,
+        subject: &'a str,
+        new: Option<&'a str>,
     },
     /// That many access records found no room or no database.
     Lost {
@@ -217,6 +232,12 @@ fn told(at: Timestamp, who: &Who, happened: Happened<'_>) -> EventRecord {
         Happened::DefaultBranch { id, old, new } => {
             within(id, EventRecord { old_value: Some(old.into()), ..valued("repo.default_branch", "HEAD", new) })
         }
+        Happened::Set { kind, repo, subject, new } => EventRecord {
+            repo_id: repo.map(|(id, _)| id),
+            repo: repo.map(|(_, path)| path.into()),
+            new_value: new.map(str::to_owned),
+            ..event(kind, subject)
+        },
         Happened::Lost { count } => valued("audit.gap", "access records lost", &count.to_string()),
     }
 }

@@ -6,18 +6,22 @@ use std::collections::HashSet;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use base::fault;
-use base::name::{Oid, RefName, RepoPath};
+use base::name::{Oid, RepoPath, shown as shown_text};
 use git::receive::{self, Limits, Quarantine, RefUpdate, Reply, Request};
 use store::intents::{self, IntentRecord, NewIntent};
 use store::repos;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use crate::events::{self, Happened, record};
+use crate::quota::{self, SiteLimit};
 use crate::upload::Transport;
 use crate::{Actor, Error, Forge, RepoWrite, settle};
 
 /// Stands for "no object", as in pushes.
 const NOTHING: &str = "0000000000000000000000000000000000000000";
+
+/// Push options that are named one by one.
+const IGNORED_OPTIONS: usize = 5;
 
 /// A permitted push. Got from [`Forge::begin_push`] alone.
 pub struct Push {
@@ -63,12 +67,14 @@ impl Push {
             return Ok(());
         }
         let mut reply = Reply::new(output, &request);
-        let quarantine = Quarantine::take_in(&repo, &mut request, input, &mut reply, Limits { pack_bytes: 0 }).await?;
-        let default_branch = repo.head().await?;
-        for update in request.updates() {
-            if let Err(reason) = judge(&update, &default_branch) {
-                request.refuse(&update.name, reason);
-            }
+        for line in ignored(request.push_options()) {
+            reply.say(&line).await?;
+        }
+        let limits = quota::limits(&self.forge.0.store.read()).await?;
+        let limits = Limits { pack_bytes: limits.unsigned(SiteLimit::Pack) };
+        let quarantine = Quarantine::take_in(&repo, &mut request, input, &mut reply, limits).await?;
+        for line in self.judge(&repo, &mut request, &quarantine).await? {
+            reply.say(&line).await?;
         }
         let request = self.accept(repo, request, quarantine).await?;
         Ok(reply.finish(&request).await?)
@@ -76,9 +82,6 @@ impl Push {
 
     /// Moves what still stands, on a task that nobody can interrupt.
     async fn accept(self, repo: git::Repo, mut request: Request, quarantine: Quarantine) -> Result<Request, Error> {
-        if !self.may_still_push().await? {
-            request.refuse_all("you may no longer push here");
-        }
         if request.updates().is_empty() {
             return Ok(request);
         }
@@ -94,7 +97,7 @@ impl Push {
     }
 
     /// A push may take an hour, and rights end sooner.
-    async fn may_still_push(&self) -> Result<bool, Error> {
+    pub(crate) async fn may_still_push(&self) -> Result<bool, Error> {
         let Some(user) = self.actor.user() else { return Ok(false) };
         if !self.forge.still_holds(user).await? {
             return Ok(false);
@@ -107,9 +110,10 @@ impl Push {
     }
 
     async fn move_refs(&self, repo: &git::Repo, request: &mut Request, quarantine: Quarantine) -> Result<(), Error> {
-        let intents = self.intend(&request.updates()).await?;
+        let place = self.forge.0.places.enter(repo.id()).await;
+        let Some(intents) = self.intend(repo, request, quarantine.byte_count()).await? else { return Ok(()) };
         fault::point("forge:push:intended");
-        let moved = match self.migrate_and_move(repo, request, quarantine).await {
+        let moved = match self.migrate_and_move(repo, request, quarantine, place).await {
             Ok(moved) => moved,
             Err(error) => {
                 self.look_again(intents).await;
@@ -136,39 +140,58 @@ impl Push {
         repo: &git::Repo,
         request: &mut Request,
         quarantine: Quarantine,
+        place: OwnedMutexGuard<()>,
     ) -> Result<Vec<RefUpdate>, Error> {
         quarantine.migrate().await?;
+        // From here on the next one measures what has come.
+        drop(place);
         fault::point("forge:push:migrated");
         Ok(receive::move_refs(repo, request).await?)
     }
 
-    async fn intend(&self, updates: &[RefUpdate]) -> Result<Vec<IntentRecord>, Error> {
-        let actor_id = self.actor.user().ok_or(Error::SignInNeeded)?.id;
-        let (repo_id, at) = (self.repo.0.id, self.forge.now());
-        let mut noted = Vec::with_capacity(updates.len());
+    /// Takes the room that the push needs and notes what is about to move. `None` when there is no room: then the
+    /// request says so, and nothing was noted.
+    async fn intend(
+        &self,
+        repo: &git::Repo,
+        request: &mut Request,
+        added: u64,
+    ) -> Result<Option<Vec<IntentRecord>>, Error> {
+        let user = self.actor.user().ok_or(Error::SignInNeeded)?;
+        let (address, sent) = (user.origin.address.map(|address| address.to_string()), &user.origin.request);
+        let (repo_id, actor_id, at) = (self.repo.0.id, user.id, self.forge.now());
+        let there = repo.size_on_disk().await?;
         let tx = self.forge.0.store.begin().await?;
-        for update in updates {
-            let (ref_name, old_id, new_id) =
-                (update.name.as_str(), shown(update.old.as_ref()), shown(update.new.as_ref()));
-            let id = intents::insert(&tx, &NewIntent { repo_id, actor_id, at, ref_name, old_id, new_id }).await?;
-            let (ref_name, old_id, new_id) = (ref_name.into(), old_id.into(), new_id.into());
-            noted.push(IntentRecord { id, repo_id, actor_id, at, ref_name, old_id, new_id });
+        if let Err(why) = quota::take_git_room(&tx, repo_id, there, added).await? {
+            request.refuse_all(&why);
+            return Ok(None);
+        }
+        let mut noted = Vec::new();
+        for update in request.updates() {
+            let new = NewIntent {
+                repo_id,
+                actor_id,
+                at,
+                ref_name: update.name.as_str(),
+                old_id: shown(update.old.as_ref()),
+                new_id: shown(update.new.as_ref()),
+                address: address.as_deref(),
+                request: sent.as_deref(),
+            };
+            let id = intents::insert(&tx, &new).await?;
+            noted.push(new.noted(id));
         }
         tx.commit().await?;
-        Ok(noted)
+        Ok(Some(noted))
     }
 
     /// Writes the events of what moved, and forgets all that was intended.
     async fn conclude(&self, intents: &[IntentRecord], moved: &[RefUpdate]) -> Result<(), Error> {
-        let origin = &self.actor.user().ok_or(Error::SignInNeeded)?.origin;
         let names: HashSet<&str> = moved.iter().map(|update| update.name.as_str()).collect();
         let tx = self.forge.0.store.begin().await?;
         for intent in intents {
             if names.contains(intent.ref_name.as_str()) {
-                let mut event = settle::moved(intent);
-                event.address = origin.address.map(|address| address.to_string());
-                event.request.clone_from(&origin.request);
-                events::append(&tx, event).await?;
+                events::append(&tx, settle::moved(intent)).await?;
             }
             intents::remove(&tx, intent.id).await?;
         }
@@ -214,57 +237,12 @@ fn shown(id: Option<&Oid>) -> &str {
     id.map_or(NOTHING, Oid::as_str)
 }
 
-/// The rules for one ref, whatever else the push holds.
-fn judge(update: &RefUpdate, default_branch: &RefName) -> Result<(), &'static str> {
-    let name = update.name.as_str();
-    if !name.starts_with("refs/heads/") && !name.starts_with("refs/tags/") {
-        return Err("only branches and tags can be pushed");
+/// What the pusher is told of options: none is known here yet, and silence would look like consent.
+fn ignored(options: &[String]) -> Vec<String> {
+    let told = |option: &String| format!("the push option `{}` is not known here and was ignored", shown_text(option));
+    let mut lines: Vec<_> = options.iter().take(IGNORED_OPTIONS).map(told).collect();
+    if options.len() > IGNORED_OPTIONS {
+        lines.push(format!("and {} more push options were ignored", options.len() - IGNORED_OPTIONS));
     }
-    if update.new.is_none() {
-        return if update.name == *default_branch { Err("the default branch cannot be deleted") } else { Ok(()) };
-    }
-    let short = update.name.short();
-    // Both would be taken for something else wherever a short name may stand.
-    if short.eq_ignore_ascii_case("HEAD") {
-        return Err("a branch or tag cannot be named HEAD");
-    }
-    if Oid::parse(&short.to_ascii_lowercase()).is_ok() {
-        return Err("a branch or tag cannot be named like an object id");
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn update(name: &str, is_deletion: bool) -> RefUpdate {
-        let id = Oid::parse(&"1".repeat(40)).unwrap();
-        RefUpdate { name: RefName::parse(name).unwrap(), old: None, new: (!is_deletion).then_some(id) }
-    }
-
-    #[test]
-    fn each_ref_is_judged_by_itself() {
-        let main = RefName::parse("refs/heads/main").unwrap();
-        for (name, is_deletion, is_fine) in [
-            ("refs/heads/main", false, true),
-            ("refs/heads/main", true, false),
-            ("refs/heads/other", true, true),
-            ("refs/tags/v1", false, true),
-            ("refs/tags/v1", true, true),
-            ("refs/tags/main", true, true),
-            ("refs/pull/1/head", false, false),
-            ("refs/notes/commits", false, false),
-            ("refs/replace/1111111111111111111111111111111111111111", false, false),
-            ("refs/headsx/main", false, false),
-            ("refs/heads/HEAD", false, false),
-            ("refs/tags/head", false, false),
-            ("refs/heads/1111111111111111111111111111111111111111", false, false),
-            ("refs/tags/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", false, false),
-            ("refs/heads/1111111111111111111111111111111111111111", true, true),
-            ("refs/heads/a/1111111", false, true),
-        ] {
-            assert_eq!(judge(&update(name, is_deletion), &main).is_ok(), is_fine, "{name} {is_deletion}");
-        }
-    }
+    lines
 }

@@ -229,6 +229,7 @@ impl Forge {
             Credential::Token(hash) => {
                 tokens::owner(&database, hash).await?.is_some_and(|found| is_in_force(&found, now))
             }
+            Credential::Certificate { authority, ends } => self.certificate_holds(user.id, authority, *ends).await?,
             Credential::Key(print) => ssh_keys::owner(&database, print).await?.is_some_and(|found| found.is_active),
         })
     }

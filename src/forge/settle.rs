@@ -105,7 +105,7 @@ pub(crate) fn moved(intent: &IntentRecord) -> EventRecord {
         subject: intent.ref_name.clone(),
         old_value: Some(intent.old_id.clone()),
         new_value: Some(intent.new_id.clone()),
-        address: None,
-        request: None,
+        address: intent.address.clone(),
+        request: intent.request.clone(),
     }
 }

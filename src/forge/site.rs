@@ -122,6 +122,8 @@ pub(crate) struct Inner {
     /// The content of large files.
     pub(crate) shelf: Shelf,
     pub(crate) lfs_readers: LfsReaders,
+    /// Where pushes measure and take room, one for each repository.
+    pub(crate) places: crate::quota::Places,
     pub(crate) tasks: Mutex<JoinSet<()>>,
     /// Becomes true when the forge closes, for tasks that can be cut short.
     pub(crate) closing: watch::Sender<bool>,
@@ -169,6 +171,7 @@ impl Forge {
             audit,
             shelf,
             lfs_readers: LfsReaders::default(),
+            places: crate::quota::Places::default(),
             tasks: Mutex::default(),
             closing: watch::Sender::new(false),
             _presence: presence,

@@ -9,6 +9,7 @@ use crate::error::Cause;
 use crate::gates::{Gates, blocking};
 use crate::read::table::Table;
 use crate::read::{commits, diff, ref_pages, refs, trees};
+use crate::receive::INCOMING;
 use crate::repositories::Shared;
 use crate::{
     Blob, Commit, CommitSummary, Diff, DiffOptions, Entry, Error, Listing, Log, Overview, RefKind, RefList, RefPage, Resolved,
@@ -157,8 +158,14 @@ impl Repo {
     }
 
     /// Every ref as it is stored, by name, tags not peeled.
-    pub(crate) async fn all_refs(&self) -> Result<Vec<(Vec<u8>, Oid)>, Error> {
+    pub async fn all_refs(&self) -> Result<Vec<(Vec<u8>, Oid)>, Error> {
         self.read("refs", refs::all).await
+    }
+
+    /// Bytes of its objects on disk. What is still in a quarantine does not count.
+    pub async fn size_on_disk(&self) -> Result<u64, Error> {
+        let objects = self.path().join("objects");
+        blocking(&self.gates().reads, move || Ok(size(&objects))).await
     }
 
     /// Lets the next reader open the repository anew.
@@ -201,4 +208,15 @@ impl Repo {
         })
         .await
     }
+}
+
+/// Bytes of the files below `directory`, quarantines left out. What goes away meanwhile takes no room.
+fn size(directory: &Path) -> u64 {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let is_kept = |entry: &std::fs::DirEntry| !entry.file_name().to_string_lossy().starts_with(INCOMING);
+    let sizes = entries.filter(is_kept).filter_map(|entry| {
+        let facts = entry.metadata().ok()?;
+        Some(if facts.is_dir() { size(&entry.path()) } else { facts.len() })
+    });
+    sizes.fold(0, u64::saturating_add)
 }

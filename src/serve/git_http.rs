@@ -16,9 +16,11 @@ use tokio_util::io::StreamReader;
 
 use crate::body;
 use crate::git_answer::{Answer, failure, refused, streamed};
+use crate::pace::{paced, within};
 use crate::request::{Peer, RequestId};
 use crate::service::Service;
 use crate::state::AppState;
+use crate::turns::{Asker, NoTurn, Turn};
 
 /// The largest body of a fetch, inflated, in bytes: wants and haves, never a pack.
 const FETCH_LIMIT: u64 = 64 << 20;
@@ -84,6 +86,14 @@ impl Asked {
         })
     }
 
+    /// A turn to run, or the answer of who gets none.
+    async fn turn(&self) -> Result<Turn, Response> {
+        let user = self.actor.user().map(|user| user.id);
+        let repository = self.path().map_err(|error| failure(&error, &self.id))?;
+        let asker = Asker { user, from: self.from, repository };
+        self.state.doors.transfers.turn(&asker).await.map_err(no_turn)
+    }
+
     fn answer(&self, service: Service, kind: &str) -> Answer {
         let content_type = format!("application/x-{}-{kind}", service.name());
         Answer { id: self.id.clone(), content_type, service, doors: self.state.doors.clone() }
@@ -113,16 +123,22 @@ impl Asked {
             Ok(pieces) => pieces,
             Err(text) => return Ok(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)),
         };
-        let Some(turn) = self.state.doors.transfers.turn(self.from).await else { return Ok(busy()) };
-        let protocol = self.protocol;
+        let turn = match self.turn().await {
+            Ok(turn) => turn,
+            Err(answer) => return Ok(answer),
+        };
+        let (protocol, limits) = (self.protocol, forge.settings().transfers);
         let run = |output| async move {
             let _turn = turn;
-            let input = StreamReader::new(pieces);
-            match permitted {
-                Permitted::Upload(upload) => upload.run(Transport::Http, protocol, input, output).await,
-                Permitted::Push(push) => push.run(Transport::Http, input, output).await,
-                Permitted::Archive(upload) => upload.archive(Transport::Http, input, output).await,
-            }
+            let (input, output) = paced(limits, StreamReader::new(pieces), output);
+            let run = async {
+                match permitted {
+                    Permitted::Upload(upload) => upload.run(Transport::Http, protocol, input, output).await,
+                    Permitted::Push(push) => push.run(Transport::Http, input, output).await,
+                    Permitted::Archive(upload) => upload.archive(Transport::Http, input, output).await,
+                }
+            };
+            within(limits, run).await
         };
         Ok(streamed(self.answer(service, "result"), run).await)
     }
@@ -181,7 +197,11 @@ fn input(service: Service, request: Request) -> Result<body::Pieces, &'static st
     Ok(if service == Service::ReceivePack { pieces } else { body::limited(pieces, FETCH_LIMIT) })
 }
 
-fn busy() -> Response {
-    let text = "too many transfers run now; try again in a minute";
-    ([(header::RETRY_AFTER, "60")], refused(StatusCode::SERVICE_UNAVAILABLE, text)).into_response()
+/// 429 for who is over a number of their own, 503 when there is no turn for anybody.
+fn no_turn(why: NoTurn) -> Response {
+    let status = match why {
+        NoTurn::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        NoTurn::TooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
+    };
+    ([(header::RETRY_AFTER, why.retry_after().to_string())], refused(status, &why.text())).into_response()
 }

@@ -28,11 +28,15 @@ mod limits;
 mod listen;
 pub mod markdown;
 mod metrics;
+mod pace;
 mod proxy_protocol;
 mod request;
 mod server;
 mod service;
 mod ssh;
+mod ssh_certificate;
+#[cfg(test)]
+mod ssh_certificate_test;
 pub mod ssh_command;
 #[cfg(test)]
 mod ssh_test;
@@ -44,6 +48,7 @@ mod test_client;
 mod test_site;
 mod time_source;
 mod tls;
+mod turns;
 pub mod web;
 
 pub use host_key::HostKeyError;

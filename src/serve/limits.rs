@@ -1,12 +1,9 @@
-//! How much the doors take on at once: connections in all and for each address, and Git transfers.
+//! How many connections the doors take on at once, in all and for each address.
 //! Counts only; knows nothing of what a connection carries.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
-
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Web connections in all.
 pub(crate) const HTTP_CONNECTIONS: usize = 600;
@@ -16,8 +13,6 @@ pub(crate) const HTTP_CONNECTIONS_EACH: usize = 300;
 pub(crate) const SSH_CONNECTIONS: usize = 300;
 /// SSH connections of one address, signed in or not.
 pub(crate) const SSH_CONNECTIONS_EACH: usize = 100;
-/// Time that a transfer waits for its turn before the client is told to come back.
-const TURN: Duration = Duration::from_mins(5);
 
 /// Counts connections, in all and by address. Cheap to clone.
 #[derive(Clone)]
@@ -108,72 +103,15 @@ impl Drop for Slot {
 }
 
 /// The address that is counted: an IPv6 host owns at least a /64, so that is one.
-fn counted(address: IpAddr) -> IpAddr {
+pub(crate) fn counted(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX))),
         v4 @ IpAddr::V4(_) => v4,
     }
 }
 
-/// Lets a bounded number of Git transfers run, three quarters of them for one address; the others wait for their turn.
-/// Cheap to clone.
-#[derive(Clone)]
-pub(crate) struct Transfers {
-    turns: Arc<Semaphore>,
-    width: usize,
-    shares: Arc<Mutex<HashMap<IpAddr, Weak<Semaphore>>>>,
-}
-
-/// The right to run one transfer; given back when dropped.
-pub(crate) struct Turn {
-    _turn: OwnedSemaphorePermit,
-    _of_share: OwnedSemaphorePermit,
-}
-
-impl Transfers {
-    /// Four for each core, and never fewer than eight.
-    pub(crate) fn for_this_machine() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self::new((cores * 4).max(8))
-    }
-
-    fn new(width: usize) -> Self {
-        Self { turns: Arc::new(Semaphore::new(width)), width, shares: Arc::default() }
-    }
-
-    /// Waits for a turn, five minutes at most; `None` when it did not come.
-    pub(crate) async fn turn(&self, address: IpAddr) -> Option<Turn> {
-        let share = self.share(counted(address));
-        let turn = async {
-            let of_share = share.acquire_owned().await.ok()?;
-            let turn = Arc::clone(&self.turns).acquire_owned().await.ok()?;
-            Some(Turn { _turn: turn, _of_share: of_share })
-        };
-        tokio::time::timeout(TURN, turn).await.ok().flatten()
-    }
-
-    /// What one address may hold: slow clients on one host must not keep out everyone else.
-    fn share(&self, address: IpAddr) -> Arc<Semaphore> {
-        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(share) = shares.get(&address).and_then(Weak::upgrade) {
-            return share;
-        }
-        shares.retain(|_, share| share.strong_count() > 0);
-        let share = Arc::new(Semaphore::new(self.width - self.width / 4));
-        shares.insert(address, Arc::downgrade(&share));
-        share
-    }
-
-    /// How many run now.
-    pub(crate) fn running(&self) -> usize {
-        self.width.saturating_sub(self.turns.available_permits())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt;
-
     use super::*;
 
     fn address(text: &str) -> IpAddr {
@@ -199,25 +137,5 @@ mod tests {
         assert!(slots.take(address("2001:db8::2")).is_none());
         assert!(slots.take(address("2001:db8:0:1::2")).is_some());
         assert_eq!(slots.count(), 1);
-    }
-
-    #[tokio::test]
-    async fn transfers_give_their_turn_back() {
-        let transfers = Transfers::new(1);
-        let turn = transfers.turn(address("10.0.0.1")).now_or_never().flatten().unwrap();
-        assert_eq!(transfers.running(), 1);
-        drop(turn);
-        assert_eq!(transfers.running(), 0);
-    }
-
-    #[tokio::test]
-    async fn one_address_leaves_turns_for_others() {
-        let transfers = Transfers::new(8);
-        let take = |from: &str| transfers.turn(address(from)).now_or_never().flatten();
-        let held: Vec<_> = std::iter::from_fn(|| take("10.0.0.1")).collect();
-        assert_eq!(held.len(), 6);
-        assert!(take("10.0.0.2").is_some());
-        drop(held);
-        assert!(take("10.0.0.1").is_some());
     }
 }

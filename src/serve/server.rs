@@ -19,13 +19,14 @@ use tracing::{info, warn};
 
 use crate::connection::Web;
 use crate::host_key::{self, HostKeyError};
-use crate::limits::{HTTP_CONNECTIONS, HTTP_CONNECTIONS_EACH, SSH_CONNECTIONS, SSH_CONNECTIONS_EACH, Slots, Transfers};
+use crate::limits::{HTTP_CONNECTIONS, HTTP_CONNECTIONS_EACH, SSH_CONNECTIONS, SSH_CONNECTIONS_EACH, Slots};
 use crate::listen::{self, Ending};
 use crate::metrics::Metrics;
 use crate::proxy_protocol::Reception;
 use crate::request::{RequestIds, chain};
 use crate::state::{AppState, Doors};
 use crate::tls::{Certificates, TlsError, TlsFiles};
+use crate::turns::Transfers;
 use crate::{http, ssh, time_source};
 
 /// Time for a web client to say its first byte, and again for the TLS handshake.
@@ -136,6 +137,7 @@ impl Server {
         let metrics = Metrics::new().map_err(|error| ServeError::Metrics(Box::new(error)))?;
         let site_url = forge.settings().site_url.clone();
         let trusted_proxies = forge.settings().trusted_proxies.as_slice().into();
+        let transfers = forge.settings().transfers;
         let state = AppState {
             forge,
             is_https: site_url.is_https(),
@@ -145,7 +147,7 @@ impl Server {
             doors: Arc::new(Doors {
                 metrics,
                 request_ids: RequestIds::new(options.clock.now()),
-                transfers: Transfers::for_this_machine(),
+                transfers: Transfers::for_this_machine(&transfers),
                 http: Slots::new(HTTP_CONNECTIONS, HTTP_CONNECTIONS_EACH),
                 ssh: Slots::new(SSH_CONNECTIONS, SSH_CONNECTIONS_EACH),
                 in_flight: AtomicUsize::new(0),

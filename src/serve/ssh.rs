@@ -1,5 +1,6 @@
 //! The SSH door: public keys only, the user `git`, Git's programs, no shell, no terminal, no forwarding.
-//! Who somebody is follows from the key that signed, never from one that was only offered or from a name.
+//! Who somebody is follows from the key that signed, or from a certificate of the site's own authority for it; never from
+//! a key that was only offered or from a name.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,9 +8,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forge::{Actor, Protocol};
+use forge::{Actor, Protocol, ShownCertificate};
 use russh::keys::ssh_key::Algorithm;
-use russh::keys::{EcdsaCurve, HashAlg, PrivateKey, PublicKey};
+use russh::keys::{Certificate, EcdsaCurve, HashAlg, PrivateKey, PublicKey};
 use russh::server::{Auth, ChannelOpenHandle, Config, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet, Preferred, Pty, SshId, cipher, kex, mac};
 use tokio::sync::watch;
@@ -19,6 +20,7 @@ use tracing::{debug, info, warn};
 use crate::listen::{Activity, Cuttable, Ending};
 use crate::proxy_protocol::Arrived;
 use crate::request::chain;
+use crate::ssh_certificate::shown;
 use crate::ssh_command::{self, CommandError};
 use crate::ssh_transfer::{Refusal, Transfer};
 use crate::state::AppState;
@@ -88,7 +90,7 @@ pub(crate) async fn serve(state: AppState, config: Arc<Config>, arrived: Arrived
         state,
         address: peer.ip().to_canonical(),
         actor: None,
-        key: None,
+        proof: None,
         is_git_user: false,
         signed_in,
         activity: activity.clone(),
@@ -137,14 +139,23 @@ struct Connection {
     address: IpAddr,
     /// Set by a verified signature alone.
     actor: Option<Actor>,
-    /// The fingerprint of the key that signed: asked again before each exchange, as a connection may outlive it.
-    key: Option<String>,
+    /// What signed: asked again before each exchange, as a connection may outlive it.
+    proof: Option<Proof>,
     is_git_user: bool,
     signed_in: watch::Sender<bool>,
     activity: Activity,
     channels: HashMap<ChannelId, Waiting>,
     gone: CancellationToken,
     ending: Ending,
+}
+
+/// What somebody signed in with.
+#[derive(Clone)]
+enum Proof {
+    /// A key, by its fingerprint.
+    Key(String),
+    /// A certificate of an authority of the site.
+    Certificate(Arc<ShownCertificate>),
 }
 
 /// A channel on which nothing runs yet.
@@ -160,9 +171,9 @@ impl Connection {
 
     /// Starts a transfer, or says why not.
     fn run(&self, waiting: Waiting, command: &[u8]) {
-        let transfer = match (&self.key, ssh_command::parse(command)) {
+        let transfer = match (&self.proof, ssh_command::parse(command)) {
             (Some(_), _) if !self.is_git_user => Err(Refusal::User),
-            (Some(key), Ok(command)) => Ok((key.clone(), command)),
+            (Some(proof), Ok(command)) => Ok((proof.clone(), command)),
             (Some(_), Err(CommandError::Program)) => Err(Refusal::Program),
             (Some(_), Err(CommandError::Path)) | (None, _) => Err(Refusal::Path),
         };
@@ -170,7 +181,7 @@ impl Connection {
         self.ending.tasks.spawn(async move {
             let _running = running;
             match transfer {
-                Ok((key, command)) => match owner(&job.state, &key).await {
+                Ok((proof, command)) => match owner(&job.state, &proof, job.from).await {
                     Some(actor) => Box::pin(job.run(&actor, &command)).await,
                     None => job.refuse(&Refusal::Key).await,
                 },
@@ -180,9 +191,12 @@ impl Connection {
     }
 }
 
-/// Who owns a key that signed; a database that does not answer is nobody.
-async fn owner(state: &AppState, fingerprint: &str) -> Option<Actor> {
-    let found = state.forge.by_ssh_key(fingerprint).await;
+/// Whom a proof lets in; a database that does not answer lets nobody in.
+async fn owner(state: &AppState, proof: &Proof, from: IpAddr) -> Option<Actor> {
+    let found = match proof {
+        Proof::Key(fingerprint) => state.forge.by_ssh_key(fingerprint).await,
+        Proof::Certificate(certificate) => state.forge.by_certificate(certificate, from).await,
+    };
     found.inspect_err(|error| warn!(error = chain(error), "could not look up an SSH key")).ok().flatten()
 }
 
@@ -198,16 +212,31 @@ impl Handler for Connection {
     async fn auth_publickey_offered(&mut self, _user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, russh::Error> {
         // A hint for the client which of its keys to sign with. Nothing is remembered of it.
         let Some(fingerprint) = usable(offer.public_key, offer.algorithm) else { return Ok(Auth::reject()) };
-        let known = self.state.forge.is_ssh_key_known(&fingerprint).await;
+        let forge = &self.state.forge;
+        let known = async { Ok(forge.is_ssh_key_known(&fingerprint).await? || forge.has_ssh_authority().await?) };
+        // What is offered may also be the key of a certificate, which cannot be told here. Nothing follows from it.
+        let known: Result<bool, forge::Error> = known.await;
         let known = known.inspect_err(|error| warn!(error = chain(error), "could not look up an SSH key"));
         Ok(if known.unwrap_or(false) { Auth::Accept } else { Auth::reject() })
     }
 
+    async fn auth_openssh_certificate(&mut self, user: &str, certificate: &Certificate) -> Result<Auth, russh::Error> {
+        let Some(shown) = shown(certificate) else { return Ok(Auth::reject()) };
+        let proof = Proof::Certificate(Arc::new(shown.clone()));
+        let Some(actor) = owner(&self.state, &proof, self.address).await else { return Ok(Auth::reject()) };
+        self.state.forge.tell_certificate(&actor, &shown);
+        self.actor = Some(actor);
+        self.proof = Some(proof);
+        self.is_git_user = user == USER;
+        Ok(Auth::Accept)
+    }
+
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, russh::Error> {
         let Some(fingerprint) = usable(key.public_key, key.algorithm) else { return Ok(Auth::reject()) };
-        let Some(actor) = owner(&self.state, &fingerprint).await else { return Ok(Auth::reject()) };
+        let proof = Proof::Key(fingerprint);
+        let Some(actor) = owner(&self.state, &proof, self.address).await else { return Ok(Auth::reject()) };
         self.actor = Some(actor);
-        self.key = Some(fingerprint);
+        self.proof = Some(proof);
         self.is_git_user = user == USER;
         Ok(Auth::Accept)
     }

@@ -31,6 +31,7 @@ async fn an_unknown_key_a_password_and_another_user_do_not_get_in() {
     assert_eq!((told.status.code(), told.stderr.trim()), (Some(128), "gitgrit: sign in as the user `git`: git@host"));
 }
 
+/// CVE-2024-45337 and CVE-2026-24058 of other servers: whoever offered a key and signed with another was the first one.
 #[tokio::test(flavor = "multi_thread")]
 async fn identity_is_that_of_the_key_that_signed_not_of_the_one_offered_before() {
     let site = Site::start().await;

@@ -15,10 +15,12 @@ use tokio::io::AsyncWrite;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tracing::{debug, error, info};
 
+use crate::pace::{paced, within};
 use crate::request::{chain, milliseconds};
 use crate::service::Service;
 use crate::ssh_command::Command;
 use crate::state::AppState;
+use crate::turns::Asker;
 
 /// Standard error (RFC 4254, section 5.2).
 const STDERR: u32 = 1;
@@ -75,29 +77,32 @@ impl Transfer {
             Command::LfsPass { path, operation } => return self.give_pass(actor, path, *operation).await,
         };
         let (mut input, output) = self.channel.split();
+        let forge = &self.state.forge;
+        let asker = Asker { user: actor.user().map(|user| user.id), from: self.from, repository: path };
         let turn = tokio::select! {
-            turn = self.state.doors.transfers.turn(self.from) => turn,
+            turn = self.state.doors.transfers.turn(&asker) => turn,
             () = self.gone.cancelled() => return,
         };
-        let Some(turn) = turn else {
-            return finish(&output, FAILED, Some("too many transfers run now; try again in a minute")).await;
+        let turn = match turn {
+            Ok(turn) => turn,
+            Err(why) => return finish(&output, FAILED, Some(&why.text())).await,
         };
         let writer = Output::new(output.make_writer(), self.gone.clone());
-        let streams = (input.make_reader(), writer);
-        let forge = &self.state.forge;
+        let limits = forge.settings().transfers;
+        let streams = paced(limits, input.make_reader(), writer);
         let gone = || Err(Error::Transfer(io::ErrorKind::ConnectionAborted.into()));
         let result = match service {
             Service::UploadPack => tokio::select! {
-                result = upload(forge, actor, path, self.protocol, streams) => result,
+                result = within(limits, upload(forge, actor, path, self.protocol, streams)) => result,
                 () = self.gone.cancelled() => gone(),
             },
             Service::UploadArchive => tokio::select! {
-                result = archive(forge, actor, path, streams) => result,
+                result = within(limits, archive(forge, actor, path, streams)) => result,
                 () = self.gone.cancelled() => gone(),
             },
             // A push is not cut down from here: once its pack has come whole it ends by itself, with the refs moved
             // or not. Before that, the end of its input ends it.
-            Service::ReceivePack => push(forge, actor, path, streams).await,
+            Service::ReceivePack => within(limits, push(forge, actor, path, streams)).await,
         };
         drop(turn);
         let (service, duration_ms) = (service.name(), milliseconds(begun.elapsed()));

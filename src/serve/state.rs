@@ -10,11 +10,12 @@ use bytes::Bytes;
 use forge::Forge;
 use tokio_util::task::TaskTracker;
 
-use crate::limits::{Slots, Transfers};
+use crate::limits::Slots;
 use crate::metrics::Metrics;
 use crate::request::RequestIds;
 use crate::time_source::ClockState;
 use crate::tls::Certificates;
+use crate::turns::Transfers;
 
 /// The state that axum clones into each handler.
 #[derive(Clone)]

@@ -22,6 +22,10 @@ pub struct IntentRecord {
     pub old_id: String,
     /// Where it shall be.
     pub new_id: String,
+    /// The address that the push came from.
+    pub address: Option<String>,
+    /// The request that it came with.
+    pub request: Option<String>,
 }
 
 /// A ref move to note down.
@@ -39,6 +43,27 @@ pub struct NewIntent<'a> {
     pub old_id: &'a str,
     /// Where it shall be.
     pub new_id: &'a str,
+    /// The address that the push comes from.
+    pub address: Option<&'a str>,
+    /// The request that it comes with.
+    pub request: Option<&'a str>,
+}
+
+impl NewIntent<'_> {
+    /// The move as it is stored under `id`.
+    pub fn noted(&self, id: i64) -> IntentRecord {
+        IntentRecord {
+            id,
+            repo_id: self.repo_id,
+            actor_id: self.actor_id,
+            at: self.at,
+            ref_name: self.ref_name.into(),
+            old_id: self.old_id.into(),
+            new_id: self.new_id.into(),
+            address: self.address.map(str::to_owned),
+            request: self.request.map(str::to_owned),
+        }
+    }
 }
 
 fn record(row: &Row) -> Result<IntentRecord, StoreError> {
@@ -50,14 +75,17 @@ fn record(row: &Row) -> Result<IntentRecord, StoreError> {
         ref_name: row.get(4)?,
         old_id: row.get(5)?,
         new_id: row.get(6)?,
+        address: row.get(7)?,
+        request: row.get(8)?,
     })
 }
 
 /// Notes a move down.
 pub async fn insert(tx: &Tx, new: &NewIntent<'_>) -> Result<i64, StoreError> {
-    const SQL: &str = "INSERT INTO push_intents (repo_id, actor_id, at, ref_name, old_id, new_id)
-         VALUES ($1, $2, $3, $4, $5, $6) RETURNING id";
-    let values = values![new.repo_id, new.actor_id, new.at, new.ref_name, new.old_id, new.new_id];
+    const SQL: &str = "INSERT INTO push_intents (repo_id, actor_id, at, ref_name, old_id, new_id, address, request)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id";
+    let NewIntent { repo_id, actor_id, at, ref_name, old_id, new_id, address, request } = *new;
+    let values = values![repo_id, actor_id, at, ref_name, old_id, new_id, address, request];
     tx.first(SQL, values).await?.ok_or(StoreError::Shape { column: 0, wanted: "the new row's id" })?.get(0)
 }
 
@@ -68,6 +96,7 @@ pub async fn remove(tx: &Tx, id: i64) -> Result<(), StoreError> {
 
 /// All that were noted down, oldest first.
 pub async fn all(database: &impl Query) -> Result<Vec<IntentRecord>, StoreError> {
-    const SQL: &str = "SELECT id, repo_id, actor_id, at, ref_name, old_id, new_id FROM push_intents ORDER BY id";
+    const SQL: &str = "SELECT id, repo_id, actor_id, at, ref_name, old_id, new_id, address, request
+         FROM push_intents ORDER BY id";
     database.rows(SQL, values![]).await?.iter().map(record).collect()
 }

@@ -29,6 +29,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("migrations/0002_audit.sql"),
     },
     Migration {
+        number: 5,
+        name: "push rules",
+        sql: include_str!("migrations/0005_push.sql"),
+        postgres: include_str!("migrations/0005_push.postgres.sql"),
+    },
+    Migration {
         number: 6,
         name: "large files",
         sql: include_str!("migrations/0006_lfs.sql"),

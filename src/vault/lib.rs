@@ -9,6 +9,7 @@ pub mod password;
 pub mod random;
 pub mod ssh_key;
 mod ssh_pair;
+pub mod ssh_signature;
 mod ssh_wire;
 pub mod totp;
 pub mod webauthn;

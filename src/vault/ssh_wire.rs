@@ -29,6 +29,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// What was not read yet.
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+
     /// Says whether everything was read.
     pub(crate) const fn is_at_end(&self) -> bool {
         self.0.is_empty()

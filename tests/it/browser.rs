@@ -47,6 +47,11 @@ fn filled_site() -> (Site, String, String) {
     admin.make_user("ada", PASSWORD);
     admin.make_repository("project", "public");
     admin.make_repository("empty", "private");
+    let protection = format!("/{ADMIN}/project/settings/protection");
+    admin.submit(&protection, "pattern", &[("pattern", "release/*"), ("users", "ada")]);
+    let authority = crate::ssh::Key::generate("ed25519").public();
+    admin.submit("/admin/ssh-authorities", "key", &[("title", "people"), ("key", &authority)]);
+    admin.submit("/admin/limits", "owner", &[("owner", "ada"), ("quota", "512")]);
     let token = admin.make_token("laptop", "write");
     admin.add_key("laptop", &crate::ssh::Key::generate("ed25519").public());
     let git = site.git().with_password(ADMIN, &token);
@@ -68,6 +73,8 @@ fn pages(tip: &str, changed: &str) -> Vec<String> {
         if !matches!(method, serve::web::Method::Get) || NOT_PAGES.iter().any(|start| pattern.contains(start)) {
             continue;
         }
+        // A protection is named by its number, the first one here.
+        let pattern = pattern.replace("/protection/{id}", "/protection/1");
         let page = pattern.replace("{owner}", ADMIN).replace("{repo}", "project").replace("{id}", tip);
         let rests: &[&str] = match () {
             () if pattern.contains("/src/") => &["main", "main/src", "main/src/part1/file1.txt", "older"],

@@ -11,6 +11,7 @@ mod pushing;
 mod repositories;
 mod second_factor;
 mod second_factor_keys;
+mod rules;
 
 use std::cell::RefCell;
 use std::net::IpAddr;

@@ -9,21 +9,21 @@ use crate::{Error, FileContent, Transport, TreeOrFile};
 
 const PLACE: &str = "GITGRIT_FORGE_TEST";
 
-async fn push(site: &Forge, actor: &Actor, body: &[u8]) -> Result<String, Error> {
+pub(super) async fn push(site: &Forge, actor: &Actor, body: &[u8]) -> Result<String, Error> {
     let mut out = Vec::new();
     let push = site.begin_push(actor, &path("alice/notes")).await?;
     push.run(Transport::Http, body, &mut out).await?;
     Ok(String::from_utf8_lossy(&out).into_owned())
 }
 
-async fn moves(forge: &Forge, repo_id: i64) -> Vec<(String, String, String)> {
+pub(super) async fn moves(forge: &Forge, repo_id: i64) -> Vec<(String, String, String)> {
     let read = |event: EventRecord| (event.subject, event.old_value.unwrap(), event.new_value.unwrap());
     let all = events::of_repo(&forge.0.store.read(), repo_id).await.unwrap();
     all.into_iter().filter(|event| event.kind == "ref.moved").map(read).collect()
 }
 
 /// A site where alice has an empty `notes`, and a work tree with one commit.
-async fn begun() -> (Site, Actor, i64, Work, String) {
+pub(super) async fn begun() -> (Site, Actor, i64, Work, String) {
     let site = Site::open().await;
     let alice = site.user("alice").await;
     site.repo(&alice, "notes", Visibility::Private).await;
@@ -222,7 +222,9 @@ async fn intents_of_a_crash_become_events_only_where_the_ref_moved() {
         ("refs/heads/main", commit.as_str(), next.as_str()),
         ("refs/heads/gone", commit.as_str(), ZERO),
     ] {
-        intents::insert(&tx, &NewIntent { repo_id: id, actor_id, at, ref_name, old_id, new_id }).await.unwrap();
+        let (address, request) = (Some("10.0.0.1"), Some("r-1"));
+        let new = NewIntent { repo_id: id, actor_id, at, ref_name, old_id, new_id, address, request };
+        intents::insert(&tx, &new).await.unwrap();
     }
     tx.commit().await.unwrap();
 
@@ -244,6 +246,8 @@ async fn intents_of_a_crash_become_events_only_where_the_ref_moved() {
             ("refs/heads/gone".into(), commit, ZERO.into())
         ]
     );
+    let settled = events::of_repo(&forge.0.store.read(), id).await.unwrap().pop().unwrap();
+    assert_eq!((settled.address.as_deref(), settled.request.as_deref()), (Some("10.0.0.1"), Some("r-1")));
 }
 
 /// Pushes in another process that is killed at `place`, and gives the moves that the next start finds, and main's tip.

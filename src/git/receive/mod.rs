@@ -4,6 +4,7 @@
 //! [`Request::refuse`]), [`Quarantine::migrate`], [`move_refs`], [`Reply::finish`].
 
 mod advertisement;
+mod inspect;
 mod quarantine;
 mod refs;
 mod reply;
@@ -12,6 +13,7 @@ mod request;
 mod tests;
 
 pub use advertisement::advertise;
+pub use inspect::{Signable, Signed};
 pub(crate) use quarantine::INCOMING;
 pub use quarantine::{Limits, Quarantine};
 pub use refs::move_refs;

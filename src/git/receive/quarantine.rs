@@ -83,9 +83,17 @@ impl Quarantine {
         Ok(quarantine)
     }
 
-    /// Objects that came in, the bases that complete a thin pack included.
-    pub fn object_count(&self) -> u64 {
-        self.objects
+    pub(crate) fn repo(&self) -> &Repo {
+        &self.repo
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Says whether nothing came in.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.objects == 0
     }
 
     /// Bytes on disk that came in, indexes included.
@@ -143,7 +151,7 @@ impl Quarantine {
     }
 
     /// A Git that sees the repository and these objects, and would write only here.
-    fn git(&self, command: &'static str) -> Program {
+    pub(crate) fn git(&self, command: &'static str) -> Program {
         environment::in_repository(command, self.repo.path())
             .env("GIT_OBJECT_DIRECTORY", self.directory.path())
             .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", environment::alternate(&self.repo.path().join("objects")))

@@ -14,6 +14,8 @@ use crate::pktline::{self, Packet, cut_short, protocol};
 /// Commands in one push, and bytes of all of them together.
 const COMMANDS: usize = 10_000;
 const COMMAND_BYTES: usize = 16 << 20;
+/// Characters of a reason that go back to the pusher.
+const REASON: usize = 300;
 /// Shallow boundaries in one push.
 const SHALLOWS: usize = 100_000;
 /// Push options in one push, and bytes of all of them together.
@@ -222,7 +224,8 @@ impl Command {
 
     fn refuse(&mut self, reason: &str) {
         if self.refusal.is_none() {
-            self.refusal = Some(base::name::shown(reason));
+            let plain = |sign: char| if sign.is_control() { '\u{fffd}' } else { sign };
+            self.refusal = Some(reason.chars().take(REASON).map(plain).collect());
         }
     }
 }

@@ -29,7 +29,10 @@ use super::render::Renderer;
 use super::sign_in::SignInPage;
 use super::target::{LocalPath, Notice};
 use super::visit::Visit;
-use super::{audit, blame, commit, history, keys, references, repository_settings, source, tokens, tree, users};
+use super::{
+    audit, blame, commit, history, keys, limits, protection, references, repository_settings, source, ssh_authorities,
+    tokens, tree, users,
+};
 
 mod content;
 
@@ -435,6 +438,16 @@ fn account_pages() -> Vec<(&'static str, String)> {
             .unwrap(),
         ),
         ("audit", audit::page(&visit("/admin/audit"), &AuditFilter::default(), &audit_log()).render().unwrap()),
+        (
+            "limits",
+            limits::page(&visit("/admin/limits"), &forge::SiteLimits::default(), (None, Draft::default()))
+                .render()
+                .unwrap(),
+        ),
+        (
+            "ssh-authorities",
+            ssh_authorities::page(&visit("/admin/ssh-authorities"), &authorities(), Draft::default()).render().unwrap(),
+        ),
         ("users", users::page(&visit("/admin/users"), &users, Draft::default()).render().unwrap()),
         (
             "sign-in",
@@ -488,6 +501,8 @@ async fn repository_pages() -> Vec<(&'static str, String)> {
         ("branches", references::page(&at, &full, &reference_page(RefKind::Branches)).render().unwrap()),
         ("tags", references::page(&at, &full, &reference_page(RefKind::Tags)).render().unwrap()),
         ("commit", commit::page(&at, &full, a_commit(), Look::default()).render().unwrap()),
+        ("protections", protections(&at, &full).render().unwrap()),
+        ("protection", protection::page(&at, &full, 1, protection::fresh()).render().unwrap()),
         ("repository-settings", repository_settings::page(&at, &full, Draft::default()).render().unwrap()),
     ];
     for (name, file, is_source) in files {
@@ -495,6 +510,31 @@ async fn repository_pages() -> Vec<(&'static str, String)> {
         pages.push((name, source::file_page(&at, &full, &file, body).render().unwrap()));
     }
     pages
+}
+
+fn protections(at: &Visit, frame: &RepoFrame) -> protection::ProtectionsPage {
+    let row = |id, kind, pattern: &str, is_signed| protection::ProtectionRow {
+        id,
+        kind,
+        pattern: pattern.into(),
+        who: "administrators of the repository, and bob".into(),
+        allowed: "fast-forward, create".into(),
+        is_signed,
+    };
+    let rows = vec![row(1, "branch", "main", true), row(2, "tag", HOSTILE, false)];
+    let room = protection::Room { own: "4 of 512 MiB".into(), owner: "9 MiB, without a limit".into() };
+    let quota = Fields::default().draft(Problem::of("quota", "is not a whole number"));
+    protection::listed(at, frame, rows, room, (protection::fresh(), quota))
+}
+
+fn authorities() -> Vec<forge::SshAuthorityView> {
+    vec![forge::SshAuthorityView {
+        id: 1,
+        title: HOSTILE.into(),
+        fingerprint: "SHA256:9Zt1u0kq0l8sVxYw2dVb3Jm4nQ5rT6uW7xY8zA9bC0d".into(),
+        kind: "ssh-ed25519".into(),
+        created: ago(9_000_000),
+    }]
 }
 
 /// Every page, by a name for it.

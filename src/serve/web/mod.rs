@@ -23,6 +23,7 @@ mod history;
 #[cfg(test)]
 mod incident_test;
 mod keys;
+mod limits;
 mod listing;
 mod missing;
 mod moment;
@@ -34,6 +35,7 @@ mod password;
 mod quick_code;
 mod patch;
 mod query;
+mod protection;
 mod raw;
 mod references;
 mod render;
@@ -44,6 +46,7 @@ mod security;
 mod search;
 mod sign_in;
 mod source;
+mod ssh_authorities;
 pub(crate) mod target;
 pub(crate) mod text;
 mod tokens;
@@ -138,6 +141,12 @@ pub const ROUTES: &[Route] = {
         takes("/admin/users/{name}/activate", SiteAdministrator, || post(users::activate)),
         takes("/admin/users/{name}/deactivate", SiteAdministrator, || post(users::deactivate)),
         shows("/admin/audit", SiteAdministrator, || get(audit::show)),
+        shows("/admin/limits", SiteAdministrator, || get(limits::show)),
+        takes("/admin/limits", SiteAdministrator, || post(limits::save)),
+        takes("/admin/limits/owner", SiteAdministrator, || post(limits::save_owner)),
+        shows("/admin/ssh-authorities", SiteAdministrator, || get(ssh_authorities::show)),
+        takes("/admin/ssh-authorities", SiteAdministrator, || post(ssh_authorities::add)),
+        takes("/admin/ssh-authorities/{id}/delete", SiteAdministrator, || post(ssh_authorities::remove)),
         shows("/{owner}/{repo}", Reader, || get(tree::home)),
         shows("/{owner}/{repo}/src/{*rest}", Reader, || get(source::show)),
         shows("/{owner}/{repo}/blame/{*rest}", Reader, || get(blame::show)),
@@ -163,6 +172,12 @@ pub const ROUTES: &[Route] = {
         shows("/{owner}/{repo}/settings", RepositoryAdministrator, || get(repository_settings::show)),
         takes("/{owner}/{repo}/settings/delete", RepositoryAdministrator, || post(repository_settings::delete)),
         shows("/help/keyboard", Everyone, || get(help::keyboard)),
+        shows("/{owner}/{repo}/settings/protection", RepositoryAdministrator, || get(protection::show)),
+        takes("/{owner}/{repo}/settings/protection", RepositoryAdministrator, || post(protection::add)),
+        shows("/{owner}/{repo}/settings/protection/{id}", RepositoryAdministrator, || get(protection::edit)),
+        takes("/{owner}/{repo}/settings/protection/{id}", RepositoryAdministrator, || post(protection::save)),
+        takes("/{owner}/{repo}/settings/protection/{id}/delete", RepositoryAdministrator, || post(protection::remove)),
+        takes("/{owner}/{repo}/settings/quota", SiteAdministrator, || post(protection::save_quota)),
         shows("/assets/{file}", Everyone, || get(asset::show)),
         shows("/favicon.ico", Everyone, || get(asset::favicon)),
     ]

@@ -79,10 +79,22 @@ pub(crate) enum Notice {
     SessionsEnded,
     /// Somebody's second factor was taken away.
     FactorReset,
+    /// A protection was made or changed.
+    ProtectionSaved,
+    /// A protection was removed.
+    ProtectionRemoved,
+    /// A quota was set.
+    QuotaSaved,
+    /// The site's limits were set.
+    LimitsSaved,
+    /// An SSH authority was added.
+    AuthorityAdded,
+    /// An SSH authority was removed.
+    AuthorityRemoved,
 }
 
 impl Notice {
-    const ALL: [(Self, &'static str, &'static str); 14] = [
+    const ALL: &[(Self, &'static str, &'static str)] = &[
         (Self::KeyAdded, "key-added", "The key was added."),
         (Self::KeyRemoved, "key-removed", "The key was removed. It opens nothing any more."),
         (Self::TokenEnded, "token-ended", "The token was ended. It opens nothing any more."),
@@ -97,6 +109,20 @@ impl Notice {
         (Self::FactorRemoved, "factor-removed", "It was removed. Other sessions have ended."),
         (Self::SessionsEnded, "sessions-ended", "What you chose has ended."),
         (Self::FactorReset, "factor-reset", "The second factor was taken away. The user's sessions have ended."),
+        (Self::ProtectionSaved, "protection-saved", "The protection was saved. It holds from the next push on."),
+        (Self::ProtectionRemoved, "protection-removed", "The protection was removed."),
+        (Self::QuotaSaved, "quota-saved", "The quota was saved."),
+        (Self::LimitsSaved, "limits-saved", "The limits were saved. They hold from the next push on."),
+        (
+            Self::AuthorityAdded,
+            "authority-added",
+            "The authority was added. Its certificates open accounts from now on.",
+        ),
+        (
+            Self::AuthorityRemoved,
+            "authority-removed",
+            "The authority was removed. Its certificates open nothing any more.",
+        ),
     ];
 
     /// The notice that a query string carries.
@@ -138,6 +164,12 @@ pub(crate) enum Target {
     Security(Option<Notice>),
     /// The administrators' page of second factors.
     SecondFactors(Notice),
+    /// A repository's protections.
+    Protections(RepoPath, Notice),
+    /// The site's limits.
+    Limits(Notice),
+    /// The site's SSH authorities.
+    SshAuthorities(Notice),
     /// A page that the visitor asked for before signing in.
     Back(LocalPath),
 }
@@ -158,6 +190,11 @@ impl fmt::Display for Target {
             Self::Tokens(notice) => ("/settings/tokens", Some(*notice)),
             Self::Password(notice) => ("/settings/password", Some(*notice)),
             Self::Users(notice) => ("/admin/users", Some(*notice)),
+            Self::Protections(path, notice) => {
+                return write!(out, "{}/settings/protection?notice={}", repository(path), notice.row().1);
+            }
+            Self::Limits(notice) => ("/admin/limits", Some(*notice)),
+            Self::SshAuthorities(notice) => ("/admin/ssh-authorities", Some(*notice)),
         };
         match notice {
             Some(notice) => write!(out, "{path}?notice={}", notice.row().1),

@@ -122,6 +122,8 @@ async fn a_hidden_repository_looks_like_a_missing_one_on_every_page() {
         "/delete/main/a",
         "/tags",
         "/settings",
+        "/settings/protection",
+        "/settings/protection/1",
     ] {
         let hidden = bob.get(&site, &format!("/alice/notes{end}")).await.without_request_id();
         let absent = bob.get(&site, &format!("/alice/nones{end}")).await.without_request_id();

@@ -1,0 +1,240 @@
+//! What a push is judged by while its objects are in quarantine: rights of that moment, names, protections, signatures,
+//! numbers and sizes. Each ref is judged by itself, with nothing remembered from the one before. Moves nothing.
+
+use base::name::{Oid, RefName};
+use git::receive::{Quarantine, RefUpdate, Request};
+
+use crate::protection::{Change, Protection, protections_of};
+use crate::push::Push;
+use crate::quota::{self, SiteLimit, SiteLimits};
+use crate::{Access, Actor, Error, Scope, User};
+
+/// New commits whose signatures are checked in one push of one branch.
+const SIGNED_COMMITS: usize = 5_000;
+
+/// What holds for every ref of one push.
+struct Ground {
+    default_branch: RefName,
+    protections: Vec<Protection>,
+    user_id: i64,
+    access: Access,
+    limits: SiteLimits,
+}
+
+impl Push {
+    /// Judges every update, and gives lines that tell the pusher more than a reason can.
+    pub(crate) async fn judge(
+        &self,
+        repo: &git::Repo,
+        request: &mut Request,
+        quarantine: &Quarantine,
+    ) -> Result<Vec<String>, Error> {
+        let mut lines = Vec::new();
+        if request.updates().is_empty() {
+            return Ok(lines);
+        }
+        let Some(ground) = self.ground(repo).await? else {
+            request.refuse_all("you may no longer push here");
+            return Ok(lines);
+        };
+        self.judge_numbers(repo, request, &ground).await?;
+        if let Some(why) = too_large(quarantine, &ground).await? {
+            request.refuse_all(&why);
+        }
+        for update in request.updates() {
+            let verdict = match judge_name(&update, &ground.default_branch) {
+                Err(reason) => Err(reason.to_owned()),
+                Ok(()) => self.judge_protected(repo, &update, quarantine, &ground).await?,
+            };
+            if let Err(reason) = verdict {
+                request.refuse(&update.name, &reason);
+                if reason.starts_with("protected") && lines.is_empty() {
+                    let (site, path) = (&self.forge.settings().site_url, &self.repo.0.summary.path);
+                    lines.push(format!("Protections of {path} are set under {site}/{path}/settings/protection"));
+                }
+            }
+        }
+        Ok(lines)
+    }
+
+    /// `None` when the pusher, or what the pusher came with, may no longer push.
+    async fn ground(&self, repo: &git::Repo) -> Result<Option<Ground>, Error> {
+        let Some(user) = self.actor.user() else { return Ok(None) };
+        if !self.may_still_push().await? {
+            return Ok(None);
+        }
+        // A key or a token cuts what it opens to pushing; a protection asks what the account may do.
+        let account = Actor::User(User { scope: Scope::Full, ..user.clone() });
+        let access = match self.forge.repo(&account, &self.repo.0.summary.path).await {
+            Ok(now) if now.id == self.repo.0.id => now.access,
+            Ok(_) | Err(Error::NotFound) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let database = self.forge.0.store.read();
+        Ok(Some(Ground {
+            default_branch: repo.head().await?,
+            protections: protections_of(&database, self.repo.0.id).await?,
+            user_id: user.id,
+            access,
+            limits: quota::limits(&database).await?,
+        }))
+    }
+
+    async fn judge_numbers(&self, repo: &git::Repo, request: &mut Request, ground: &Ground) -> Result<(), Error> {
+        let updates = request.updates();
+        let most = ground.limits.unsigned(SiteLimit::PushRefs);
+        if most > 0 && updates.len() as u64 > most {
+            request.refuse_all(&format!("a push may change {most} refs at once here; push them in parts"));
+            return Ok(());
+        }
+        let most = ground.limits.unsigned(SiteLimit::Refs);
+        let made = updates.iter().filter(|update| update.old.is_none()).count();
+        if most == 0 || made == 0 {
+            return Ok(());
+        }
+        let gone = updates.iter().filter(|update| update.new.is_none()).count();
+        let there = repo.all_refs().await?.len().saturating_add(made).saturating_sub(gone);
+        if there as u64 > most {
+            for update in updates.iter().filter(|update| update.old.is_none()) {
+                request.refuse(&update.name, &format!("a repository may have {most} refs here"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The inner error is why the update is refused.
+    async fn judge_protected(
+        &self,
+        repo: &git::Repo,
+        update: &RefUpdate,
+        quarantine: &Quarantine,
+        ground: &Ground,
+    ) -> Result<Result<(), String>, Error> {
+        let Some(protection) = Protection::closest(&ground.protections, &update.name) else { return Ok(Ok(())) };
+        let change = match (&update.old, &update.new) {
+            (_, None) => Change::Delete,
+            (None, Some(_)) => Change::Create,
+            // A tag that moves names something else, whether or not that follows.
+            (Some(_), Some(_)) if !update.name.is_branch() => Change::Force,
+            (Some(_), Some(_)) if quarantine.is_fast_forward(update).await? => Change::Forward,
+            (Some(_), Some(_)) => Change::Force,
+        };
+        let pattern = protection.pattern.as_str();
+        if let Err(why) = protection.judge(change, ground.user_id, ground.access) {
+            return Ok(Err(format!("protected by `{pattern}`: {why}")));
+        }
+        let Some(new) = update.new.as_ref().filter(|_| protection.require_signed) else { return Ok(Ok(())) };
+        let judged = if update.name.is_branch() {
+            self.judge_commits(repo, update, new, (quarantine, ground)).await?
+        } else {
+            self.judge_signatures(quarantine, std::slice::from_ref(new)).await?
+        };
+        Ok(judged.map_err(|why| format!("protected by `{pattern}`: {why}")))
+    }
+
+    /// Every commit that this branch did not have must be signed, unless another branch has it that asks the same. What
+    /// waits on a branch without this rule has been judged by nobody.
+    async fn judge_commits(
+        &self,
+        repo: &git::Repo,
+        update: &RefUpdate,
+        new: &Oid,
+        (quarantine, ground): (&Quarantine, &Ground),
+    ) -> Result<Result<(), String>, Error> {
+        let mut known: Vec<Oid> = update.old.iter().cloned().collect();
+        for (name, id) in repo.all_refs().await? {
+            let name = std::str::from_utf8(&name).ok().and_then(|name| RefName::parse(name).ok());
+            let is_judged = name.filter(RefName::is_branch).is_some_and(|name| {
+                Protection::closest(&ground.protections, &name).is_some_and(|protection| protection.require_signed)
+            });
+            if is_judged && !known.contains(&id) {
+                known.push(id);
+            }
+        }
+        match quarantine.new_commits(new, &known, SIGNED_COMMITS).await? {
+            Some(commits) => self.judge_signatures(quarantine, &commits).await,
+            None => Ok(Err(format!("more than {SIGNED_COMMITS} new commits must be signed; push them in parts"))),
+        }
+    }
+
+    async fn judge_signatures(&self, quarantine: &Quarantine, ids: &[Oid]) -> Result<Result<(), String>, Error> {
+        // Deep histories in pieces: a commit may be a megabyte.
+        for ids in ids.chunks(100) {
+            let found = self.forge.signatures(quarantine.signables(ids).await?).await?;
+            for (id, signature) in ids.iter().zip(found) {
+                if let Some(missing) = signature.missing() {
+                    return Ok(Err(format!("{} {missing}", id.short())));
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+}
+
+async fn too_large(quarantine: &Quarantine, ground: &Ground) -> Result<Option<String>, Error> {
+    let most = ground.limits.unsigned(SiteLimit::Object);
+    if most == 0 {
+        return Ok(None);
+    }
+    let found = quarantine.larger_than(most).await?;
+    let told = |size: u64| size.div_ceil(1 << 20);
+    Ok(found.map(|(id, size)| {
+        let id = id.short();
+        format!("object {id} has {} MiB, and the largest may have {} MiB here; use Git LFS", told(size), told(most))
+    }))
+}
+
+/// The rules for one name, whatever else the push holds.
+fn judge_name(update: &RefUpdate, default_branch: &RefName) -> Result<(), &'static str> {
+    let name = update.name.as_str();
+    if !name.starts_with("refs/heads/") && !name.starts_with("refs/tags/") {
+        return Err("only branches and tags can be pushed");
+    }
+    if update.new.is_none() {
+        return if update.name == *default_branch { Err("the default branch cannot be deleted") } else { Ok(()) };
+    }
+    let short = update.name.short();
+    // Both would be taken for something else wherever a short name may stand.
+    if short.eq_ignore_ascii_case("HEAD") {
+        return Err("a branch or tag cannot be named HEAD");
+    }
+    if Oid::parse(&short.to_ascii_lowercase()).is_ok() {
+        return Err("a branch or tag cannot be named like an object id");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn update(name: &str, is_deletion: bool) -> RefUpdate {
+        let id = Oid::parse(&"1".repeat(40)).unwrap();
+        RefUpdate { name: RefName::parse(name).unwrap(), old: None, new: (!is_deletion).then_some(id) }
+    }
+
+    #[test]
+    fn each_ref_is_judged_by_itself() {
+        let main = RefName::parse("refs/heads/main").unwrap();
+        for (name, is_deletion, is_fine) in [
+            ("refs/heads/main", false, true),
+            ("refs/heads/main", true, false),
+            ("refs/heads/other", true, true),
+            ("refs/tags/v1", false, true),
+            ("refs/tags/v1", true, true),
+            ("refs/tags/main", true, true),
+            ("refs/pull/1/head", false, false),
+            ("refs/notes/commits", false, false),
+            ("refs/replace/1111111111111111111111111111111111111111", false, false),
+            ("refs/headsx/main", false, false),
+            ("refs/heads/HEAD", false, false),
+            ("refs/tags/head", false, false),
+            ("refs/heads/1111111111111111111111111111111111111111", false, false),
+            ("refs/tags/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", false, false),
+            ("refs/heads/1111111111111111111111111111111111111111", true, true),
+            ("refs/heads/a/1111111", false, true),
+        ] {
+            assert_eq!(judge_name(&update(name, is_deletion), &main).is_ok(), is_fine, "{name} {is_deletion}");
+        }
+    }
+}
