@@ -214,7 +214,7 @@ impl Forge {
             return Err(Error::Field { field: "pattern", problem: format!("is one too many; {MOST} is the most") });
         }
         let id = protections::insert(&tx, repo.0.id, &set, self.now()).await.map_err(taken)?;
-        self.tell(&tx, repo, "protection.added", &ProtectionRecord { id, set, created: self.now() }).await?;
+        self.tell_protection(&tx, repo, "protection.added", &ProtectionRecord { id, set, created: self.now() }).await?;
         Ok(tx.commit().await?)
     }
 
@@ -225,7 +225,8 @@ impl Forge {
         if !protections::update(&tx, repo.0.id, id, &set).await.map_err(taken)? {
             return Err(Error::NotFound);
         }
-        self.tell(&tx, repo, "protection.changed", &ProtectionRecord { id, set, created: self.now() }).await?;
+        self.tell_protection(&tx, repo, "protection.changed", &ProtectionRecord { id, set, created: self.now() })
+            .await?;
         Ok(tx.commit().await?)
     }
 
@@ -242,7 +243,7 @@ impl Forge {
         Ok(tx.commit().await?)
     }
 
-    async fn tell(
+    async fn tell_protection(
         &self,
         tx: &store::Tx,
         repo: &RepoAdmin,

@@ -132,7 +132,8 @@ fn packs(directory: &Path) -> Result<Vec<(u64, SystemTime)>, Error> {
     let entries = fs::read_dir(directory).map_err(failed("read", directory))?;
     let is_pack = |entry: &fs::DirEntry| entry.path().extension().is_some_and(|extension| extension == "pack");
     // A pack that is gone meanwhile was joined with others.
-    let look = |entry: fs::DirEntry| entry.metadata().ok().and_then(|found| Some((found.len(), found.modified().ok()?)));
+    let look =
+        |entry: fs::DirEntry| entry.metadata().ok().and_then(|found| Some((found.len(), found.modified().ok()?)));
     Ok(entries.filter_map(Result::ok).filter(is_pack).filter_map(look).collect())
 }
 

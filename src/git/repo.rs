@@ -12,7 +12,8 @@ use crate::read::{commits, diff, ref_pages, refs, trees};
 use crate::receive::INCOMING;
 use crate::repositories::Shared;
 use crate::{
-    Blob, Commit, CommitSummary, Diff, DiffOptions, Entry, Error, Listing, Log, Overview, RefKind, RefList, RefPage, Resolved,
+    Blob, Commit, CommitSummary, Diff, DiffOptions, Entry, Error, Listing, Log, Overview, RefKind, RefList, RefPage,
+    Resolved,
 };
 
 /// A repository on disk. Cheap to clone.

@@ -15,8 +15,8 @@ use crate::gates::{Gates, blocking};
 use crate::handles::Handles;
 use crate::kept::{Kept, Place};
 use crate::latest::Latest;
-use crate::read::table::Tables;
 use crate::ls_refs::Spoken;
+use crate::read::table::Tables;
 use crate::receive::INCOMING;
 use crate::{Error, Repo, moving};
 

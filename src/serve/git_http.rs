@@ -197,11 +197,7 @@ fn input(service: Service, request: Request) -> Result<body::Pieces, &'static st
     Ok(if service == Service::ReceivePack { pieces } else { body::limited(pieces, FETCH_LIMIT) })
 }
 
-/// 429 for who is over a number of their own, 503 when there is no turn for anybody.
+/// Why no turn was to be had, and when to come back.
 fn no_turn(why: NoTurn) -> Response {
-    let status = match why {
-        NoTurn::Busy => StatusCode::SERVICE_UNAVAILABLE,
-        NoTurn::TooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
-    };
-    ([(header::RETRY_AFTER, why.retry_after().to_string())], refused(status, &why.text())).into_response()
+    ([(header::RETRY_AFTER, why.retry_after().to_string())], refused(why.status(), &why.text())).into_response()
 }

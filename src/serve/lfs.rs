@@ -16,11 +16,12 @@ use forge::{Actor, Error, LfsCaller, LfsLockFilter, LfsLocked, LfsOperation, Lfs
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::lfs_answer::{self, MEDIA_TYPE, answer, failure, not_understood, refused};
+use crate::lfs_answer::{self, MEDIA_TYPE, answer, failure, no_turn, not_understood, refused};
 use crate::lfs_request::{self, BODY_LIMIT, LockPage, Named};
 use crate::lfs_transfer;
 use crate::request::{Peer, RequestId};
 use crate::state::AppState;
+use crate::turns::{Asker, Turn};
 
 /// The routes. No body limit of the pages applies to them.
 pub(crate) fn router() -> Router<AppState> {
@@ -84,6 +85,13 @@ impl Asked {
 
     pub(crate) async fn for_write(&self) -> Result<RepoWrite, Error> {
         self.state.forge.lfs_write(&self.caller, &self.path).await
+    }
+
+    /// A turn to send or take an object, or the answer of who gets none.
+    pub(crate) async fn turn(&self) -> Result<Turn, Response> {
+        let user = self.caller.actor().user().map(|user| user.id);
+        let asker = Asker { user, from: self.peer.address(), repository: &self.path };
+        self.state.doors.transfers.turn(&asker).await.map_err(no_turn)
     }
 
     /// The answer, or what a failure is told as.

@@ -12,6 +12,7 @@ use tracing::error;
 
 use crate::lfs_request::RequestError;
 use crate::request::{RequestId, chain};
+use crate::turns::NoTurn;
 
 /// What clients send and are sent.
 pub(crate) const MEDIA_TYPE: &str = "application/vnd.git-lfs+json";
@@ -63,10 +64,9 @@ pub(crate) fn failure(failed: &Error, id: &RequestId) -> Response {
     }
 }
 
-/// Too many transfers.
-pub(crate) fn busy() -> Response {
-    let answer = refused(StatusCode::SERVICE_UNAVAILABLE, "too many transfers run now; try again in a minute");
-    ([(header::RETRY_AFTER, "60")], answer).into_response()
+/// Why no turn was to be had, and when to come back.
+pub(crate) fn no_turn(why: NoTurn) -> Response {
+    ([(header::RETRY_AFTER, why.retry_after().to_string())], refused(why.status(), &why.text())).into_response()
 }
 
 /// A lock, as clients read it.

@@ -11,7 +11,7 @@ use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::body::{self, Tracked};
 use crate::lfs::Asked;
-use crate::lfs_answer::{answer, busy, not_understood, refused};
+use crate::lfs_answer::{answer, not_understood, refused};
 use crate::lfs_request::{Part, part};
 
 /// Bytes that are read at a time.
@@ -40,8 +40,10 @@ pub(crate) async fn upload(asked: Asked, Path(Object { oid }): Path<Object>, req
         if request.headers().contains_key(header::CONTENT_ENCODING) {
             return Ok(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "objects are taken as they are, not compressed"));
         }
-        let turn = asked.state.doors.transfers.turn(asked.peer.address()).await;
-        let Some(_turn) = turn else { return Ok(busy()) };
+        let _turn = match asked.turn().await {
+            Ok(turn) => turn,
+            Err(answer) => return Ok(answer),
+        };
         let input = StreamReader::new(body::plain(request.into_body()));
         let done = asked.state.forge.lfs_take_in(&repo, LfsPointer { oid, size }, input).await;
         asked.state.doors.metrics.transfer("lfs-upload", "http", done.is_ok());
@@ -73,7 +75,10 @@ pub(crate) async fn download(asked: Asked, Path(Object { oid }): Path<Object>, h
                 );
             }
         };
-        let Some(turn) = asked.state.doors.transfers.turn(asked.peer.address()).await else { return Ok(busy()) };
+        let turn = match asked.turn().await {
+            Ok(turn) => turn,
+            Err(answer) => return Ok(answer),
+        };
         let (first, length) = part.map_or((0, size), |part| (part.first, part.last - part.first + 1));
         let content = object.part(first, length).await?;
         asked.state.doors.metrics.transfer("lfs-download", "http", true);

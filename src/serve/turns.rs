@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use axum::http::StatusCode;
 use base::name::RepoPath;
 use base::settings::TransferSettings;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -47,6 +48,14 @@ impl NoTurn {
         match self {
             Self::Busy => "too many transfers run now; try again in a minute".into(),
             Self::TooOften { seconds } => format!("you begin too many transfers; try again in {seconds} s"),
+        }
+    }
+
+    /// 429 for who is over a number of their own, 503 when there is no turn for anybody.
+    pub(crate) const fn status(self) -> StatusCode {
+        match self {
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 

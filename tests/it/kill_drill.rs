@@ -1,6 +1,6 @@
 //! The kill drill: a server killed (`kill -9`) over and over while twenty refs are pushed, at fault points and at moments of
 //! chance. After each restart every ref says what the audit log says, an atomic push happened whole or not at all, and
-//! nothing lies about. Ten kills in an ordinary run; `GITGRIT_DRILL_KILLS` asks for more, as `scripts/soak push` does.
+//! nothing lies about. Ten kills in an ordinary run; `GITGRIT_DRILL_KILLS` asks for more, as `scripts/soak kills` does.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -15,7 +15,7 @@ const LIMIT: u64 = 200 << 20;
 /// The file's size in megabytes, when no other is asked for.
 const MEGABYTES: u64 = 300;
 
-/// The file's size, in bytes. `scripts/soak push` asks for more, through `GITGRIT_TEST_PUSH_MB`.
+/// The file's size, in bytes. `scripts/soak large` asks for more, through `GITGRIT_TEST_PUSH_MB`.
 fn size() -> u64 {
     let asked = std::env::var("GITGRIT_TEST_PUSH_MB").ok().and_then(|text| text.parse::<u64>().ok());
     asked.unwrap_or(MEGABYTES) * 1_000_000

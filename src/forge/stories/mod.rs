@@ -9,9 +9,9 @@ mod opening;
 mod push_corpus;
 mod pushing;
 mod repositories;
+mod rules;
 mod second_factor;
 mod second_factor_keys;
-mod rules;
 
 use std::cell::RefCell;
 use std::net::IpAddr;

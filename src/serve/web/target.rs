@@ -137,7 +137,7 @@ impl Notice {
     }
 
     fn row(self) -> (Self, &'static str, &'static str) {
-        Self::ALL.into_iter().find(|(notice, _, _)| *notice == self).unwrap_or(Self::ALL[0])
+        Self::ALL.iter().find(|(notice, _, _)| *notice == self).copied().unwrap_or(Self::ALL[0])
     }
 }
 
