@@ -12,23 +12,43 @@ use crate::access::Who;
 /// Every action that the audit log knows, in the order of the alphabet.
 pub const AUDIT_ACTIONS: &[&str] = &[
     "audit.gap",
+    "collaborator.removed",
+    "collaborator.set",
+    "deploy_key.added",
+    "deploy_key.removed",
     "key.added",
     "key.removed",
+    "organisation.changed",
+    "organisation.created",
+    "organisation.member_removed",
+    "organisation.removed",
     "password.changed",
     "password.reset",
     REF_MOVED,
+    "repo.changed",
     "repo.created",
     "repo.default_branch",
     "repo.fetched",
+    "repo.moved",
     "repo.removed",
     "sign_in.accepted",
     "sign_in.refused",
     "sign_out",
+    "site.changed",
+    "team.changed",
+    "team.created",
+    "team.member_added",
+    "team.member_removed",
+    "team.removed",
+    "team.repo_added",
+    "team.repo_removed",
     "token.created",
     "token.revoked",
     "user.activated",
+    "user.administers",
     "user.created",
     "user.deactivated",
+    "user.removed",
 ];
 
 /// The action of a push, for each ref that moved.
@@ -69,7 +89,7 @@ pub(crate) enum Happened<'a> {
     },
     TokenCreated {
         name: &'a str,
-        can_write: bool,
+        scopes: &'a str,
     },
     TokenRevoked {
         name: &'a str,
@@ -92,6 +112,15 @@ pub(crate) enum Happened<'a> {
         id: i64,
         old: &'a str,
         new: &'a str,
+    },
+    /// What needs no words of its own: one of [`AUDIT_ACTIONS`], on what, and what it was and is.
+    Noted {
+        kind: &'static str,
+        /// In which repository: its number and its path.
+        repo: Option<(i64, &'a str)>,
+        subject: &'a str,
+        old: Option<&'a str>,
+        new: Option<&'a str>,
     },
     /// That many access records found no room or no database.
     Lost {
@@ -178,15 +207,18 @@ fn told(at: Timestamp, who: &Who, happened: Happened<'_>) -> EventRecord {
         Happened::PasswordReset { name } => event("password.reset", name),
         Happened::KeyAdded { fingerprint } => event("key.added", fingerprint),
         Happened::KeyRemoved { fingerprint } => event("key.removed", fingerprint),
-        Happened::TokenCreated { name, can_write } => {
-            valued("token.created", name, if can_write { "write" } else { "read" })
-        }
+        Happened::TokenCreated { name, scopes } => valued("token.created", name, scopes),
         Happened::TokenRevoked { name } => event("token.revoked", name),
         Happened::RepoCreated { id, path, visibility } => at_path(id, path, valued("repo.created", path, visibility)),
         Happened::RepoRemoved { id, path } => at_path(id, path, event("repo.removed", path)),
         Happened::RepoFetched { id, path, transport } => at_path(id, path, valued("repo.fetched", path, transport)),
         Happened::DefaultBranch { id, old, new } => {
             within(id, EventRecord { old_value: Some(old.into()), ..valued("repo.default_branch", "HEAD", new) })
+        }
+        Happened::Noted { kind, repo, subject, old, new } => {
+            let (old_value, new_value) = (old.map(Into::into), new.map(Into::into));
+            let noted = EventRecord { old_value, new_value, ..event(kind, subject) };
+            repo.map_or(noted.clone(), |(id, path)| at_path(id, path, noted))
         }
         Happened::Lost { count } => valued("audit.gap", "access records lost", &count.to_string()),
     }

@@ -12,6 +12,7 @@ use store::intents::{self, IntentRecord, NewIntent};
 use store::repos;
 use tokio::sync::oneshot;
 
+use crate::access::Who;
 use crate::events::{self, Happened, record};
 use crate::upload::Transport;
 use crate::{Actor, Error, Forge, RepoWrite, settle};
@@ -30,7 +31,7 @@ impl Forge {
     /// Permission to push to `path`. `SignInNeeded` for an anonymous actor, `NotFound` for hidden and absent alike,
     /// `Denied` for who may read but not push (a read-only token, say).
     pub async fn begin_push(&self, actor: &Actor, path: &RepoPath) -> Result<Push, Error> {
-        if actor.user().is_none() {
+        if actor.is_anonymous() {
             return Err(Error::SignInNeeded);
         }
         let repo = self.repo(actor, path).await?.for_write()?;
@@ -95,13 +96,12 @@ impl Push {
 
     /// A push may take an hour, and rights end sooner.
     async fn may_still_push(&self) -> Result<bool, Error> {
-        let Some(user) = self.actor.user() else { return Ok(false) };
-        if !self.forge.still_holds(user).await? {
+        if !self.forge.still_holds(&self.actor).await? {
             return Ok(false);
         }
         match self.forge.repo(&self.actor, &self.repo.0.summary.path).await {
             Ok(now) => Ok(now.id == self.repo.0.id && now.for_write().is_ok()),
-            Err(Error::NotFound) => Ok(false),
+            Err(Error::NotFound | Error::Denied { .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -143,16 +143,21 @@ impl Push {
     }
 
     async fn intend(&self, updates: &[RefUpdate]) -> Result<Vec<IntentRecord>, Error> {
-        let actor_id = self.actor.user().ok_or(Error::SignInNeeded)?.id;
+        let Who { id: actor_id, name: actor, .. } = self.actor.who().ok_or(Error::SignInNeeded)?;
         let (repo_id, at) = (self.repo.0.id, self.forge.now());
         let mut noted = Vec::with_capacity(updates.len());
         let tx = self.forge.0.store.begin().await?;
         for update in updates {
             let (ref_name, old_id, new_id) =
                 (update.name.as_str(), shown(update.old.as_ref()), shown(update.new.as_ref()));
-            let id = intents::insert(&tx, &NewIntent { repo_id, actor_id, at, ref_name, old_id, new_id }).await?;
+            let id = intents::insert(
+                &tx,
+                &NewIntent { repo_id, actor_id, actor: actor.as_deref(), at, ref_name, old_id, new_id },
+            )
+            .await?;
             let (ref_name, old_id, new_id) = (ref_name.into(), old_id.into(), new_id.into());
-            noted.push(IntentRecord { id, repo_id, actor_id, at, ref_name, old_id, new_id });
+            let actor = actor.clone();
+            noted.push(IntentRecord { id, repo_id, actor_id, actor, at, ref_name, old_id, new_id });
         }
         tx.commit().await?;
         Ok(noted)
@@ -160,7 +165,7 @@ impl Push {
 
     /// Writes the events of what moved, and forgets all that was intended.
     async fn conclude(&self, intents: &[IntentRecord], moved: &[RefUpdate]) -> Result<(), Error> {
-        let origin = &self.actor.user().ok_or(Error::SignInNeeded)?.origin;
+        let origin = self.actor.who().ok_or(Error::SignInNeeded)?.origin;
         let names: HashSet<&str> = moved.iter().map(|update| update.name.as_str()).collect();
         let tx = self.forge.0.store.begin().await?;
         for intent in intents {
@@ -202,7 +207,7 @@ impl Push {
             return Ok(());
         }
         repo.set_head(&pushed.name).await?;
-        let by = self.actor.user().ok_or(Error::SignInNeeded)?.who();
+        let by = self.actor.who().ok_or(Error::SignInNeeded)?;
         let (old, new) = (head.as_str(), pushed.name.as_str());
         let tx = self.forge.0.store.begin().await?;
         record(&tx, self.forge.now(), &by, Happened::DefaultBranch { id: self.repo.0.id, old, new }).await?;

@@ -17,7 +17,7 @@ use vault::fernet::{FernetError, Key};
 use crate::audit_queue::AuditQueue;
 use crate::passwords::Passwords;
 use crate::throttle::Throttle;
-use crate::{Error, settle};
+use crate::{Error, settle, site_settings};
 
 /// What the canary says.
 const SONG: &[u8] = b"gitgrit";
@@ -114,6 +114,8 @@ pub(crate) struct Inner {
     pub(crate) key: Key,
     pub(crate) passwords: Passwords,
     pub(crate) throttle: Throttle,
+    /// What the administrator has set.
+    pub(crate) site_settings: site_settings::Cached,
     /// Takes what is told after the fact.
     pub(crate) audit: AuditQueue,
     /// Bytes that large files on their way may still take.
@@ -149,6 +151,8 @@ impl Forge {
         let presence = settle::run(&store, &repositories, &database, clock.now()).await?;
         let throttle = Throttle::new();
         throttle.load(&store, clock.now()).await.map_err(|error| OpenError::Store(Box::new(error)))?;
+        let cached = site_settings::Cached::load(&store, clock.now()).await;
+        let site_settings = cached.map_err(|error| OpenError::Store(Box::new(error)))?;
         let audit = AuditQueue::start(store.clone(), Arc::clone(&clock));
         Ok(Self(Arc::new(Inner {
             settings,
@@ -159,6 +163,7 @@ impl Forge {
             key,
             passwords: Passwords::new(),
             throttle,
+            site_settings,
             audit,
             raw_room: Arc::new(Semaphore::new(crate::browse::ON_THEIR_WAY)),
             tasks: Mutex::default(),

@@ -12,8 +12,10 @@ pub struct IntentRecord {
     pub id: i64,
     /// The repository.
     pub repo_id: i64,
-    /// Who pushed.
-    pub actor_id: i64,
+    /// Who pushed; `None` for a deploy key.
+    pub actor_id: Option<i64>,
+    /// The pusher's name, or the deploy key's fingerprint.
+    pub actor: Option<String>,
     /// When it was permitted.
     pub at: Timestamp,
     /// The ref's full name.
@@ -29,8 +31,10 @@ pub struct IntentRecord {
 pub struct NewIntent<'a> {
     /// The repository.
     pub repo_id: i64,
-    /// Who pushes.
-    pub actor_id: i64,
+    /// Who pushes; `None` for a deploy key.
+    pub actor_id: Option<i64>,
+    /// The pusher's name, or the deploy key's fingerprint.
+    pub actor: Option<&'a str>,
     /// When it was permitted.
     pub at: Timestamp,
     /// The ref's full name.
@@ -50,14 +54,15 @@ fn record(row: &Row) -> Result<IntentRecord, StoreError> {
         ref_name: row.get(4)?,
         old_id: row.get(5)?,
         new_id: row.get(6)?,
+        actor: row.get(7)?,
     })
 }
 
 /// Notes a move down.
 pub async fn insert(tx: &Tx, new: &NewIntent<'_>) -> Result<i64, StoreError> {
-    const SQL: &str = "INSERT INTO push_intents (repo_id, actor_id, at, ref_name, old_id, new_id)
-         VALUES ($1, $2, $3, $4, $5, $6) RETURNING id";
-    let values = values![new.repo_id, new.actor_id, new.at, new.ref_name, new.old_id, new.new_id];
+    const SQL: &str = "INSERT INTO push_intents (repo_id, actor_id, at, ref_name, old_id, new_id, actor)
+         VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
+    let values = values![new.repo_id, new.actor_id, new.at, new.ref_name, new.old_id, new.new_id, new.actor];
     tx.first(SQL, values).await?.ok_or(StoreError::Shape { column: 0, wanted: "the new row's id" })?.get(0)
 }
 
@@ -68,6 +73,6 @@ pub async fn remove(tx: &Tx, id: i64) -> Result<(), StoreError> {
 
 /// All that were noted down, oldest first.
 pub async fn all(database: &impl Query) -> Result<Vec<IntentRecord>, StoreError> {
-    const SQL: &str = "SELECT id, repo_id, actor_id, at, ref_name, old_id, new_id FROM push_intents ORDER BY id";
+    const SQL: &str = "SELECT id, repo_id, actor_id, at, ref_name, old_id, new_id, actor FROM push_intents ORDER BY id";
     database.rows(SQL, values![]).await?.iter().map(record).collect()
 }

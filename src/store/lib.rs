@@ -19,14 +19,18 @@ mod server_test;
 #[cfg(test)]
 mod tests;
 
+pub mod collaborators;
+pub mod deploy_keys;
 pub mod events;
 pub mod facts;
 pub mod intents;
 pub mod loose_directories;
+pub mod organisations;
 pub mod repos;
 pub mod sessions;
 pub mod sign_in_failures;
 pub mod ssh_keys;
+pub mod teams;
 pub mod tokens;
 pub mod users;
 

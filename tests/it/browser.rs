@@ -47,6 +47,13 @@ fn filled_site() -> (Site, String) {
     admin.make_user("ada", PASSWORD);
     admin.make_repository("project", "public");
     admin.make_repository("empty", "private");
+    admin.post("/new-organisation", "visibility", &[("name", "acme"), ("full_name", "Acme Power and Light")]);
+    admin.post("/new", "owner", &[("owner", "acme"), ("name", "site"), ("visibility", "internal")]);
+    admin.post("/orgs/acme/teams", "permission", &[("name", "writers"), ("permission", "write")]);
+    admin.post("/orgs/acme/teams/writers", "user", &[("user", "ada")]);
+    admin.post(&format!("/{ADMIN}/project/settings/access"), "level", &[("user", "ada"), ("level", "triage")]);
+    let deploy = crate::ssh::Key::generate("ed25519").public();
+    admin.post(&format!("/{ADMIN}/project/settings/keys"), "key", &[("title", "mirror"), ("key", &deploy)]);
     let token = admin.make_token("laptop", "write");
     admin.add_key("laptop", &crate::ssh::Key::generate("ed25519").public());
     let git = site.git().with_password(ADMIN, &token);
@@ -65,7 +72,12 @@ fn pages(tip: &str) -> Vec<String> {
         if !matches!(method, serve::web::Method::Get) || NOT_PAGES.iter().any(|start| pattern.contains(start)) {
             continue;
         }
-        let page = pattern.replace("{owner}", ADMIN).replace("{repo}", "project").replace("{id}", tip);
+        let owner = if pattern.starts_with("/orgs/") { "acme" } else { ADMIN };
+        let page = pattern
+            .replace("{name}", "writers")
+            .replace("{owner}", owner)
+            .replace("{repo}", "project")
+            .replace("{id}", tip);
         let rests: &[&str] = match () {
             () if pattern.contains("/src/") => &["main", "main/src", "main/src/part1/file1.txt", "older"],
             () if pattern.contains("/blame/") => &["main/src/part1/file1.txt"],
@@ -75,6 +87,7 @@ fn pages(tip: &str) -> Vec<String> {
         pages.extend(rests.iter().map(|rest| page.replace("{*rest}", rest).replace("{rest}", rest)));
     }
     pages.push(format!("/{ADMIN}/empty"));
+    pages.push("/acme".into());
     pages.push("/no/such/page".into());
     let unfilled: Vec<_> = pages.iter().filter(|page| page.contains('{')).collect();
     assert!(unfilled.is_empty(), "the walk does not know how to fill {unfilled:?}");

@@ -215,7 +215,12 @@ async fn intents_of_a_crash_become_events_only_where_the_ref_moved() {
         ("refs/heads/main", commit.as_str(), next.as_str()),
         ("refs/heads/gone", commit.as_str(), ZERO),
     ] {
-        intents::insert(&tx, &NewIntent { repo_id: id, actor_id, at, ref_name, old_id, new_id }).await.unwrap();
+        intents::insert(
+            &tx,
+            &NewIntent { repo_id: id, actor_id: Some(actor_id), actor: None, at, ref_name, old_id, new_id },
+        )
+        .await
+        .unwrap();
     }
     tx.commit().await.unwrap();
 

@@ -9,6 +9,8 @@ mod commit;
 mod failure;
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod fixtures_access;
 mod form;
 mod frame;
 mod history;
@@ -16,6 +18,8 @@ mod keys;
 mod listing;
 mod moment;
 mod new_repository;
+mod organisation;
+mod owner;
 mod page;
 #[cfg(test)]
 mod page_test;
@@ -23,10 +27,13 @@ mod password;
 mod raw;
 mod references;
 mod render;
+mod repository_access;
 mod repository_settings;
 mod sign_in;
+mod site_settings;
 mod source;
 pub(crate) mod target;
+mod teams;
 pub(crate) mod text;
 mod tokens;
 mod tree;
@@ -60,8 +67,16 @@ pub enum Audience {
     SignedIn,
     /// Who may read the repository; it is absent for others.
     Reader,
+    /// Who may change what the repository says of itself.
+    Maintainer,
     /// Who may administer the repository.
     RepositoryAdministrator,
+    /// Who may know of the owner: everyone, but for organisations that are hidden.
+    OwnerSeen,
+    /// Members of the organisation.
+    Member,
+    /// Owners of the organisation.
+    OrganisationOwner,
     /// Who administers the site; it is absent for others.
     SiteAdministrator,
 }
@@ -80,7 +95,10 @@ pub struct Route {
 
 /// Every page that there is. The router is made from this table, and tests walk it.
 pub const ROUTES: &[Route] = {
-    use Audience::{Everyone, Reader, RepositoryAdministrator, SignedIn, SiteAdministrator};
+    use Audience::{
+        Everyone, Maintainer, Member, OrganisationOwner, OwnerSeen, Reader, RepositoryAdministrator, SignedIn,
+        SiteAdministrator,
+    };
     &[
         shows("/", Everyone, || get(listing::start)),
         shows("/explore", Everyone, || get(listing::explore)),
@@ -101,6 +119,28 @@ pub const ROUTES: &[Route] = {
         takes("/admin/users", SiteAdministrator, || post(users::create)),
         takes("/admin/users/{name}/activate", SiteAdministrator, || post(users::activate)),
         takes("/admin/users/{name}/deactivate", SiteAdministrator, || post(users::deactivate)),
+        takes("/admin/users/{name}/promote", SiteAdministrator, || post(users::promote)),
+        takes("/admin/users/{name}/demote", SiteAdministrator, || post(users::demote)),
+        takes("/admin/users/{name}/delete", SiteAdministrator, || post(users::delete)),
+        shows("/admin/settings", SiteAdministrator, || get(site_settings::show)),
+        takes("/admin/settings", SiteAdministrator, || post(site_settings::change)),
+        shows("/new-organisation", SignedIn, || get(organisation::new)),
+        takes("/new-organisation", SignedIn, || post(organisation::create)),
+        shows("/orgs/{owner}/settings", OrganisationOwner, || get(organisation::settings)),
+        takes("/orgs/{owner}/settings", OrganisationOwner, || post(organisation::change)),
+        takes("/orgs/{owner}/settings/delete", OrganisationOwner, || post(organisation::delete)),
+        shows("/orgs/{owner}/members", Member, || get(organisation::members)),
+        takes("/orgs/{owner}/members/{name}/remove", OrganisationOwner, || post(organisation::remove_member)),
+        shows("/orgs/{owner}/teams", Member, || get(teams::list)),
+        takes("/orgs/{owner}/teams", OrganisationOwner, || post(teams::create)),
+        shows("/orgs/{owner}/teams/{name}", Member, || get(teams::show)),
+        takes("/orgs/{owner}/teams/{name}", OrganisationOwner, || post(teams::change)),
+        takes("/orgs/{owner}/teams/{name}/delete", OrganisationOwner, || post(teams::delete)),
+        takes("/orgs/{owner}/teams/{name}/members", OrganisationOwner, || post(teams::add_member)),
+        takes("/orgs/{owner}/teams/{name}/members/remove", OrganisationOwner, || post(teams::remove_member)),
+        takes("/orgs/{owner}/teams/{name}/repositories", OrganisationOwner, || post(teams::add_repository)),
+        takes("/orgs/{owner}/teams/{name}/repositories/remove", OrganisationOwner, || post(teams::remove_repository)),
+        shows("/{owner}", OwnerSeen, || get(owner::show)),
         shows("/admin/audit", SiteAdministrator, || get(audit::show)),
         shows("/{owner}/{repo}", Reader, || get(tree::home)),
         shows("/{owner}/{repo}/src/{*rest}", Reader, || get(source::show)),
@@ -112,7 +152,19 @@ pub const ROUTES: &[Route] = {
         shows("/{owner}/{repo}/archive/{*rest}", Reader, || get(archive::show)),
         shows("/{owner}/{repo}/branches", Reader, || get(references::branches)),
         shows("/{owner}/{repo}/tags", Reader, || get(references::tags)),
-        shows("/{owner}/{repo}/settings", RepositoryAdministrator, || get(repository_settings::show)),
+        shows("/{owner}/{repo}/settings", Maintainer, || get(repository_settings::show)),
+        takes("/{owner}/{repo}/settings", Maintainer, || post(repository_settings::change)),
+        takes("/{owner}/{repo}/settings/default-branch", Maintainer, || post(repository_settings::default_branch)),
+        takes("/{owner}/{repo}/settings/rename", RepositoryAdministrator, || post(repository_settings::rename)),
+        takes("/{owner}/{repo}/settings/transfer", RepositoryAdministrator, || post(repository_settings::transfer)),
+        shows("/{owner}/{repo}/settings/access", RepositoryAdministrator, || get(repository_access::show)),
+        takes("/{owner}/{repo}/settings/access", RepositoryAdministrator, || post(repository_access::set)),
+        takes("/{owner}/{repo}/settings/access/remove", RepositoryAdministrator, || post(repository_access::remove)),
+        shows("/{owner}/{repo}/settings/keys", RepositoryAdministrator, || get(repository_access::keys)),
+        takes("/{owner}/{repo}/settings/keys", RepositoryAdministrator, || post(repository_access::add_key)),
+        takes("/{owner}/{repo}/settings/keys/{id}/delete", RepositoryAdministrator, || {
+            post(repository_access::remove_key)
+        }),
         takes("/{owner}/{repo}/settings/delete", RepositoryAdministrator, || post(repository_settings::delete)),
         shows("/assets/{file}", Everyone, || get(asset::show)),
         shows("/favicon.ico", Everyone, || get(asset::favicon)),

@@ -65,10 +65,22 @@ pub(crate) enum Notice {
     UserChanged,
     /// A repository was deleted.
     RepositoryDeleted,
+    /// A user was removed.
+    UserRemoved,
+    /// Something was saved.
+    Saved,
+    /// Somebody or something was added.
+    Added,
+    /// Somebody or something was taken off.
+    Removed,
+    /// A repository has another place.
+    Moved,
+    /// An organisation was deleted.
+    OrganisationDeleted,
 }
 
 impl Notice {
-    const ALL: [(Self, &'static str, &'static str); 7] = [
+    const ALL: [(Self, &'static str, &'static str); 13] = [
         (Self::KeyAdded, "key-added", "The key was added."),
         (Self::KeyRemoved, "key-removed", "The key was removed. It opens nothing any more."),
         (Self::TokenEnded, "token-ended", "The token was ended. It opens nothing any more."),
@@ -76,6 +88,12 @@ impl Notice {
         (Self::UserMade, "user-made", "The user was made and may sign in."),
         (Self::UserChanged, "user-changed", "The user was changed."),
         (Self::RepositoryDeleted, "repository-deleted", "The repository was deleted."),
+        (Self::UserRemoved, "user-removed", "The user was removed. The name is nobody's for 90 days."),
+        (Self::Saved, "saved", "The changes were saved."),
+        (Self::Added, "added", "The list below has grown by one."),
+        (Self::Removed, "removed", "Taken off the list. It opens nothing any more."),
+        (Self::Moved, "moved", "The repository is here now. Its former address is gone."),
+        (Self::OrganisationDeleted, "organisation-deleted", "The organisation was deleted."),
     ];
 
     /// The notice that a query string carries.
@@ -111,6 +129,8 @@ pub(crate) enum Target {
     Password(Notice),
     /// The users' page.
     Users(Notice),
+    /// A page of this site, by a path that a template of ours made.
+    Page(String, Notice),
     /// A page that the visitor asked for before signing in.
     Back(LocalPath),
 }
@@ -122,6 +142,7 @@ impl fmt::Display for Target {
             Self::SignIn(next) => return write!(out, "/sign-in?next={}", encode_value(next.as_str())),
             Self::Repository(path) => return out.write_str(&repository(path)),
             Self::Back(path) => return out.write_str(path.as_str()),
+            Self::Page(path, notice) => (path.as_str(), Some(*notice)),
             Self::Keys(notice) => ("/settings/keys", Some(*notice)),
             Self::Tokens(notice) => ("/settings/tokens", Some(*notice)),
             Self::Password(notice) => ("/settings/password", Some(*notice)),
