@@ -22,6 +22,7 @@ pub mod name;
 pub mod network;
 pub mod process;
 mod registry;
+mod reserved;
 pub mod secret;
 pub mod settings;
 pub mod site;

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::Hint;
+pub use crate::reserved::RESERVED;
 
 /// Why a text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,6 +15,9 @@ pub enum NameError {
     /// One of the words that pages and clients use.
     #[error("the name `{0}` is taken by the site itself")]
     Reserved(String),
+    /// Not a team name.
+    #[error("`{0}` is not a team name")]
+    Team(String),
     /// Not a repository name.
     #[error("`{0}` is not a repository name")]
     Repository(String),
@@ -32,6 +36,7 @@ impl Hint for NameError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Owner(_) => "use 1 to 39 letters, digits, `-`, `_` or `.`, beginning and ending with a letter or digit".into(),
+            Self::Team(_) => "use 1 to 60 letters, digits, `-`, `_` or `.`, beginning and ending with a letter or digit".into(),
             Self::Reserved(_) => "choose another name".into(),
             Self::Repository(_) => "use 1 to 100 letters, digits, `-`, `_` or `.`, not beginning with `-` or `.`, not ending with `.git`, `.lock` or `.`".into(),
             Self::Ref(_) => "see git-check-ref-format(1)".into(),
@@ -41,46 +46,7 @@ impl Hint for NameError {
     }
 }
 
-/// First path segments that are pages, so no owner may have them.
-pub const RESERVED: &[&str] = &[
-    "-",
-    "about",
-    "accounts",
-    "admin",
-    "api",
-    "assets",
-    "ca.pem",
-    "dashboard",
-    "explore",
-    "favicon.ico",
-    "healthz",
-    "help",
-    "issues",
-    "keys",
-    "login",
-    "logout",
-    "metrics",
-    "new",
-    "notifications",
-    "org",
-    "orgs",
-    "pulls",
-    "readyz",
-    "repos",
-    "robots.txt",
-    "search",
-    "sessions",
-    "settings",
-    "sign-in",
-    "sign-out",
-    "static",
-    "tokens",
-    "user",
-    "users",
-    "v2",
-];
-
-/// The name of a user or, later, an organisation. Compared without regard to case; keeps the case it was given.
+/// The name of a user or an organisation. Compared without regard to case; keeps the case it was given.
 #[derive(Clone, Debug)]
 pub struct OwnerName(String);
 
@@ -105,6 +71,32 @@ impl OwnerName {
     }
 
     /// What makes it unique: lower case.
+    pub fn key(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+}
+
+/// The name of a team in its organisation. Compared without regard to case; keeps the case it was given.
+#[derive(Clone, Debug)]
+pub struct TeamName(String);
+
+impl TeamName {
+    /// Parses a name.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let is_edge_fine = text.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && text.ends_with(|c: char| c.is_ascii_alphanumeric());
+        if !is_edge_fine || text.len() > 60 || !text.bytes().all(is_name_byte) || text.contains("..") {
+            return Err(NameError::Team(shown(text)));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// As it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What makes it unique in its organisation: lower case.
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()
     }
@@ -184,6 +176,7 @@ macro_rules! by_key {
     };
 }
 by_key!(OwnerName);
+by_key!(TeamName);
 by_key!(RepoName);
 
 impl fmt::Display for RepoPath {

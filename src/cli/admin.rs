@@ -4,11 +4,11 @@
 use std::future::Future;
 
 use base::site::SiteDir;
-use clap::{Args, Subcommand};
-use forge::Forge;
+use clap::{Args, Subcommand, ValueEnum};
+use forge::{Forge, Visibility};
 
 use super::site::{forge_options, runtime};
-use super::{Console, Exit, Failure, admin_audit, admin_user};
+use super::{Console, Exit, Failure, admin_audit, admin_organisation, admin_repository, admin_token, admin_user};
 
 /// Administer a site from the host's own shell
 #[derive(Debug, Args)]
@@ -20,12 +20,49 @@ pub(crate) struct AdminArgs {
 #[derive(Debug, Subcommand)]
 enum AdminVerb {
     Audit(admin_audit::AuditArgs),
+    #[command(name = "org")]
+    Organisation(admin_organisation::OrganisationArgs),
+    #[command(name = "repo")]
+    Repository(admin_repository::RepositoryArgs),
+    Token(admin_token::TokenArgs),
     User(admin_user::UserArgs),
+}
+
+/// Who may know of something.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Reach {
+    /// Everyone who reaches the site
+    Public,
+    /// Everyone who is signed in
+    Internal,
+    /// Members alone
+    Private,
+}
+
+impl Reach {
+    pub(super) const fn visibility(self) -> Visibility {
+        match self {
+            Self::Public => Visibility::Public,
+            Self::Internal => Visibility::Internal,
+            Self::Private => Visibility::Private,
+        }
+    }
+
+    pub(super) const fn of(visibility: Visibility) -> &'static str {
+        match visibility {
+            Visibility::Public => "public",
+            Visibility::Internal => "internal",
+            Visibility::Private => "private",
+        }
+    }
 }
 
 pub(crate) fn run(args: &AdminArgs, console: &mut Console) -> Result<Exit, Failure> {
     match &args.verb {
         AdminVerb::Audit(args) => admin_audit::run(args, console),
+        AdminVerb::Organisation(args) => admin_organisation::run(args, console),
+        AdminVerb::Repository(args) => admin_repository::run(args, console),
+        AdminVerb::Token(args) => admin_token::run(args, console),
         AdminVerb::User(args) => admin_user::run(args, console),
     }
 }

@@ -2,6 +2,9 @@
 
 mod admin;
 mod admin_audit;
+mod admin_organisation;
+mod admin_repository;
+mod admin_token;
 mod admin_user;
 mod ca;
 mod completions;

@@ -1,13 +1,13 @@
 //! Who asks, and what they may do. The only rights logic there is: every door turns its caller into an [`Actor`] and
-//! every use case asks here.
+//! every use case asks here. Judges facts that others fetched; fetches none.
 
 use std::net::IpAddr;
 
 use base::Secret;
 use base::name::OwnerName;
-use store::repos::Sight;
+use store::repos::{Asker, Sight};
 
-use crate::{Error, RepoSummary, Visibility};
+use crate::{Error, Need, Scope, Visibility};
 
 /// Who asks.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub enum Actor {
     Anonymous,
     /// A signed-in user.
     User(User),
+    /// A machine with a deploy key, and no user behind it.
+    DeployKey(DeployKey),
 }
 
 /// A signed-in user.
@@ -31,6 +33,15 @@ pub struct User {
     pub scope: Scope,
     /// What the user came with, so that it can be asked again whether it still holds.
     pub(crate) credential: Credential,
+    /// Where the request came from.
+    pub(crate) origin: Origin,
+}
+
+/// A key that opens the repositories that it was added to.
+#[derive(Clone, Debug)]
+pub struct DeployKey {
+    /// `SHA256:…`.
+    pub fingerprint: String,
     /// Where the request came from.
     pub(crate) origin: Origin,
 }
@@ -54,26 +65,9 @@ impl From<IpAddr> for Origin {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Who {
     pub(crate) id: Option<i64>,
+    /// A user's name, or a deploy key's fingerprint.
     pub(crate) name: Option<String>,
     pub(crate) origin: Origin,
-}
-
-impl User {
-    /// A user for a fixture of pages. The forge makes its own, from credentials that it has checked.
-    pub const fn new(id: i64, name: OwnerName, is_admin: bool, scope: Scope) -> Self {
-        Self {
-            id,
-            name,
-            is_admin,
-            scope,
-            credential: Credential::Password(Secret::new(String::new())),
-            origin: Origin { address: None, request: None },
-        }
-    }
-
-    pub(crate) fn who(&self) -> Who {
-        Who { id: Some(self.id), name: Some(self.name.to_string()), origin: self.origin.clone() }
-    }
 }
 
 /// What a user came with.
@@ -96,15 +90,22 @@ pub(crate) enum Credential {
     },
 }
 
-/// What a credential allows, at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
-    /// A token that clones and fetches.
-    Read,
-    /// A token that also pushes; and SSH keys.
-    Write,
-    /// A session: all that the user may do.
-    Full,
+impl User {
+    /// A user for a fixture of pages. The forge makes its own, from credentials that it has checked.
+    pub const fn new(id: i64, name: OwnerName, is_admin: bool, scope: Scope) -> Self {
+        Self {
+            id,
+            name,
+            is_admin,
+            scope,
+            credential: Credential::Password(Secret::new(String::new())),
+            origin: Origin { address: None, request: None },
+        }
+    }
+
+    pub(crate) fn who(&self) -> Who {
+        Who { id: Some(self.id), name: Some(self.name.to_string()), origin: self.origin.clone() }
+    }
 }
 
 impl Actor {
@@ -114,51 +115,111 @@ impl Actor {
         match self {
             Self::Anonymous => Self::Anonymous,
             Self::User(user) => Self::User(User { origin: origin.into(), ..user }),
+            Self::DeployKey(key) => Self::DeployKey(DeployKey { origin: origin.into(), ..key }),
         }
     }
 
     /// The user, when one is signed in.
     pub const fn user(&self) -> Option<&User> {
         match self {
-            Self::Anonymous => None,
             Self::User(user) => Some(user),
+            Self::Anonymous | Self::DeployKey(_) => None,
         }
     }
 
-    /// The user, for what only a session may do (`action`, as in "change keys"). Fails with `SignInNeeded` or `Denied`.
+    /// Who it is, in words: a user's name, or a deploy key's fingerprint.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Anonymous => None,
+            Self::User(user) => Some(user.name.as_str()),
+            Self::DeployKey(key) => Some(&key.fingerprint),
+        }
+    }
+
+    /// Says whether nobody is known to be there: neither a user nor a key.
+    pub const fn is_anonymous(&self) -> bool {
+        matches!(self, Self::Anonymous)
+    }
+
+    /// The actor as the audit log tells of it; `None` for nobody.
+    pub(crate) fn who(&self) -> Option<Who> {
+        match self {
+            Self::Anonymous => None,
+            Self::User(user) => Some(user.who()),
+            Self::DeployKey(key) => {
+                Some(Who { id: None, name: Some(key.fingerprint.clone()), origin: key.origin.clone() })
+            }
+        }
+    }
+
+    /// The user, for `action` (as in "change keys"), which a token may do when it was made for `need`.
+    /// Fails with `SignInNeeded` or `Denied`.
+    pub(crate) fn needs(&self, need: Need, action: &str) -> Result<&User, Error> {
+        self.user_when(action, |scope| scope.holds(need))
+    }
+
+    /// The user, for what only a session may do. Fails with `SignInNeeded` or `Denied`.
     pub(crate) fn in_full(&self, action: &str) -> Result<&User, Error> {
-        let user = self.user().ok_or(Error::SignInNeeded)?;
-        if user.scope < Scope::Full {
-            return Err(Error::Denied { action: format!("{action} with a token or a key") });
-        }
-        Ok(user)
+        self.user_when(action, |scope| scope == Scope::Full)
     }
 
-    /// The administrator, for what only they may do. To everyone else it does not exist.
+    /// The user, for what a session may do, or who gave the password with this very request.
+    /// Fails with `SignInNeeded` or `Denied`.
+    pub(crate) fn with_password(&self, action: &str) -> Result<&User, Error> {
+        self.user_when(action, |scope| matches!(scope, Scope::Full | Scope::Password))
+    }
+
+    /// The administrator, for what only they may do, and only in a session. To everyone else it does not exist.
     pub(crate) fn as_administrator(&self, action: &str) -> Result<&User, Error> {
-        if !self.user().is_some_and(|user| user.is_admin) {
-            return Err(Error::NotFound);
-        }
+        self.known_administrator()?;
         self.in_full(action)
     }
 
-    /// Which repositories a list may show.
-    pub(crate) fn sight(&self) -> Sight {
-        let user = self.user();
-        Sight {
-            has_internal: user.is_some(),
-            has_all: user.is_some_and(|user| user.is_admin),
-            owner_id: user.map(|user| user.id),
+    /// The administrator, for what a token of theirs may do when it was made for `need`. To everyone else it does not
+    /// exist.
+    pub(crate) fn administers(&self, need: Need, action: &str) -> Result<&User, Error> {
+        self.known_administrator()?;
+        self.needs(need, action)
+    }
+
+    fn known_administrator(&self) -> Result<(), Error> {
+        if self.user().is_some_and(|user| user.is_admin) { Ok(()) } else { Err(Error::NotFound) }
+    }
+
+    fn user_when(&self, action: &str, is_enough: impl FnOnce(Scope) -> bool) -> Result<&User, Error> {
+        let user = match self {
+            Self::User(user) => user,
+            Self::Anonymous => return Err(Error::SignInNeeded),
+            Self::DeployKey(_) => return Err(Error::Denied { action: format!("{action} with a deploy key") }),
+        };
+        match user.scope {
+            scope if is_enough(scope) => Ok(user),
+            Scope::Token { .. } => Err(Error::Denied { action: format!("{action} with this token") }),
+            Scope::Key => Err(Error::Denied { action: format!("{action} with a key") }),
+            Scope::Full | Scope::Password => Err(Error::Denied { action: format!("{action} with a password alone") }),
         }
     }
-}
 
-impl Scope {
-    const fn ceiling(self) -> Access {
+    /// Whom the store looks up grants for.
+    pub(crate) fn asker(&self) -> Asker<'_> {
         match self {
-            Self::Read => Access::Read,
-            Self::Write => Access::Write,
-            Self::Full => Access::Admin,
+            Self::Anonymous => Asker::default(),
+            Self::User(user) => {
+                let token_id = if let Scope::Token { limited, .. } = user.scope { limited } else { None };
+                Asker { user_id: Some(user.id), key: None, token_id }
+            }
+            Self::DeployKey(key) => Asker { user_id: None, key: Some(&key.fingerprint), token_id: None },
+        }
+    }
+
+    /// Which repositories a list may show: those in which [`Facts::judge`] gives at least [`Access::Read`].
+    pub(crate) fn sight(&self, requires_sign_in: bool) -> Sight<'_> {
+        let user = self.user();
+        Sight {
+            asker: self.asker(),
+            has_all: user.is_some_and(|user| user.is_admin),
+            has_internal: user.is_some(),
+            has_public: !requires_sign_in && !matches!(self, Self::DeployKey(_)),
         }
     }
 }
@@ -170,150 +231,131 @@ pub enum Access {
     None,
     /// Clone and browse.
     Read,
+    /// Sort issues and pull requests.
+    Triage,
     /// Push.
     Write,
-    /// Change settings, delete.
+    /// Change what the repository says of itself, and its default branch.
+    Maintain,
+    /// Change who may do what, rename, transfer, delete.
     Admin,
 }
 
 impl Access {
-    /// The rights of `actor` in a repository of `owner_id` that is `visibility`, cut by the credential's scope.
-    pub fn of(actor: &Actor, owner_id: i64, visibility: Visibility) -> Self {
-        let Actor::User(user) = actor else {
-            return if visibility == Visibility::Public { Self::Read } else { Self::None };
-        };
-        let granted = match visibility {
-            _ if user.is_admin || user.id == owner_id => Self::Admin,
-            Visibility::Public | Visibility::Internal => Self::Read,
-            Visibility::Private => Self::None,
-        };
-        granted.min(user.scope.ceiling())
+    /// The levels that can be granted, lowest first.
+    pub const GRANTS: [Self; 5] = [Self::Read, Self::Triage, Self::Write, Self::Maintain, Self::Admin];
+
+    /// The level's name, as in `read`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Read => "read",
+            Self::Triage => "triage",
+            Self::Write => "write",
+            Self::Maintain => "maintain",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The level that can be granted under this name.
+    pub fn granted(name: &str) -> Option<Self> {
+        Self::GRANTS.into_iter().find(|level| level.name() == name)
+    }
+
+    /// What is stored; a number that this version does not know grants nothing.
+    pub(crate) fn of_number(number: i64) -> Self {
+        Self::GRANTS.into_iter().find(|level| level.number() == number).unwrap_or(Self::None)
+    }
+
+    pub(crate) const fn number(self) -> i64 {
+        self as i64
     }
 }
 
-/// Proof that the actor may read this repository. Got from [`crate::Forge::repo`] alone.
-#[derive(Clone, Debug)]
-pub struct RepoRead {
-    pub(crate) id: i64,
-    pub(crate) summary: RepoSummary,
+/// All that is known of an actor and a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// The repository's own.
+    pub(crate) visibility: Visibility,
+    /// The user or organisation that owns it.
+    pub(crate) owner_id: i64,
+    /// The visibility of the organisation that owns it; `None` when a user does.
+    pub(crate) organisation: Option<Visibility>,
+    /// Says whether the actor is in a team of that organisation.
+    pub(crate) is_member: bool,
+    /// The highest that a team grants.
+    pub(crate) team: Access,
+    /// What the actor was granted as a collaborator.
+    pub(crate) collaborator: Access,
+    /// What the actor's deploy key opens.
+    pub(crate) key: Access,
+    /// Says whether the actor's limited token is for this repository.
+    pub(crate) is_listed: bool,
+    /// Says whether the site shows nothing to who has not signed in.
+    pub(crate) requires_sign_in: bool,
+}
+
+/// What an actor may do, and whether the credential is the reason that it is not more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Judgement {
+    /// What whoever asks may know of: [`Access::None`] means that it is absent.
+    pub(crate) granted: Access,
+    /// What the credential leaves of it.
     pub(crate) access: Access,
-    /// Whose proof it is.
-    pub(crate) by: Option<Who>,
 }
 
-/// Proof that the actor may push to this repository.
-#[derive(Clone, Debug)]
-pub struct RepoWrite(pub(crate) RepoRead);
+impl Facts {
+    /// The rights of `actor`.
+    pub(crate) fn judge(&self, actor: &Actor) -> Judgement {
+        let granted = self.granted(actor);
+        Judgement { granted, access: granted.min(ceiling(actor)) }
+    }
 
-/// Proof that the actor may administer this repository.
-#[derive(Clone, Debug)]
-pub struct RepoAdmin(pub(crate) RepoRead);
+    fn granted(&self, actor: &Actor) -> Access {
+        let everyone = if self.is_open_to_all() { Access::Read } else { Access::None };
+        match actor {
+            Actor::Anonymous => everyone,
+            Actor::DeployKey(_) => self.key,
+            Actor::User(user) => match user.scope {
+                Scope::Token { limited: Some(_), .. } if !self.is_listed => everyone,
+                _ if user.is_admin || user.id == self.owner_id => Access::Admin,
+                _ => self.by_visibility().max(self.team).max(self.collaborator),
+            },
+        }
+    }
 
-impl RepoWrite {
-    /// What lists show of it.
-    pub const fn summary(&self) -> &RepoSummary {
-        self.0.summary()
+    fn is_open_to_all(&self) -> bool {
+        !self.requires_sign_in && self.outside() == Visibility::Public
+    }
+
+    /// What every user may do.
+    fn by_visibility(&self) -> Access {
+        let seen = if self.is_member { self.visibility } else { self.outside() };
+        if seen == Visibility::Private { Access::None } else { Access::Read }
+    }
+
+    /// How those see it who are not of the organisation: never more than the organisation itself.
+    fn outside(&self) -> Visibility {
+        match (self.visibility, self.organisation.unwrap_or(Visibility::Public)) {
+            (Visibility::Private, _) | (_, Visibility::Private) => Visibility::Private,
+            (Visibility::Internal, _) | (_, Visibility::Internal) => Visibility::Internal,
+            (Visibility::Public, Visibility::Public) => Visibility::Public,
+        }
     }
 }
 
-impl RepoRead {
-    /// What lists show of it.
-    pub const fn summary(&self) -> &RepoSummary {
-        &self.summary
-    }
-
-    /// Fails with [`crate::Error::Denied`] when the actor may read but not push.
-    pub fn for_write(self) -> Result<RepoWrite, Error> {
-        if self.access >= Access::Write { Ok(RepoWrite(self)) } else { Err(self.denied("push to")) }
-    }
-
-    /// Fails with [`crate::Error::Denied`] when the actor may not administer it.
-    pub fn for_admin(self) -> Result<RepoAdmin, Error> {
-        if self.access >= Access::Admin { Ok(RepoAdmin(self)) } else { Err(self.denied("administer")) }
-    }
-
-    fn denied(&self, verb: &str) -> Error {
-        Error::Denied { action: format!("{verb} {}", self.summary.path) }
+/// The most that a credential leaves of any right in a repository.
+fn ceiling(actor: &Actor) -> Access {
+    let Actor::User(user) = actor else { return Access::Admin };
+    match user.scope {
+        Scope::Full | Scope::Password => Access::Admin,
+        Scope::Key => Access::Write,
+        Scope::Token { scopes, .. } if scopes.holds(Need::WriteRepository) => Access::Admin,
+        Scope::Token { scopes, .. } if scopes.holds(Need::ReadRepository) => Access::Read,
+        Scope::Token { .. } => Access::None,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OWNER: i64 = 1;
-
-    fn user(id: i64, is_admin: bool, scope: Scope) -> Actor {
-        Actor::User(User {
-            id,
-            name: OwnerName::parse("someone").unwrap(),
-            is_admin,
-            scope,
-            credential: Credential::Password(Secret::new(String::new())),
-            origin: Origin::default(),
-        })
-    }
-
-    #[test]
-    fn rights_follow_actor_visibility_and_scope() {
-        use Access::{Admin, None, Read, Write};
-        let who = |name: &str, scope| match name {
-            "stranger" => user(2, false, scope),
-            "owner" => user(OWNER, false, scope),
-            _ => user(3, true, scope),
-        };
-        // public, internal, private
-        let table = [
-            ("stranger", Scope::Read, [Read, Read, None]),
-            ("stranger", Scope::Write, [Read, Read, None]),
-            ("stranger", Scope::Full, [Read, Read, None]),
-            ("owner", Scope::Read, [Read, Read, Read]),
-            ("owner", Scope::Write, [Write, Write, Write]),
-            ("owner", Scope::Full, [Admin, Admin, Admin]),
-            ("administrator", Scope::Read, [Read, Read, Read]),
-            ("administrator", Scope::Write, [Write, Write, Write]),
-            ("administrator", Scope::Full, [Admin, Admin, Admin]),
-        ];
-        let kinds = [Visibility::Public, Visibility::Internal, Visibility::Private];
-        for (name, scope, expected) in table {
-            let found = kinds.map(|visibility| Access::of(&who(name, scope), OWNER, visibility));
-            assert_eq!(found, expected, "{name} {scope:?}");
-        }
-        let anonymous = kinds.map(|visibility| Access::of(&Actor::Anonymous, OWNER, visibility));
-        assert_eq!(anonymous, [Read, None, None]);
-    }
-
-    #[test]
-    fn a_list_never_shows_more_than_the_rights() {
-        let actors = [
-            Actor::Anonymous,
-            user(2, false, Scope::Read),
-            user(OWNER, false, Scope::Read),
-            user(3, true, Scope::Full),
-        ];
-        for actor in actors {
-            let sight = actor.sight();
-            for visibility in [Visibility::Public, Visibility::Internal, Visibility::Private] {
-                let is_listed = visibility == Visibility::Public
-                    || (visibility == Visibility::Internal && sight.has_internal)
-                    || sight.owner_id == Some(OWNER)
-                    || sight.has_all;
-                assert_eq!(
-                    is_listed,
-                    Access::of(&actor, OWNER, visibility) >= Access::Read,
-                    "{actor:?} {visibility:?}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn tokens_manage_nothing_and_administration_does_not_exist_for_others() {
-        assert!(matches!(Actor::Anonymous.in_full("x"), Err(Error::SignInNeeded)));
-        assert!(matches!(user(1, true, Scope::Write).in_full("x"), Err(Error::Denied { .. })));
-        assert!(matches!(Actor::Anonymous.as_administrator("x"), Err(Error::NotFound)));
-        assert!(matches!(user(1, false, Scope::Full).as_administrator("x"), Err(Error::NotFound)));
-        assert!(matches!(user(1, true, Scope::Write).as_administrator("x"), Err(Error::Denied { .. })));
-        assert!(user(1, true, Scope::Full).as_administrator("x").is_ok());
-    }
-}
+#[path = "access_test.rs"]
+mod tests;

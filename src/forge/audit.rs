@@ -5,7 +5,7 @@ use base::clock::Timestamp;
 use store::events::{self, EventRecord, Filter, Link};
 
 use crate::events::hash;
-use crate::{Actor, Error, Forge};
+use crate::{Actor, Error, Forge, Need};
 
 /// Records on a page.
 const PAGE: i64 = 50;
@@ -98,7 +98,7 @@ pub enum AuditFault {
 impl Forge {
     /// A page of the audit log, last first. For administrators; `NotFound` for everyone else.
     pub async fn audit(&self, actor: &Actor, filter: &AuditFilter) -> Result<AuditPage, Error> {
-        actor.as_administrator("read the audit log")?;
+        actor.administers(Need::ReadAdmin, "read the audit log")?;
         let asked = Filter {
             actor: filter.actor.as_deref(),
             kind: filter.action.as_deref(),

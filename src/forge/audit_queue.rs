@@ -114,9 +114,13 @@ impl Writer {
         for Access { at, who, what } in batch {
             let happened = match what {
                 Accessed::SignInRefused { name, door } => Happened::SignInRefused { name: name.as_deref(), door },
-                Accessed::Certificate { key_id, told } => {
-                    Happened::Set { kind: "ssh_certificate.used", repo: None, subject: key_id, new: Some(told) }
-                }
+                Accessed::Certificate { key_id, told } => Happened::Noted {
+                    kind: "ssh_certificate.used",
+                    repo: None,
+                    subject: key_id,
+                    old: None,
+                    new: Some(told),
+                },
                 Accessed::Fetched { id, path, transport } => Happened::RepoFetched { id: *id, path, transport },
             };
             record(&tx, *at, who, happened).await?;

@@ -51,6 +51,7 @@ impl Forge {
             branches: names(handle.branches(REFS).await?),
             tags: names(handle.tags(REFS).await?),
             can_write: repo.access >= Access::Write,
+            can_maintain: repo.access >= Access::Maintain,
             can_admin: repo.access >= Access::Admin,
         })
     }

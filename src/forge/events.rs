@@ -12,10 +12,18 @@ use crate::access::Who;
 /// Every action that the audit log knows, in the order of the alphabet.
 pub const AUDIT_ACTIONS: &[&str] = &[
     "audit.gap",
+    "collaborator.removed",
+    "collaborator.set",
+    "deploy_key.added",
+    "deploy_key.removed",
     "key.added",
     "key.removed",
     "lfs.lock_broken",
     "limit.changed",
+    "organisation.changed",
+    "organisation.created",
+    "organisation.member_removed",
+    "organisation.removed",
     "password.changed",
     "password.reset",
     "protection.added",
@@ -23,9 +31,11 @@ pub const AUDIT_ACTIONS: &[&str] = &[
     "protection.removed",
     "quota.changed",
     REF_MOVED,
+    "repo.changed",
     "repo.created",
     "repo.default_branch",
     "repo.fetched",
+    "repo.moved",
     "repo.removed",
     "second_factor.added",
     "second_factor.code_used",
@@ -40,11 +50,21 @@ pub const AUDIT_ACTIONS: &[&str] = &[
     "ssh_authority.added",
     "ssh_authority.removed",
     "ssh_certificate.used",
+    "site.changed",
+    "team.changed",
+    "team.created",
+    "team.member_added",
+    "team.member_removed",
+    "team.removed",
+    "team.repo_added",
+    "team.repo_removed",
     "token.created",
     "token.revoked",
     "user.activated",
+    "user.administers",
     "user.created",
     "user.deactivated",
+    "user.removed",
 ];
 
 /// The action of a push, for each ref that moved.
@@ -101,7 +121,7 @@ pub(crate) enum Happened<'a> {
     },
     TokenCreated {
         name: &'a str,
-        can_write: bool,
+        scopes: &'a str,
     },
     TokenRevoked {
         name: &'a str,
@@ -125,11 +145,13 @@ pub(crate) enum Happened<'a> {
         old: &'a str,
         new: &'a str,
     },
-    /// Something was set, by the action's own name.
-    Set {
+    /// What needs no words of its own: one of [`AUDIT_ACTIONS`], on what, and what it was and is.
+    Noted {
         kind: &'static str,
+        /// In which repository: its number and its path.
         repo: Option<(i64, &'a str)>,
         subject: &'a str,
+        old: Option<&'a str>,
         new: Option<&'a str>,
     },
     /// That many access records found no room or no database.
@@ -222,9 +244,7 @@ fn told(at: Timestamp, who: &Who, happened: Happened<'_>) -> EventRecord {
         Happened::LfsLockBroken { id, path, owner } => {
             within(id, EventRecord { old_value: Some(owner.into()), ..event("lfs.lock_broken", path) })
         }
-        Happened::TokenCreated { name, can_write } => {
-            valued("token.created", name, if can_write { "write" } else { "read" })
-        }
+        Happened::TokenCreated { name, scopes } => valued("token.created", name, scopes),
         Happened::TokenRevoked { name } => event("token.revoked", name),
         Happened::RepoCreated { id, path, visibility } => at_path(id, path, valued("repo.created", path, visibility)),
         Happened::RepoRemoved { id, path } => at_path(id, path, event("repo.removed", path)),
@@ -232,12 +252,11 @@ fn told(at: Timestamp, who: &Who, happened: Happened<'_>) -> EventRecord {
         Happened::DefaultBranch { id, old, new } => {
             within(id, EventRecord { old_value: Some(old.into()), ..valued("repo.default_branch", "HEAD", new) })
         }
-        Happened::Set { kind, repo, subject, new } => EventRecord {
-            repo_id: repo.map(|(id, _)| id),
-            repo: repo.map(|(_, path)| path.into()),
-            new_value: new.map(str::to_owned),
-            ..event(kind, subject)
-        },
+        Happened::Noted { kind, repo, subject, old, new } => {
+            let (old_value, new_value) = (old.map(Into::into), new.map(Into::into));
+            let noted = EventRecord { old_value, new_value, ..event(kind, subject) };
+            repo.map_or(noted.clone(), |(id, path)| at_path(id, path, noted))
+        }
         Happened::Lost { count } => valued("audit.gap", "access records lost", &count.to_string()),
     }
 }

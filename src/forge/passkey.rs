@@ -128,7 +128,7 @@ impl Forge {
             let is_known = error.is_unique("security_keys.credential");
             if is_known { refused_key() } else { error.into() }
         })?;
-        self.tell(&tx, user, "second_factor.added", &name).await?;
+        self.tell_factor(&tx, user, "second_factor.added", &name).await?;
         let codes = self.codes_if_none(&tx, user).await?;
         let signed_in = self.after_change(&tx, user).await?;
         tx.commit().await?;
@@ -143,7 +143,7 @@ impl Forge {
         if !security_keys::rename(&tx, user.id, id, &name).await? {
             return Err(Error::NotFound);
         }
-        self.tell(&tx, user, "second_factor.renamed", &name).await?;
+        self.tell_factor(&tx, user, "second_factor.renamed", &name).await?;
         Ok(tx.commit().await?)
     }
 
@@ -152,7 +152,7 @@ impl Forge {
         let user = self.freshly_proved(actor, "remove a security key").await?;
         let tx = self.0.store.begin().await?;
         let name = security_keys::remove(&tx, user.id, id).await?.ok_or(Error::NotFound)?;
-        self.tell(&tx, user, "second_factor.removed", &name).await?;
+        self.tell_factor(&tx, user, "second_factor.removed", &name).await?;
         let signed_in = self.after_change(&tx, user).await?;
         tx.commit().await?;
         Ok(signed_in)
@@ -203,7 +203,7 @@ impl Forge {
         Ceremony { site: url.host(), origin: url.as_str(), challenge }
     }
 
-    async fn tell(&self, tx: &Tx, user: &User, action: &'static str, key: &str) -> Result<(), Error> {
+    async fn tell_factor(&self, tx: &Tx, user: &User, action: &'static str, key: &str) -> Result<(), Error> {
         let what = format!("key {key}");
         let event = Happened::SecondFactor { action, name: user.name.as_str(), what: &what };
         Ok(record(tx, self.now(), &user.who(), event).await?)

@@ -66,7 +66,8 @@ impl Forge {
             user_id,
             name: "probe",
             token_hash: &token_hash(&token),
-            can_write: true,
+            scopes: "write:repository",
+            is_limited: false,
             created: now,
             expires: Some(now.plus_seconds(LIFE)),
         };
@@ -74,7 +75,7 @@ impl Forge {
         tx.commit().await?;
         let who = Who { id: Some(user_id), name: Some(user.to_string()), origin: Origin::default() };
         let repo = RepoPath { owner: user.clone(), name: RepoName::parse("probe")? };
-        self.make_repo(&who, repo.clone(), String::new(), Visibility::Private).await?;
+        self.make_repo(&who, user_id, repo.clone(), (String::new(), Visibility::Private)).await?;
         Ok(Probe { user, repo, token, _running: running })
     }
 

@@ -237,8 +237,13 @@ impl Forge {
         let by = repo.0.by.clone().ok_or(Error::SignInNeeded)?;
         let subject = format!("{kind} {pattern}");
         let path = repo.0.summary.path.to_string();
-        let happened =
-            Happened::Set { kind: "protection.removed", repo: Some((repo.0.id, &path)), subject: &subject, new: None };
+        let happened = Happened::Noted {
+            kind: "protection.removed",
+            repo: Some((repo.0.id, &path)),
+            subject: &subject,
+            old: None,
+            new: None,
+        };
         record(&tx, self.now(), &by, happened).await?;
         Ok(tx.commit().await?)
     }
@@ -254,7 +259,13 @@ impl Forge {
         let subject = format!("{} {}", stored.set.kind, stored.set.pattern);
         let told = Protection::of(stored.clone()).map(|protection| protection.told());
         let path = repo.0.summary.path.to_string();
-        let happened = Happened::Set { kind, repo: Some((repo.0.id, &path)), subject: &subject, new: told.as_deref() };
+        let happened = Happened::Noted {
+            kind,
+            repo: Some((repo.0.id, &path)),
+            subject: &subject,
+            old: None,
+            new: told.as_deref(),
+        };
         Ok(record(tx, self.now(), &by, happened).await?)
     }
 

@@ -12,6 +12,7 @@ use store::intents::{self, IntentRecord, NewIntent};
 use store::repos;
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
+use crate::access::Who;
 use crate::events::{self, Happened, record};
 use crate::quota::{self, SiteLimit};
 use crate::upload::Transport;
@@ -34,7 +35,7 @@ impl Forge {
     /// Permission to push to `path`. `SignInNeeded` for an anonymous actor, `NotFound` for hidden and absent alike,
     /// `Denied` for who may read but not push (a read-only token, say).
     pub async fn begin_push(&self, actor: &Actor, path: &RepoPath) -> Result<Push, Error> {
-        if actor.user().is_none() {
+        if actor.is_anonymous() {
             return Err(Error::SignInNeeded);
         }
         let repo = self.repo(actor, path).await?.for_write()?;
@@ -98,13 +99,12 @@ impl Push {
 
     /// A push may take an hour, and rights end sooner.
     pub(crate) async fn may_still_push(&self) -> Result<bool, Error> {
-        let Some(user) = self.actor.user() else { return Ok(false) };
-        if !self.forge.still_holds(user).await? {
+        if !self.forge.still_holds(&self.actor).await? {
             return Ok(false);
         }
         match self.forge.repo(&self.actor, &self.repo.0.summary.path).await {
             Ok(now) => Ok(now.id == self.repo.0.id && now.for_write().is_ok()),
-            Err(Error::NotFound) => Ok(false),
+            Err(Error::NotFound | Error::Denied { .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -157,9 +157,9 @@ impl Push {
         request: &mut Request,
         added: u64,
     ) -> Result<Option<Vec<IntentRecord>>, Error> {
-        let user = self.actor.user().ok_or(Error::SignInNeeded)?;
-        let (address, sent) = (user.origin.address.map(|address| address.to_string()), &user.origin.request);
-        let (repo_id, actor_id, at) = (self.repo.0.id, user.id, self.forge.now());
+        let Who { id: actor_id, name: actor, origin } = self.actor.who().ok_or(Error::SignInNeeded)?;
+        let address = origin.address.map(|address| address.to_string());
+        let (repo_id, at) = (self.repo.0.id, self.forge.now());
         let there = repo.size_on_disk().await?;
         let tx = self.forge.0.store.begin().await?;
         if let Err(why) = quota::take_git_room(&tx, repo_id, there, added).await? {
@@ -171,12 +171,13 @@ impl Push {
             let new = NewIntent {
                 repo_id,
                 actor_id,
+                actor: actor.as_deref(),
                 at,
                 ref_name: update.name.as_str(),
                 old_id: shown(update.old.as_ref()),
                 new_id: shown(update.new.as_ref()),
                 address: address.as_deref(),
-                request: sent.as_deref(),
+                request: origin.request.as_deref(),
             };
             let id = intents::insert(&tx, &new).await?;
             noted.push(new.noted(id));
@@ -225,7 +226,7 @@ impl Push {
             return Ok(());
         }
         repo.set_head(&pushed.name).await?;
-        let by = self.actor.user().ok_or(Error::SignInNeeded)?.who();
+        let by = self.actor.who().ok_or(Error::SignInNeeded)?;
         let (old, new) = (head.as_str(), pushed.name.as_str());
         let tx = self.forge.0.store.begin().await?;
         record(&tx, self.forge.now(), &by, Happened::DefaultBranch { id: self.repo.0.id, old, new }).await?;

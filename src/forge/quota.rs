@@ -150,8 +150,13 @@ impl Forge {
         for (limit, value) in parsed.into_iter().filter(|(limit, value)| before.get(*limit) != *value) {
             quotas::set_site_limit(&tx, limit.as_str(), value).await?;
             let new = value.to_string();
-            let happened =
-                Happened::Set { kind: "limit.changed", repo: None, subject: limit.as_str(), new: Some(&new) };
+            let happened = Happened::Noted {
+                kind: "limit.changed",
+                repo: None,
+                subject: limit.as_str(),
+                old: None,
+                new: Some(&new),
+            };
             record(&tx, self.now(), &by, happened).await?;
         }
         Ok(tx.commit().await?)
@@ -167,7 +172,8 @@ impl Forge {
         let user = users::by_key(&tx, &name.key()).await?.ok_or_else(unknown)?;
         quotas::set_owner_quota(&tx, user.id, bytes).await?;
         let new = bytes.map(|bytes| bytes.to_string());
-        let happened = Happened::Set { kind: "quota.changed", repo: None, subject: &user.name, new: new.as_deref() };
+        let happened =
+            Happened::Noted { kind: "quota.changed", repo: None, subject: &user.name, old: None, new: new.as_deref() };
         record(&tx, self.now(), &by, happened).await?;
         Ok(tx.commit().await?)
     }
@@ -181,7 +187,7 @@ impl Forge {
         quotas::set_repo_quota(&tx, repo.0.id, bytes).await?;
         let (new, path) = (bytes.map(|bytes| bytes.to_string()), repo.0.summary.path.to_string());
         let repo = Some((repo.0.id, path.as_str()));
-        let happened = Happened::Set { kind: "quota.changed", repo, subject: &path, new: new.as_deref() };
+        let happened = Happened::Noted { kind: "quota.changed", repo, subject: &path, old: None, new: new.as_deref() };
         record(&tx, self.now(), &by, happened).await?;
         Ok(tx.commit().await?)
     }

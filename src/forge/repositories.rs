@@ -1,21 +1,23 @@
 //! Repositories as things that are made, found, listed and removed. Names become keys in the database; ids alone
 //! become directories.
 
-use base::name::{RefName, RepoName, RepoPath};
-use store::loose_directories;
-use store::repos::{self, NewRepoRecord, RepoRecord};
+use base::name::{OwnerName, RefName, RepoName, RepoPath};
+use store::repos::{self, Asker, NewRepoRecord, RepoRecord, Sight, Wanted};
+use store::{loose_directories, users};
 
-use crate::access::{User, Who};
+use crate::access::{Facts, Judgement, Who};
 use crate::events::{Happened, record};
 use crate::users::one_line;
-use crate::{Access, Actor, Error, Forge, RepoAdmin, RepoRead, RepoSummary, Visibility, settle};
+use crate::{Access, Actor, Error, Forge, Need, RepoAdmin, RepoRead, RepoSummary, Scope, Visibility, settle};
 
 /// The branch that HEAD of a new repository names.
 const FIRST_BRANCH: &str = "main";
 /// Repositories in a list.
-const LISTED: i64 = 200;
+const LISTED: u32 = 200;
+/// No owner's number.
+const NOBODY: i64 = 0;
 
-/// A repository to make under the actor's own name.
+/// A repository to make.
 #[derive(Debug)]
 pub struct NewRepo {
     /// Its name, unparsed.
@@ -26,20 +28,67 @@ pub struct NewRepo {
     pub visibility: Visibility,
 }
 
+/// Which repositories a list shall hold, of those that the actor may read.
+#[derive(Clone, Debug)]
+pub struct RepoQuery {
+    /// Those of this owner alone.
+    pub owner: Option<OwnerName>,
+    /// Those alone whose name holds this text, in whatever case.
+    pub text: String,
+    /// Those alone that are the actor's own, a team's of the actor, or that the actor collaborates in.
+    pub is_mine: bool,
+    /// The page, from 1.
+    pub page: u32,
+    /// Repositories on a page, 1 to 200.
+    pub limit: u32,
+}
+
+impl Default for RepoQuery {
+    fn default() -> Self {
+        Self { owner: None, text: String::new(), is_mine: false, page: 1, limit: LISTED }
+    }
+}
+
+/// A page of a list.
+#[derive(Clone, Debug)]
+pub struct RepoPage {
+    /// The repositories, last pushed (or made) first.
+    pub repositories: Vec<RepoSummary>,
+    /// How many there are on all pages.
+    pub total: u64,
+}
+
 impl Forge {
-    /// The fetch that is the authorisation. `NotFound` when it is absent or hidden from the actor, in one time class.
+    /// The fetch that is the authorisation. `NotFound` when it is absent or hidden from the actor, in one time class;
+    /// `Denied` when the actor may know of it but came with a credential that was not made for repositories.
     pub async fn repo(&self, actor: &Actor, path: &RepoPath) -> Result<RepoRead, Error> {
-        let found = repos::by_keys(&self.0.store.read(), &path.owner.key(), &path.name.key()).await?;
-        permitted(actor, found.ok_or(Error::NotFound)?)?.ok_or(Error::NotFound)
+        let requires_sign_in = self.site_settings().await.requires_sign_in;
+        let database = self.0.store.read();
+        let found = repos::by_keys(&database, actor.asker(), &path.owner.key(), &path.name.key()).await?;
+        permitted(actor, requires_sign_in, found.ok_or(Error::NotFound)?)
+    }
+
+    /// The same by the repository's number.
+    pub async fn repo_by_id(&self, actor: &Actor, id: i64) -> Result<RepoRead, Error> {
+        let requires_sign_in = self.site_settings().await.requires_sign_in;
+        let found = repos::by_id(&self.0.store.read(), actor.asker(), id).await?;
+        permitted(actor, requires_sign_in, found.ok_or(Error::NotFound)?)
     }
 
     /// Makes an empty repository owned by the actor, default branch `main`.
     pub async fn create_repo(&self, actor: &Actor, new: NewRepo) -> Result<RepoSummary, Error> {
-        let user = actor.in_full("make repositories")?;
+        let owner = actor.needs(Need::WriteRepository, "make repositories")?.name.clone();
+        self.create_repo_in(actor, &owner, new).await
+    }
+
+    /// Makes an empty repository under the actor's own name, or in an organisation of which the actor is an owner or in
+    /// a team that may. `NotFound` for all other owners, `Denied` in an organisation that does not let the actor.
+    pub async fn create_repo_in(&self, actor: &Actor, owner: &OwnerName, new: NewRepo) -> Result<RepoSummary, Error> {
+        let (owner_id, owner) = self.place_for(actor, owner).await?;
         let name = RepoName::parse(new.name.trim())?;
         let description = one_line("description", &new.description, 0, 500)?;
-        let path = RepoPath { owner: user.name.clone(), name };
-        self.make_repo(&user.who(), path, description, new.visibility).await
+        let by = actor.who().ok_or(Error::SignInNeeded)?;
+        self.make_repo(&by, owner_id, RepoPath { owner, name }, (description, new.visibility)).await
     }
 
     /// Removes a repository and its objects for good.
@@ -59,26 +108,70 @@ impl Forge {
 
     /// What the actor may read, last pushed first; at most 200. The dashboard shows the actor's own apart from the others.
     pub async fn repos(&self, actor: &Actor) -> Result<Vec<RepoSummary>, Error> {
-        let found = repos::visible(&self.0.store.read(), actor.sight(), LISTED).await?;
-        let mut list = Vec::with_capacity(found.len());
-        for record in found {
-            list.extend(permitted(actor, record)?.map(|repo| repo.summary));
+        Ok(self.find_repos(actor, &RepoQuery::default()).await?.repositories)
+    }
+
+    /// What the actor may read and `query` asks for. `Denied` with a credential that was not made for repositories. An
+    /// owner that is absent, or hidden, has none.
+    pub async fn find_repos(&self, actor: &Actor, query: &RepoQuery) -> Result<RepoPage, Error> {
+        if let Some(user) = actor.user()
+            && let Scope::Token { scopes, .. } = user.scope
+            && !scopes.holds(Need::ReadRepository)
+        {
+            return Err(Error::Denied { action: "list repositories with this token".into() });
         }
-        Ok(list)
+        let requires_sign_in = self.site_settings().await.requires_sign_in;
+        let database = self.0.store.read();
+        let owner = match &query.owner {
+            Some(name) => users::owner_kind(&database, &name.key()).await?.map_or(Some(NOBODY), |(id, ..)| Some(id)),
+            None => None,
+        };
+        let limit = query.limit.clamp(1, LISTED);
+        let wanted = Wanted {
+            owner_id: owner,
+            name: &pattern(&query.text),
+            is_mine: query.is_mine,
+            limit: limit.into(),
+            offset: i64::from(query.page.saturating_sub(1)).saturating_mul(limit.into()),
+        };
+        let sight = actor.sight(requires_sign_in);
+        let found = repos::visible(&database, sight, wanted).await?;
+        let is_all = wanted.offset == 0 && found.len() < usize::try_from(limit).unwrap_or(usize::MAX);
+        let total = if is_all {
+            u64::try_from(found.len()).unwrap_or(u64::MAX)
+        } else {
+            u64::try_from(repos::count_visible(&database, sight, wanted).await?).unwrap_or_default()
+        };
+        let mut repositories = Vec::with_capacity(found.len());
+        for record in found {
+            match permitted(actor, requires_sign_in, record) {
+                Ok(repo) => repositories.push(repo.summary),
+                Err(Error::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(RepoPage { repositories, total })
+    }
+
+    /// All repositories, last pushed first. For the host's own shell.
+    pub async fn all_repos(&self) -> Result<Vec<RepoSummary>, Error> {
+        let sight = Sight { asker: Asker::default(), has_all: true, has_internal: true, has_public: true };
+        let wanted = Wanted { owner_id: None, name: "", is_mine: false, limit: i64::MAX, offset: 0 };
+        repos::visible(&self.0.store.read(), sight, wanted).await?.into_iter().map(summary).collect()
     }
 
     /// Makes the directory first, on a fresh id that stays on the list of loose ones until the row is there: a crash in
     /// between leaves nothing that anyone sees, and the next start removes it.
     pub(crate) async fn make_repo(
         &self,
-        owner: &Who,
+        by: &Who,
+        owner_id: i64,
         path: RepoPath,
-        description: String,
-        visibility: Visibility,
+        (description, visibility): (String, Visibility),
     ) -> Result<RepoSummary, Error> {
-        let owner_id = owner.id.ok_or(Error::SignInNeeded)?;
         let name_key = path.name.key();
-        if repos::by_keys(&self.0.store.read(), &path.owner.key(), &name_key).await?.is_some() {
+        let (database, nobody) = (self.0.store.read(), Asker::default());
+        if repos::by_keys(&database, nobody, &path.owner.key(), &name_key).await?.is_some() {
             return Err(Error::NameTaken(path.name.to_string()));
         }
         let tx = self.0.store.begin().await?;
@@ -106,31 +199,66 @@ impl Forge {
         }
         loose_directories::settle(&tx, id).await?;
         let event = Happened::RepoCreated { id, path: &path.to_string(), visibility: visibility.as_str() };
-        record(&tx, created, owner, event).await?;
+        record(&tx, created, by, event).await?;
         tx.commit().await?;
         Ok(RepoSummary { path, description, visibility, created, pushed: None })
     }
 }
 
-/// The proof, when the actor may read; `None` otherwise.
-fn permitted(actor: &Actor, found: RepoRecord) -> Result<Option<RepoRead>, Error> {
+/// The proof, when the actor may read.
+fn permitted(actor: &Actor, requires_sign_in: bool, found: RepoRecord) -> Result<RepoRead, Error> {
     let visibility = Visibility::of(&found.visibility);
-    let access = Access::of(actor, found.owner_id, visibility);
-    if access < Access::Read {
-        return Ok(None);
+    let grants = &found.grants;
+    let facts = Facts {
+        visibility,
+        owner_id: found.owner_id,
+        organisation: grants.organisation.as_deref().map(Visibility::of),
+        is_member: grants.is_member,
+        team: Access::of_number(grants.team),
+        collaborator: Access::of_number(grants.collaborator),
+        key: Access::of_number(grants.key),
+        is_listed: grants.is_listed,
+        requires_sign_in,
+    };
+    let Judgement { granted, access } = facts.judge(actor);
+    if granted < Access::Read {
+        return Err(Error::NotFound);
     }
-    let summary = RepoSummary {
+    let (id, owner_id, summary) = (found.id, found.owner_id, summary(found)?);
+    if access < Access::Read {
+        return Err(Error::Denied { action: format!("read {} with this token", summary.path) });
+    }
+    Ok(RepoRead { id, owner_id, summary, access, by: actor.who() })
+}
+
+fn summary(found: RepoRecord) -> Result<RepoSummary, Error> {
+    Ok(RepoSummary {
         path: RepoPath::parse(&found.owner, &found.name)?,
         description: found.description,
-        visibility,
+        visibility: Visibility::of(&found.visibility),
         created: found.created,
         pushed: found.pushed,
-    };
-    Ok(Some(RepoRead { id: found.id, summary, access, by: actor.user().map(User::who) }))
+    })
+}
+
+/// What LIKE finds a text with, anywhere in a name.
+fn pattern(text: &str) -> String {
+    if text.is_empty() {
+        return String::new();
+    }
+    let mut pattern = String::from("%");
+    for letter in text.to_ascii_lowercase().chars() {
+        if matches!(letter, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(letter);
+    }
+    pattern.push('%');
+    pattern
 }
 
 impl Visibility {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Public => "public",
             Self::Internal => "internal",
@@ -139,7 +267,7 @@ impl Visibility {
     }
 
     /// What is not understood is private.
-    fn of(stored: &str) -> Self {
+    pub(crate) fn of(stored: &str) -> Self {
         match stored {
             "public" => Self::Public,
             "internal" => Self::Internal,

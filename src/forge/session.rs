@@ -7,15 +7,15 @@ use base::name::OwnerName;
 use store::sessions::{NewSessionRecord, SessionRecord};
 use store::tokens::TokenOwner;
 use store::users::UserRecord;
-use store::{Tx, sessions, ssh_keys, tokens, users};
+use store::{Tx, deploy_keys, sessions, ssh_keys, tokens, users};
 
-use crate::access::{Credential, Origin, Who};
+use crate::access::{Credential, DeployKey, Origin, Who};
 use crate::audit_queue::{Access, Accessed};
 use crate::events::{Happened, record};
 use crate::second_factor::{self, SignIn};
 use crate::throttle::Attempt;
 use crate::tokens::{TOKEN_PREFIX, token_hash};
-use crate::{Actor, Error, Forge, Scope, User};
+use crate::{Actor, Error, Forge, Scope, Scopes, User};
 
 const DAY: i64 = 24 * 60 * 60;
 /// Seconds after which a session ends, used or not.
@@ -141,10 +141,10 @@ impl Forge {
         Ok(tx.commit().await?)
     }
 
-    /// The user behind HTTP Basic credentials of a Git client: a token (any user name beside it, or its own user's), or
-    /// name and password. Limited as [`Forge::begin_sign_in`], but a token that holds is never held up by others' failures.
-    /// Either way the scope is at most [`Scope::Write`]. Fails with `TokenNeeded` for a right password of an account that
-    /// has a second factor.
+    /// The user behind HTTP Basic credentials of a Git client or a program: a token (any user name beside it, or its own
+    /// user's), or name and password. Limited as [`Forge::begin_sign_in`], but a token that holds is never held up by
+    /// others' failures. The scope is the token's, or [`Scope::Password`]. Fails with `TokenNeeded` for a right password
+    /// of an account that has a second factor.
     pub async fn basic(
         &self,
         name: &str,
@@ -161,14 +161,19 @@ impl Forge {
             return Err(Error::TokenNeeded);
         }
         let credential = Credential::Password(Secret::new(found.password_hash.unwrap_or_default()));
-        Ok(actor((found.id, &found.name, found.is_admin), Scope::Write, credential)?.coming_from(origin))
+        Ok(actor((found.id, &found.name, found.is_admin), Scope::Password, credential)?.coming_from(origin))
     }
 
-    /// The user who owns an SSH key that proved itself; `None` when nobody does. `fingerprint` is `SHA256:…`.
+    /// The user who owns an SSH key that proved itself, or the key alone when it is a deploy key; `None` when it is
+    /// neither. `fingerprint` is `SHA256:…`.
     pub async fn by_ssh_key(&self, fingerprint: &str) -> Result<Option<Actor>, Error> {
         let now = self.now();
-        let found = ssh_keys::owner(&self.0.store.read(), fingerprint).await?.filter(|found| found.is_active);
-        let Some(found) = found else { return Ok(None) };
+        let Some(found) = ssh_keys::owner(&self.0.store.read(), fingerprint).await? else {
+            return self.by_deploy_key(fingerprint).await;
+        };
+        if !found.is_active {
+            return Ok(None);
+        }
         if is_stale(found.used, now) {
             let forge = self.clone();
             self.note(async move {
@@ -178,14 +183,31 @@ impl Forge {
             });
         }
         let credential = Credential::Key(fingerprint.into());
-        actor((found.user_id, &found.user_name, found.is_admin), Scope::Write, credential).map(Some)
+        actor((found.user_id, &found.user_name, found.is_admin), Scope::Key, credential).map(Some)
     }
 
-    /// Says whether a key belongs to somebody who may sign in. For keys that are only offered: nothing is noted, and
+    async fn by_deploy_key(&self, fingerprint: &str) -> Result<Option<Actor>, Error> {
+        let now = self.now();
+        let Some(used) = deploy_keys::find(&self.0.store.read(), fingerprint).await? else { return Ok(None) };
+        let fingerprint = fingerprint.to_owned();
+        if is_stale(used, now) {
+            let (forge, fingerprint) = (self.clone(), fingerprint.clone());
+            self.note(async move {
+                let tx = forge.0.store.begin().await?;
+                deploy_keys::set_used(&tx, &fingerprint, now).await?;
+                Ok(tx.commit().await?)
+            });
+        }
+        Ok(Some(Actor::DeployKey(DeployKey { fingerprint, origin: Origin::default() })))
+    }
+
+    /// Says whether a key belongs to somebody who may sign in, or is a deploy key. For keys that are only offered: nothing is noted, and
     /// nobody is named.
     pub async fn is_ssh_key_known(&self, fingerprint: &str) -> Result<bool, Error> {
-        let found = ssh_keys::owner(&self.0.store.read(), fingerprint).await?;
-        Ok(found.is_some_and(|found| found.is_active))
+        match ssh_keys::owner(&self.0.store.read(), fingerprint).await? {
+            Some(found) => Ok(found.is_active),
+            None => Ok(deploy_keys::find(&self.0.store.read(), fingerprint).await?.is_some()),
+        }
     }
 
     async fn by_token(&self, secret: &Secret<String>, origin: &Origin) -> Result<Actor, Error> {
@@ -209,13 +231,19 @@ impl Forge {
                 Ok(tx.commit().await?)
             });
         }
-        let scope = if found.token.can_write { Scope::Write } else { Scope::Read };
+        let limited = found.token.is_limited.then_some(found.token.id);
+        let scope = Scope::Token { scopes: Scopes::stored(&found.token.scopes), limited };
         actor((found.user_id, &found.user_name, found.is_admin), scope, Credential::Token(hash))
     }
 
-    /// Says whether what the user came with would still be let in, and the user with it.
-    pub(crate) async fn still_holds(&self, user: &User) -> Result<bool, Error> {
+    /// Says whether what the actor came with would still be let in, and the user with it.
+    pub(crate) async fn still_holds(&self, actor: &Actor) -> Result<bool, Error> {
         let (database, now) = (self.0.store.read(), self.now());
+        let user = match actor {
+            Actor::Anonymous => return Ok(false),
+            Actor::User(user) => user,
+            Actor::DeployKey(key) => return Ok(deploy_keys::find(&database, &key.fingerprint).await?.is_some()),
+        };
         Ok(match &user.credential {
             Credential::Password(hash) => {
                 let found = users::by_id(&database, user.id).await?;

@@ -97,8 +97,8 @@ pub(crate) async fn one_intent(
 pub(crate) fn moved(intent: &IntentRecord) -> EventRecord {
     EventRecord {
         at: intent.at,
-        actor_id: Some(intent.actor_id),
-        actor: None,
+        actor_id: intent.actor_id,
+        actor: intent.actor.clone(),
         kind: crate::events::REF_MOVED.into(),
         repo_id: Some(intent.repo_id),
         repo: None,

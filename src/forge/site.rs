@@ -20,7 +20,7 @@ use crate::lfs_pass::LfsReaders;
 use crate::lfs_shelf::Shelf;
 use crate::passwords::Passwords;
 use crate::throttle::Throttle;
-use crate::{Error, settle};
+use crate::{Error, settle, site_settings};
 
 /// What the canary says.
 const SONG: &[u8] = b"gitgrit";
@@ -117,6 +117,8 @@ pub(crate) struct Inner {
     pub(crate) key: Key,
     pub(crate) passwords: Passwords,
     pub(crate) throttle: Throttle,
+    /// What the administrator has set.
+    pub(crate) site_settings: site_settings::Cached,
     /// Takes what is told after the fact.
     pub(crate) audit: AuditQueue,
     /// The content of large files.
@@ -158,6 +160,8 @@ impl Forge {
         let presence = settle::run(&store, &repositories, &database, clock.now()).await?;
         let throttle = Throttle::new();
         throttle.load(&store, clock.now()).await.map_err(|error| OpenError::Store(Box::new(error)))?;
+        let cached = site_settings::Cached::load(&store, clock.now()).await;
+        let site_settings = cached.map_err(|error| OpenError::Store(Box::new(error)))?;
         let audit = AuditQueue::start(store.clone(), Arc::clone(&clock));
         let forge = Self(Arc::new(Inner {
             settings,
@@ -168,6 +172,7 @@ impl Forge {
             key,
             passwords: Passwords::new(),
             throttle,
+            site_settings,
             audit,
             shelf,
             lfs_readers: LfsReaders::default(),

@@ -11,7 +11,8 @@ use store::ssh_authorities::{self, NewSshAuthorityRecord, SshAuthorityRecord};
 use store::users;
 use vault::ssh_key::PublicKey;
 
-use crate::access::{Credential, Scope, User};
+use crate::Scope;
+use crate::access::{Credential, User};
 use crate::audit_queue::{Access, Accessed};
 use crate::events::{Happened, record};
 use crate::{Actor, Error, Forge};
@@ -92,8 +93,13 @@ impl Forge {
                 error.into()
             }
         })?;
-        let happened =
-            Happened::Set { kind: "ssh_authority.added", repo: None, subject: fingerprint, new: Some(&title) };
+        let happened = Happened::Noted {
+            kind: "ssh_authority.added",
+            repo: None,
+            subject: fingerprint,
+            old: None,
+            new: Some(&title),
+        };
         record(&tx, self.now(), &by, happened).await?;
         tx.commit().await?;
         Ok(view(stored))
@@ -104,7 +110,8 @@ impl Forge {
         let by = actor.as_administrator("remove an SSH authority")?.who();
         let tx = self.0.store.begin().await?;
         let fingerprint = ssh_authorities::remove(&tx, id).await?.ok_or(Error::NotFound)?;
-        let happened = Happened::Set { kind: "ssh_authority.removed", repo: None, subject: &fingerprint, new: None };
+        let happened =
+            Happened::Noted { kind: "ssh_authority.removed", repo: None, subject: &fingerprint, old: None, new: None };
         record(&tx, self.now(), &by, happened).await?;
         Ok(tx.commit().await?)
     }
@@ -139,7 +146,7 @@ impl Forge {
             id: found.id,
             name: OwnerName::parse(&found.name)?,
             is_admin: found.is_admin,
-            scope: Scope::Write,
+            scope: Scope::Key,
             credential: Credential::Certificate { authority: authority.fingerprint, ends: certificate.ends },
             origin: from.into(),
         })))

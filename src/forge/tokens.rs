@@ -1,24 +1,30 @@
-//! Access tokens for Git clients. The secret is told once, and only its hash is kept.
+//! Access tokens for Git clients and programs. The secret is told once, and only its hash is kept. Tokens are made and
+//! seen with a session or a password, never with a token.
 
 use base::Secret;
+use base::name::RepoPath;
 use store::tokens::{self, NewTokenRecord, TokenRecord};
 
 use crate::events::{Happened, record};
-use crate::{Actor, Error, Forge, TokenView};
+use crate::{Actor, Error, Forge, Scopes, TokenView};
 
 /// What every token's secret begins with, so that scanners know one when they see it.
 pub(crate) const TOKEN_PREFIX: &str = "ggt_";
 const DAY: i64 = 24 * 60 * 60;
 /// Tokens of one user.
 const MOST: usize = 200;
+/// Repositories of one token.
+const MOST_REPOSITORIES: usize = 100;
 
 /// A token to make.
 #[derive(Debug)]
 pub struct NewToken {
     /// 1 to 100 characters.
     pub name: String,
-    /// Says whether it may push.
-    pub can_write: bool,
+    /// What it opens; not empty.
+    pub scopes: Scopes,
+    /// The repositories that it is for alone, 1 to 100; all of the user's, when `None`.
+    pub repositories: Option<Vec<RepoPath>>,
     /// Days until it ends (1–3650); never, when `None`.
     pub days: Option<u32>,
 }
@@ -26,19 +32,20 @@ pub struct NewToken {
 impl Forge {
     /// The actor's tokens, newest first.
     pub async fn tokens(&self, actor: &Actor) -> Result<Vec<TokenView>, Error> {
-        let user = actor.in_full("see tokens")?;
-        Ok(tokens::of_user(&self.0.store.read(), user.id).await?.into_iter().map(view).collect())
+        let user = actor.with_password("see tokens")?;
+        let database = self.0.store.read();
+        let limits = tokens::repos(&database, user.id).await?;
+        tokens::of_user(&database, user.id).await?.into_iter().map(|token| view(token, &limits)).collect()
     }
 
-    /// Makes a token; its secret (`ggt_` and 43 characters) is told this once.
+    /// Makes a token; its secret (`ggt_` and 43 characters) is told this once. Fails with `Field` on `name`, `days`,
+    /// `scopes` and `repositories`: one that the actor may not read is unknown.
     pub async fn create_token(&self, actor: &Actor, new: NewToken) -> Result<(TokenView, Secret<String>), Error> {
-        let user = actor.in_full("make tokens")?;
+        let user = actor.with_password("make tokens")?;
         let name = crate::users::one_line("name", &new.name, 1, 100)?;
-        if new.days.is_some_and(|days| !(1..=3650).contains(&days)) {
-            return Err(Error::Field { field: "days", problem: "must be from 1 to 3650".into() });
-        }
-        let now = self.now();
-        let secret = fresh_secret();
+        judge(&new)?;
+        let limits = self.limits(actor, new.repositories.as_deref()).await?;
+        let (now, secret, scopes) = (self.now(), fresh_secret(), new.scopes.to_string());
         let tx = self.0.store.begin().await?;
         if tokens::of_user(&tx, user.id).await?.len() >= MOST {
             return Err(Error::Field {
@@ -46,28 +53,66 @@ impl Forge {
                 problem: format!("names one token too many; {MOST} is the most"),
             });
         }
-        let new = NewTokenRecord {
+        let stored = NewTokenRecord {
             user_id: user.id,
             name: &name,
             token_hash: &token_hash(&secret),
-            can_write: new.can_write,
+            scopes: &scopes,
+            is_limited: new.repositories.is_some(),
             created: now,
             expires: new.days.map(|days| now.plus_seconds(i64::from(days) * DAY)),
         };
-        let stored = tokens::insert(&tx, &new).await?;
-        record(&tx, now, &user.who(), Happened::TokenCreated { name: &name, can_write: new.can_write }).await?;
+        let stored = tokens::insert(&tx, &stored).await?;
+        for repo_id in limits {
+            tokens::limit(&tx, stored.id, repo_id).await?;
+        }
+        record(&tx, now, &user.who(), Happened::TokenCreated { name: &name, scopes: &scopes }).await?;
+        let listed = tokens::repos(&tx, user.id).await?;
         tx.commit().await?;
-        Ok((view(stored), secret))
+        Ok((view(stored, &listed)?, secret))
     }
 
     /// Ends one of the actor's tokens.
     pub async fn revoke_token(&self, actor: &Actor, id: i64) -> Result<(), Error> {
-        let user = actor.in_full("revoke tokens")?;
+        let user = actor.with_password("revoke tokens")?;
         let tx = self.0.store.begin().await?;
         let name = tokens::remove(&tx, user.id, id).await?.ok_or(Error::NotFound)?;
         record(&tx, self.now(), &user.who(), Happened::TokenRevoked { name: &name }).await?;
         Ok(tx.commit().await?)
     }
+
+    async fn limits(&self, actor: &Actor, paths: Option<&[RepoPath]>) -> Result<Vec<i64>, Error> {
+        let mut ids = Vec::new();
+        for path in paths.unwrap_or_default() {
+            ids.push(match self.repo(actor, path).await {
+                Ok(repo) => repo.id,
+                Err(Error::NotFound) => return Err(field("repositories", format!("name {path}, which is not here"))),
+                Err(error) => return Err(error),
+            });
+        }
+        Ok(ids)
+    }
+}
+
+fn field(field: &'static str, problem: impl Into<String>) -> Error {
+    Error::Field { field, problem: problem.into() }
+}
+
+fn judge(new: &NewToken) -> Result<(), Error> {
+    if new.days.is_some_and(|days| !(1..=3650).contains(&days)) {
+        return Err(field("days", "must be from 1 to 3650"));
+    }
+    if new.scopes.is_empty() {
+        return Err(field("scopes", "must name at least one area"));
+    }
+    let Some(paths) = &new.repositories else { return Ok(()) };
+    if paths.is_empty() || paths.len() > MOST_REPOSITORIES {
+        return Err(field("repositories", format!("must be from 1 to {MOST_REPOSITORIES}")));
+    }
+    if !new.scopes.is_of_repositories() {
+        return Err(field("scopes", "of a token for some repositories must be about repositories and issues alone"));
+    }
+    Ok(())
 }
 
 pub(crate) fn fresh_secret() -> Secret<String> {
@@ -79,7 +124,10 @@ pub(crate) fn token_hash(secret: &Secret<String>) -> String {
     vault::digest::sha256_hex(secret.expose().as_bytes())
 }
 
-fn view(token: TokenRecord) -> TokenView {
-    let TokenRecord { id, name, can_write, created, expires, used } = token;
-    TokenView { id, name, can_write, created, expires, used }
+fn view(token: TokenRecord, limits: &[(i64, String, String)]) -> Result<TokenView, Error> {
+    let TokenRecord { id, name, scopes, is_limited, created, expires, used } = token;
+    let own = limits.iter().filter(|(of, ..)| *of == id);
+    let paths: Result<Vec<_>, _> = own.map(|(_, owner, name)| RepoPath::parse(owner, name)).collect();
+    let repositories = if is_limited { Some(paths?) } else { None };
+    Ok(TokenView { id, name, scopes: Scopes::stored(&scopes), repositories, created, expires, used })
 }

@@ -62,7 +62,7 @@ impl Forge {
     pub async fn begin_upload(&self, actor: &Actor, path: &RepoPath) -> Result<Upload, Error> {
         match self.repo(actor, path).await {
             Ok(repo) => Ok(Upload { repo, forge: self.clone() }),
-            Err(Error::NotFound) if actor.user().is_none() => Err(Error::SignInNeeded),
+            Err(Error::NotFound) if actor.is_anonymous() => Err(Error::SignInNeeded),
             Err(error) => Err(error),
         }
     }

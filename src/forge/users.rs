@@ -3,11 +3,11 @@
 use base::Secret;
 use base::name::OwnerName;
 use store::users::{self, NewUserRecord, OwnerKind, UserRecord};
-use store::{StoreError, ceremonies, sessions};
+use store::{ceremonies, sessions};
 
 use crate::access::Who;
 use crate::events::{Happened, record};
-use crate::{Actor, Error, Forge, SignedIn, UserView, passwords};
+use crate::{Actor, Error, Forge, Need, SignedIn, UserView, owners, passwords};
 
 /// An account to make.
 #[derive(Debug)]
@@ -25,18 +25,19 @@ pub struct NewUser {
 impl Forge {
     /// All accounts, by name. For administrators; `NotFound` for everyone else.
     pub async fn users(&self, actor: &Actor) -> Result<Vec<UserView>, Error> {
-        actor.as_administrator("see users")?;
+        actor.administers(Need::ReadAdmin, "see users")?;
         users::people(&self.0.store.read()).await?.into_iter().map(view).collect()
     }
 
     /// Makes an account. For administrators.
     pub async fn create_user(&self, actor: &Actor, new: NewUser) -> Result<UserView, Error> {
-        let by = actor.as_administrator("make users")?.who();
+        let by = actor.administers(Need::WriteAdmin, "make users")?.who();
         let name = OwnerName::parse(new.name.trim())?;
         let full_name = one_line("full_name", &new.full_name, 0, 100)?;
         passwords::judge(&new.password)?;
         let hash = self.0.passwords.hash(&new.password).await?;
         let tx = self.0.store.begin().await?;
+        owners::is_free(&tx, &name, self.now()).await?;
         let stored = NewUserRecord {
             kind: OwnerKind::User,
             name: name.as_str(),
@@ -46,30 +47,12 @@ impl Forge {
             is_admin: new.is_admin,
             created: self.now(),
         };
-        let id = users::insert(&tx, &stored).await.map_err(taken(&name))?;
+        let id = users::insert(&tx, &stored).await.map_err(owners::taken(&name))?;
         let event = Happened::UserCreated { name: name.as_str(), is_admin: new.is_admin };
         record(&tx, self.now(), &by, event).await?;
         let user = users::by_id(&tx, id).await?.ok_or(Error::NotFound)?;
         tx.commit().await?;
         view(user)
-    }
-
-    /// Lets a user sign in, or no longer; ends the user's sessions in the second case. For administrators, not on themselves.
-    pub async fn set_user_active(&self, actor: &Actor, name: &str, is_active: bool) -> Result<(), Error> {
-        let by = actor.as_administrator("change users")?.who();
-        let key = OwnerName::parse(name).map_err(|_| Error::NotFound)?.key();
-        let tx = self.0.store.begin().await?;
-        let user = users::by_key(&tx, &key).await?.ok_or(Error::NotFound)?;
-        if Some(user.id) == by.id {
-            return Err(Error::Denied { action: "change your own account's state".into() });
-        }
-        users::set_active(&tx, user.id, is_active).await?;
-        if !is_active {
-            sessions::remove_of_user(&tx, user.id, None).await?;
-            ceremonies::end_of_user(&tx, user.id).await?;
-        }
-        record(&tx, self.now(), &by, Happened::UserActive { name: &user.name, is_active }).await?;
-        Ok(tx.commit().await?)
     }
 
     /// Changes the actor's own password; the other sessions of the actor end, and this one goes on under another token.
@@ -135,7 +118,7 @@ impl Forge {
             is_admin: true,
             created: self.now(),
         };
-        users::insert(&tx, &stored).await.map_err(taken(&name))?;
+        users::insert(&tx, &stored).await.map_err(owners::taken(&name))?;
         let event = Happened::UserCreated { name: name.as_str(), is_admin: true };
         record(&tx, self.now(), &Who::default(), event).await?;
         tx.commit().await?;
@@ -148,13 +131,7 @@ impl Forge {
     }
 }
 
-fn taken(name: &OwnerName) -> impl Fn(StoreError) -> Error {
-    move |error| {
-        if error.is_unique("owners.name_key") { Error::NameTaken(name.to_string()) } else { error.into() }
-    }
-}
-
-fn view(user: UserRecord) -> Result<UserView, Error> {
+pub(crate) fn view(user: UserRecord) -> Result<UserView, Error> {
     let UserRecord { name, full_name, is_admin, is_active, created, seen, .. } = user;
     let full_name = if full_name.is_empty() { name.clone() } else { full_name };
     Ok(UserView { name: OwnerName::parse(&name)?, full_name, is_admin, is_active, created, seen })

@@ -10,7 +10,7 @@ pub enum Visibility {
     Public,
     /// Everyone who is signed in.
     Internal,
-    /// The owner (and, later, those whom the owner lets in).
+    /// The owner, and those whom the owner lets in.
     Private,
 }
 
@@ -53,7 +53,9 @@ pub struct RepoFrame {
     pub tags: Vec<RefName>,
     /// Says whether the actor may push.
     pub can_write: bool,
-    /// Says whether the actor may change settings.
+    /// Says whether the actor may change what the repository says of itself.
+    pub can_maintain: bool,
+    /// Says whether the actor may change who may do what, and remove it.
     pub can_admin: bool,
 }
 
@@ -333,8 +335,10 @@ pub struct TokenView {
     pub id: i64,
     /// The name the user gave it.
     pub name: String,
-    /// Says whether it may push.
-    pub can_write: bool,
+    /// What it opens.
+    pub scopes: crate::Scopes,
+    /// The repositories that it is for alone; all of the user's, when `None`.
+    pub repositories: Option<Vec<RepoPath>>,
     /// When it was made.
     pub created: Timestamp,
     /// When it ends; never, when `None`.

@@ -82,7 +82,7 @@ impl Asked {
     fn path(&self) -> Result<&RepoPath, Error> {
         self.path.as_ref().ok_or(match self.actor {
             Actor::Anonymous => Error::SignInNeeded,
-            Actor::User(_) => Error::NotFound,
+            Actor::User(_) | Actor::DeployKey(_) => Error::NotFound,
         })
     }
 

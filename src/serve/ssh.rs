@@ -299,7 +299,7 @@ impl Handler for Connection {
     async fn shell_request(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), russh::Error> {
         let Some(waiting) = self.channels.remove(&channel) else { return session.channel_failure(channel) };
         session.channel_success(channel)?;
-        let name = self.actor.as_ref().and_then(Actor::user).map(|user| user.name.to_string());
+        let name = self.actor.as_ref().and_then(Actor::name).map(ToOwned::to_owned);
         let (running, job) = (self.activity.begin(), self.job(waiting));
         self.ending.tasks.spawn(async move {
             let _running = running;

@@ -10,7 +10,7 @@ use base::clock::{Clock, FixedClock, SystemClock};
 use base::envfile::Values;
 use base::process::{Finished, Program};
 use base::settings::Settings;
-use forge::{Actor, Forge, NewRepo, NewToken, NewUser, Visibility};
+use forge::{Actor, Forge, NewRepo, NewToken, NewUser, Scopes, Visibility};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -114,7 +114,8 @@ impl Site {
 
     /// Makes a token that ends after a day.
     pub(crate) async fn token(&self, owner: &str, can_write: bool) -> String {
-        let new = NewToken { name: "test".into(), can_write, days: Some(1) };
+        let scopes = Scopes::parse(if can_write { "write:repository" } else { "read:repository" }).unwrap();
+        let new = NewToken { name: "test".into(), scopes, repositories: None, days: Some(1) };
         let (_, secret) = self.forge.create_token(&self.actor(owner).await, new).await.unwrap();
         secret.expose().clone()
     }

@@ -12,8 +12,10 @@ pub struct IntentRecord {
     pub id: i64,
     /// The repository.
     pub repo_id: i64,
-    /// Who pushed.
-    pub actor_id: i64,
+    /// Who pushed; `None` for a deploy key.
+    pub actor_id: Option<i64>,
+    /// The pusher's name, or the deploy key's fingerprint.
+    pub actor: Option<String>,
     /// When it was permitted.
     pub at: Timestamp,
     /// The ref's full name.
@@ -33,8 +35,10 @@ pub struct IntentRecord {
 pub struct NewIntent<'a> {
     /// The repository.
     pub repo_id: i64,
-    /// Who pushes.
-    pub actor_id: i64,
+    /// Who pushes; `None` for a deploy key.
+    pub actor_id: Option<i64>,
+    /// The pusher's name, or the deploy key's fingerprint.
+    pub actor: Option<&'a str>,
     /// When it was permitted.
     pub at: Timestamp,
     /// The ref's full name.
@@ -56,6 +60,7 @@ impl NewIntent<'_> {
             id,
             repo_id: self.repo_id,
             actor_id: self.actor_id,
+            actor: self.actor.map(str::to_owned),
             at: self.at,
             ref_name: self.ref_name.into(),
             old_id: self.old_id.into(),
@@ -77,15 +82,17 @@ fn record(row: &Row) -> Result<IntentRecord, StoreError> {
         new_id: row.get(6)?,
         address: row.get(7)?,
         request: row.get(8)?,
+        actor: row.get(9)?,
     })
 }
 
 /// Notes a move down.
 pub async fn insert(tx: &Tx, new: &NewIntent<'_>) -> Result<i64, StoreError> {
-    const SQL: &str = "INSERT INTO push_intents (repo_id, actor_id, at, ref_name, old_id, new_id, address, request)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id";
-    let NewIntent { repo_id, actor_id, at, ref_name, old_id, new_id, address, request } = *new;
-    let values = values![repo_id, actor_id, at, ref_name, old_id, new_id, address, request];
+    const SQL: &str =
+        "INSERT INTO push_intents (repo_id, actor_id, at, ref_name, old_id, new_id, address, request, actor)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id";
+    let NewIntent { repo_id, actor_id, at, ref_name, old_id, new_id, address, request, actor } = *new;
+    let values = values![repo_id, actor_id, at, ref_name, old_id, new_id, address, request, actor];
     tx.first(SQL, values).await?.ok_or(StoreError::Shape { column: 0, wanted: "the new row's id" })?.get(0)
 }
 
@@ -96,7 +103,7 @@ pub async fn remove(tx: &Tx, id: i64) -> Result<(), StoreError> {
 
 /// All that were noted down, oldest first.
 pub async fn all(database: &impl Query) -> Result<Vec<IntentRecord>, StoreError> {
-    const SQL: &str = "SELECT id, repo_id, actor_id, at, ref_name, old_id, new_id, address, request
+    const SQL: &str = "SELECT id, repo_id, actor_id, at, ref_name, old_id, new_id, address, request, actor
          FROM push_intents ORDER BY id";
     database.rows(SQL, values![]).await?.iter().map(record).collect()
 }

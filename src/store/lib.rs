@@ -21,12 +21,15 @@ mod tests;
 
 pub mod authenticators;
 pub mod ceremonies;
+pub mod collaborators;
+pub mod deploy_keys;
 pub mod events;
 pub mod facts;
 pub mod intents;
 pub mod lfs;
 pub mod lfs_locks;
 pub mod loose_directories;
+pub mod organisations;
 pub mod protections;
 pub mod quotas;
 pub mod recovery_codes;
@@ -36,6 +39,7 @@ pub mod sessions;
 pub mod sign_in_failures;
 pub mod ssh_authorities;
 pub mod ssh_keys;
+pub mod teams;
 pub mod tokens;
 pub mod users;
 

@@ -29,6 +29,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("migrations/0002_audit.sql"),
     },
     Migration {
+        number: 3,
+        name: "access",
+        sql: include_str!("migrations/0003_access.sql"),
+        postgres: include_str!("migrations/0003_access.postgres.sql"),
+    },
+    Migration {
         number: 5,
         name: "push rules",
         sql: include_str!("migrations/0005_push.sql"),
@@ -187,5 +193,27 @@ mod tests {
         let applied: i64 =
             connection.query_row("SELECT MAX(applied) FROM schema_migrations", [], |row| row.get(0)).unwrap();
         assert_eq!(applied, 1);
+    }
+
+    #[test]
+    fn tokens_and_pushes_from_before_keep_their_meaning() {
+        let connection = memory();
+        let place = MIGRATIONS.iter().position(|migration| migration.name == "access").unwrap();
+        for migration in &MIGRATIONS[..place] {
+            connection.execute_batch(migration.sql).unwrap();
+        }
+        let before = "INSERT INTO owners (id, kind, name, name_key, created) VALUES (1, 'user', 'a', 'a', 1);
+            INSERT INTO users (id, full_name, is_admin, is_active) VALUES (1, '', 0, 1);
+            INSERT INTO tokens (id, user_id, name, token_hash, scope, created) VALUES (1, 1, 'r', 'h1', 'read', 1);
+            INSERT INTO tokens (id, user_id, name, token_hash, scope, created) VALUES (2, 1, 'w', 'h2', 'write', 1);
+            INSERT INTO repos (id, owner_id, name, name_key, visibility, description, created)
+                VALUES (1, 1, 'x', 'x', 'private', '', 1);
+            INSERT INTO push_intents (repo_id, actor_id, at, ref_name, old_id, new_id) VALUES (1, 1, 1, 'r', '0', '1');";
+        connection.execute_batch(before).unwrap();
+        connection.execute_batch(MIGRATIONS[place].sql).unwrap();
+        let text = "SELECT group_concat(scopes, ' ') || ' ' || SUM(is_limited) || ' '
+            || (SELECT actor_id || COALESCE(actor, '-') FROM push_intents) FROM tokens ORDER BY id";
+        let kept: String = connection.query_row(text, [], |row| row.get(0)).unwrap();
+        assert_eq!(kept, "read:repository write:repository 0 1-");
     }
 }

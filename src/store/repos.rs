@@ -3,7 +3,7 @@
 use base::clock::Timestamp;
 
 use crate::value::values;
-use crate::{Query, Row, StoreError, Tx};
+use crate::{Query, Row, StoreError, Tx, Value};
 
 /// A repository as stored.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub struct RepoRecord {
     pub created: Timestamp,
     /// The last push.
     pub pushed: Option<Timestamp>,
+    /// What the asker was given in it.
+    pub grants: Grants,
 }
 
 /// A repository to store.
@@ -45,15 +47,141 @@ pub struct NewRepoRecord<'a> {
     pub created: Timestamp,
 }
 
-/// Which repositories a list may hold. All public ones, and:
+/// Who asks, as far as grants go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asker<'a> {
+    /// A user.
+    pub user_id: Option<i64>,
+    /// A deploy key, by its fingerprint.
+    pub key: Option<&'a str>,
+    /// The token that the user came with, when it is for some repositories alone.
+    pub token_id: Option<i64>,
+}
+
+/// What the asker was given in a repository, besides what everybody has. Levels are from 0 (none) to 5 (admin).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// The visibility of the organisation that owns it; `None` when a user does.
+    pub organisation: Option<String>,
+    /// Says whether the user is in a team of that organisation.
+    pub is_member: bool,
+    /// The highest level of a team.
+    pub team: i64,
+    /// The level of the collaborator.
+    pub collaborator: i64,
+    /// The level of the deploy key.
+    pub key: i64,
+    /// Says whether the token is for this repository.
+    pub is_listed: bool,
+}
+
+/// Which repositories a list may hold: those that the asker was given, and:
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sight {
-    /// Says whether internal ones are listed.
-    pub has_internal: bool,
+pub struct Sight<'a> {
+    /// Who asks.
+    pub asker: Asker<'a>,
     /// Says whether everything is listed.
     pub has_all: bool,
-    /// Whose private ones are listed.
+    /// Says whether what everyone signed in may read is listed.
+    pub has_internal: bool,
+    /// Says whether what everyone may read is listed.
+    pub has_public: bool,
+}
+
+/// Which of them are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted<'a> {
+    /// Those of this owner alone.
     pub owner_id: Option<i64>,
+    /// Those alone whose name's key fits this LIKE pattern (`\\` escapes); all, when empty.
+    pub name: &'a str,
+    /// Those alone that are the asker's own, a team's of the asker, or that the asker collaborates in.
+    pub is_mine: bool,
+    /// How many at most.
+    pub limit: i64,
+    /// How many to leave out.
+    pub offset: i64,
+}
+
+macro_rules! is_public {
+    () => {
+        "(r.visibility = 'public' AND (g.id IS NULL OR g.visibility = 'public'))"
+    };
+}
+macro_rules! is_member {
+    () => {
+        "EXISTS (SELECT 1 FROM teams t JOIN team_members m ON m.team_id = t.id
+            WHERE t.organisation_id = r.owner_id AND m.user_id = $1)"
+    };
+}
+macro_rules! team_grants {
+    () => {
+        "FROM team_members m JOIN teams t ON t.id = m.team_id WHERE m.user_id = $1 AND t.organisation_id = r.owner_id
+            AND (t.includes_all = 1 OR EXISTS (SELECT 1 FROM team_repos x WHERE x.team_id = t.id AND x.repo_id = r.id))"
+    };
+}
+macro_rules! collaborator_grants {
+    () => {
+        "FROM collaborators c WHERE c.repo_id = r.id AND c.user_id = $1"
+    };
+}
+macro_rules! key_grants {
+    () => {
+        "FROM deploy_keys k WHERE k.repo_id = r.id AND k.fingerprint = $2"
+    };
+}
+macro_rules! is_listed {
+    () => {
+        "EXISTS (SELECT 1 FROM token_repos l WHERE l.token_id = $3 AND l.repo_id = r.id)"
+    };
+}
+macro_rules! columns {
+    () => {
+        concat!(
+            "SELECT r.id, r.owner_id, o.name, r.name, r.visibility, r.description, r.created, r.pushed, g.visibility,
+             CASE WHEN ",
+            is_member!(),
+            " THEN 1 ELSE 0 END, COALESCE((SELECT MAX(t.permission) ",
+            team_grants!(),
+            "), 0), COALESCE((SELECT c.permission ",
+            collaborator_grants!(),
+            "), 0), COALESCE((SELECT CASE WHEN k.can_write = 1 THEN 3 ELSE 1 END ",
+            key_grants!(),
+            "), 0), CASE WHEN ",
+            is_listed!(),
+            " THEN 1 ELSE 0 END
+             FROM repos r JOIN owners o ON o.id = r.owner_id LEFT JOIN organisations g ON g.id = r.owner_id "
+        )
+    };
+}
+/// What a list holds; the same rules as `forge::access`, which has the last word.
+macro_rules! in_sight {
+    () => {
+        concat!(
+            "WHERE o.kind <> 'service' AND ($4 = 1 OR r.owner_id = $1 OR ($6 = 1 AND ",
+            is_public!(),
+            ") OR ($5 = 1 AND r.visibility <> 'private' AND (g.id IS NULL OR g.visibility <> 'private'))
+             OR (r.visibility <> 'private' AND ",
+            is_member!(),
+            ") OR EXISTS (SELECT 1 ",
+            team_grants!(),
+            ") OR EXISTS (SELECT 1 ",
+            collaborator_grants!(),
+            ") OR EXISTS (SELECT 1 ",
+            key_grants!(),
+            ")) AND (CAST($3 AS BIGINT) IS NULL OR ",
+            is_listed!(),
+            " OR ($6 = 1 AND ",
+            is_public!(),
+            ")) AND (CAST($7 AS BIGINT) IS NULL OR r.owner_id = $7)
+             AND ($8 = '' OR r.name_key LIKE $8 ESCAPE '\\')
+             AND ($9 = 0 OR r.owner_id = $1 OR EXISTS (SELECT 1 ",
+            team_grants!(),
+            ") OR EXISTS (SELECT 1 ",
+            collaborator_grants!(),
+            ")) "
+        )
+    };
 }
 
 fn record(row: &Row) -> Result<RepoRecord, StoreError> {
@@ -66,25 +194,62 @@ fn record(row: &Row) -> Result<RepoRecord, StoreError> {
         description: row.get(5)?,
         created: row.get(6)?,
         pushed: row.get(7)?,
+        grants: Grants {
+            organisation: row.get(8)?,
+            is_member: row.get(9)?,
+            team: row.get(10)?,
+            collaborator: row.get(11)?,
+            key: row.get(12)?,
+            is_listed: row.get(13)?,
+        },
     })
 }
 
-/// The repository with these keys.
-pub async fn by_keys(database: &impl Query, owner_key: &str, name_key: &str) -> Result<Option<RepoRecord>, StoreError> {
-    const SQL: &str = "SELECT r.id, r.owner_id, o.name, r.name, r.visibility, r.description, r.created, r.pushed
-         FROM owners o JOIN repos r ON r.owner_id = o.id WHERE o.name_key = $1 AND r.name_key = $2";
-    database.first(SQL, values![owner_key, name_key]).await?.as_ref().map(record).transpose()
+/// The repository with these keys, and what the asker was given in it.
+pub async fn by_keys(
+    database: &impl Query,
+    asker: Asker<'_>,
+    owner_key: &str,
+    name_key: &str,
+) -> Result<Option<RepoRecord>, StoreError> {
+    const SQL: &str = concat!(columns!(), "WHERE o.name_key = $4 AND r.name_key = $5");
+    let values = values![asker.user_id, asker.key, asker.token_id, owner_key, name_key];
+    database.first(SQL, values).await?.as_ref().map(record).transpose()
 }
 
-/// What `sight` lets through, last pushed (or made) first. The program's own accounts' are left out.
-pub async fn visible(database: &impl Query, sight: Sight, limit: i64) -> Result<Vec<RepoRecord>, StoreError> {
-    const SQL: &str = "SELECT r.id, r.owner_id, o.name, r.name, r.visibility, r.description, r.created, r.pushed
-         FROM repos r JOIN owners o ON o.id = r.owner_id
-         WHERE o.kind <> 'service'
-           AND (r.visibility = 'public' OR (r.visibility = 'internal' AND $1 = 1) OR r.owner_id = $2 OR $3 = 1)
-         ORDER BY COALESCE(r.pushed, r.created) DESC, r.id DESC LIMIT $4";
-    let values = values![sight.has_internal, sight.owner_id, sight.has_all, limit];
+/// The repository with this id, and what the asker was given in it.
+pub async fn by_id(database: &impl Query, asker: Asker<'_>, id: i64) -> Result<Option<RepoRecord>, StoreError> {
+    const SQL: &str = concat!(columns!(), "WHERE r.id = $4");
+    let values = values![asker.user_id, asker.key, asker.token_id, id];
+    database.first(SQL, values).await?.as_ref().map(record).transpose()
+}
+
+fn in_sight(sight: Sight<'_>, wanted: Wanted<'_>) -> Vec<Value> {
+    let Sight { asker, has_all, has_internal, has_public } = sight;
+    let Wanted { owner_id, name, is_mine, .. } = wanted;
+    values![asker.user_id, asker.key, asker.token_id, has_all, has_internal, has_public, owner_id, name, is_mine]
+}
+
+/// What is wanted of what `sight` lets through, last pushed (or made) first. The program's own accounts' are left out.
+pub async fn visible(
+    database: &impl Query,
+    sight: Sight<'_>,
+    wanted: Wanted<'_>,
+) -> Result<Vec<RepoRecord>, StoreError> {
+    const SQL: &str =
+        concat!(columns!(), in_sight!(), "ORDER BY COALESCE(r.pushed, r.created) DESC, r.id DESC LIMIT $10 OFFSET $11");
+    let mut values = in_sight(sight, wanted);
+    values.extend(values![wanted.limit, wanted.offset]);
     database.rows(SQL, values).await?.iter().map(record).collect()
+}
+
+/// How many there are in all, whatever the limit.
+pub async fn count_visible(database: &impl Query, sight: Sight<'_>, wanted: Wanted<'_>) -> Result<i64, StoreError> {
+    const SQL: &str = concat!(
+        "SELECT COUNT(*) FROM repos r JOIN owners o ON o.id = r.owner_id LEFT JOIN organisations g ON g.id = r.owner_id ",
+        in_sight!()
+    );
+    database.first(SQL, in_sight(sight, wanted)).await?.map_or(Ok(0), |row| row.get(0))
 }
 
 /// The ids of an owner's repositories.
@@ -99,6 +264,24 @@ pub async fn insert(tx: &Tx, new: &NewRepoRecord<'_>) -> Result<(), StoreError> 
          VALUES ($1, $2, $3, $4, $5, $6, $7)";
     let values = values![new.id, new.owner_id, new.name, new.name_key, new.visibility, new.description, new.created];
     tx.rows(SQL, values).await.map(drop)
+}
+
+/// The names of an owner's repositories.
+pub async fn names_of_owner(database: &impl Query, owner_id: i64) -> Result<Vec<String>, StoreError> {
+    let rows = database.rows("SELECT name FROM repos WHERE owner_id = $1 ORDER BY name_key", values![owner_id]).await?;
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// Replaces what can be changed of a repository besides its place.
+pub async fn set_fields(tx: &Tx, id: i64, description: &str, visibility: &str) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE repos SET description = $2, visibility = $3 WHERE id = $1";
+    tx.rows(SQL, values![id, description, visibility]).await.map(drop)
+}
+
+/// Puts a repository under another owner or name. Fails with [`StoreError::Unique`] on `repos.name_key`.
+pub async fn set_place(tx: &Tx, id: i64, owner_id: i64, name: &str, name_key: &str) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE repos SET owner_id = $2, name = $3, name_key = $4 WHERE id = $1";
+    tx.rows(SQL, values![id, owner_id, name, name_key]).await.map(drop)
 }
 
 /// Notes a push.

@@ -125,6 +125,31 @@ pub async fn insert(tx: &Tx, new: &NewUserRecord<'_>) -> Result<i64, StoreError>
     Ok(id)
 }
 
+/// Says whether an administrator who may sign in is there besides this user.
+pub async fn has_other_administrator(database: &impl Query, id: i64) -> Result<bool, StoreError> {
+    const SQL: &str = "SELECT 1 FROM users u JOIN owners o ON o.id = u.id
+         WHERE o.kind = 'user' AND u.is_admin = 1 AND u.is_active = 1 AND u.id <> $1 LIMIT 1";
+    Ok(database.first(SQL, values![id]).await?.is_some())
+}
+
+/// Makes a user an administrator, or no longer one.
+pub async fn set_admin(tx: &Tx, id: i64, is_admin: bool) -> Result<(), StoreError> {
+    tx.rows("UPDATE users SET is_admin = $2 WHERE id = $1", values![id, is_admin]).await.map(drop)
+}
+
+/// Notes that an owner's name became free.
+pub async fn remember_name(tx: &Tx, name_key: &str, removed: Timestamp) -> Result<(), StoreError> {
+    const SQL: &str = "INSERT INTO former_owners (name_key, removed) VALUES ($1, $2)
+         ON CONFLICT (name_key) DO UPDATE SET removed = excluded.removed";
+    tx.rows(SQL, values![name_key, removed]).await.map(drop)
+}
+
+/// When the last owner of this name went, if one did.
+pub async fn name_freed(database: &impl Query, name_key: &str) -> Result<Option<Timestamp>, StoreError> {
+    const SQL: &str = "SELECT removed FROM former_owners WHERE name_key = $1";
+    database.first(SQL, values![name_key]).await?.map(|row| row.get(0)).transpose()
+}
+
 /// Lets a user sign in, or no longer.
 pub async fn set_active(tx: &Tx, id: i64, is_active: bool) -> Result<(), StoreError> {
     tx.rows("UPDATE users SET is_active = $2 WHERE id = $1", values![id, is_active]).await.map(drop)
@@ -140,7 +165,14 @@ pub async fn set_seen(tx: &Tx, id: i64, at: Timestamp) -> Result<(), StoreError>
     tx.rows("UPDATE users SET seen = $2 WHERE id = $1", values![id, at]).await.map(drop)
 }
 
-/// Removes an owner, with sessions, keys and tokens. Its repositories must be gone before.
+/// What kind of owner has this name key, and its name: `user`, `organisation` or `service`.
+pub async fn owner_kind(database: &impl Query, name_key: &str) -> Result<Option<(i64, String, String)>, StoreError> {
+    const SQL: &str = "SELECT id, kind, name FROM owners WHERE name_key = $1";
+    let Some(row) = database.first(SQL, values![name_key]).await? else { return Ok(None) };
+    Ok(Some((row.get(0)?, row.get(1)?, row.get(2)?)))
+}
+
+/// Removes an owner, with sessions, keys, tokens and what was granted. Its repositories must be gone before.
 pub async fn remove(tx: &Tx, id: i64) -> Result<(), StoreError> {
     tx.rows("DELETE FROM owners WHERE id = $1", values![id]).await.map(drop)
 }

@@ -52,6 +52,13 @@ fn filled_site() -> (Site, String, String) {
     let authority = crate::ssh::Key::generate("ed25519").public();
     admin.submit("/admin/ssh-authorities", "key", &[("title", "people"), ("key", &authority)]);
     admin.submit("/admin/limits", "owner", &[("owner", "ada"), ("quota", "512")]);
+    admin.post("/new-organisation", "visibility", &[("name", "acme"), ("full_name", "Acme Power and Light")]);
+    admin.post("/new", "owner", &[("owner", "acme"), ("name", "site"), ("visibility", "internal")]);
+    admin.post("/orgs/acme/teams", "permission", &[("name", "writers"), ("permission", "write")]);
+    admin.post("/orgs/acme/teams/writers", "user", &[("user", "ada")]);
+    admin.post(&format!("/{ADMIN}/project/settings/access"), "level", &[("user", "ada"), ("level", "triage")]);
+    let deploy = crate::ssh::Key::generate("ed25519").public();
+    admin.post(&format!("/{ADMIN}/project/settings/keys"), "key", &[("title", "mirror"), ("key", &deploy)]);
     let token = admin.make_token("laptop", "write");
     admin.add_key("laptop", &crate::ssh::Key::generate("ed25519").public());
     let git = site.git().with_password(ADMIN, &token);
@@ -73,9 +80,14 @@ fn pages(tip: &str, changed: &str) -> Vec<String> {
         if !matches!(method, serve::web::Method::Get) || NOT_PAGES.iter().any(|start| pattern.contains(start)) {
             continue;
         }
+        let owner = if pattern.starts_with("/orgs/") { "acme" } else { ADMIN };
         // A protection is named by its number, the first one here.
-        let pattern = pattern.replace("/protection/{id}", "/protection/1");
-        let page = pattern.replace("{owner}", ADMIN).replace("{repo}", "project").replace("{id}", tip);
+        let page = pattern
+            .replace("/protection/{id}", "/protection/1")
+            .replace("{name}", "writers")
+            .replace("{owner}", owner)
+            .replace("{repo}", "project")
+            .replace("{id}", tip);
         let rests: &[&str] = match () {
             () if pattern.contains("/src/") => &["main", "main/src", "main/src/part1/file1.txt", "older"],
             () if pattern.contains("/blame/") => &["main/src/part1/file1.txt"],
@@ -94,6 +106,7 @@ fn pages(tip: &str, changed: &str) -> Vec<String> {
         }));
     }
     pages.push(format!("/{ADMIN}/empty"));
+    pages.push("/acme".into());
     pages.push("/no/such/page".into());
     let unfilled: Vec<_> = pages.iter().filter(|page| page.contains('{')).collect();
     assert!(unfilled.is_empty(), "the walk does not know how to fill {unfilled:?}");

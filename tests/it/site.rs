@@ -147,6 +147,14 @@ impl Site {
         self.sign_in(ADMIN, PASSWORD)
     }
 
+    /// Has the administrator send the form of the page at `page` whose address ends so.
+    pub(crate) fn admin_submits(&self, page: &str, end: &str) {
+        let admin = self.admin();
+        let form = crate::html::forms(&admin.get(page).text()).into_iter().find(|form| form.action.ends_with(end));
+        let answer = admin.submit_form(page, form.expect("the form is on the page"), &[]);
+        assert!(answer.status < 400, "{}: {}", answer.status, answer.text());
+    }
+
     /// Has the administrator make an account, and signs it in.
     pub(crate) fn user(&self, name: &str) -> Visitor {
         self.admin().make_user(name, PASSWORD);

@@ -48,15 +48,7 @@ pub(crate) struct Visitor {
 impl Visitor {
     /// Somebody who knows the site's address and authority, and is not signed in.
     pub(crate) fn new(base: &str, ca_file: &Path) -> Self {
-        install_provider();
-        let authority = reqwest::Certificate::from_pem(&std::fs::read(ca_file).unwrap()).unwrap();
-        let client = reqwest::Client::builder()
-            .tls_certs_only([authority])
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .timeout(Duration::from_mins(1))
-            .build()
-            .unwrap();
+        let client = client(ca_file);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self { base: base.into(), client, runtime, cookies: RefCell::default() }
     }
@@ -70,9 +62,9 @@ impl Visitor {
     /// Sends one request as it is: no redirect is followed, no form is looked up.
     pub(crate) fn send(&self, method: Method, path: &str, fields: Option<&[(String, String)]>) -> Answer {
         let mut request = self.client.request(method, format!("{}{path}", self.base));
-        let cookies: Vec<_> = self.cookies.borrow().iter().map(|(name, value)| format!("{name}={value}")).collect();
-        if !cookies.is_empty() {
-            request = request.header(COOKIE, cookies.join("; "));
+        let cookie = self.cookie();
+        if !cookie.is_empty() {
+            request = request.header(COOKIE, cookie);
         }
         if let Some(fields) = fields {
             request = request
@@ -116,7 +108,8 @@ impl Visitor {
 
     /// Makes a token and reads it off the page, which shows it once. `scope` is `read` or `write`.
     pub(crate) fn make_token(&self, name: &str, scope: &str) -> String {
-        let answer = expect_done(self.submit("/settings/tokens", "scope", &[("name", name), ("scope", scope)]));
+        let answer =
+            expect_done(self.submit("/settings/tokens", "repository", &[("name", name), ("repository", scope)]));
         html::find(&answer.text(), r"\b(ggt_[A-Za-z0-9_-]{30,})")
             .unwrap_or_else(|| panic!("no token on the page:\n{}", answer.text()))
     }
@@ -124,6 +117,38 @@ impl Visitor {
     /// Adds a public SSH key, one line as in `id_ed25519.pub`.
     pub(crate) fn add_key(&self, title: &str, line: &str) -> Answer {
         expect_done(self.submit("/settings/keys", "key", &[("title", title), ("key", line)]))
+    }
+
+    /// Sends the form of a page that has a field of this name, which must do its work.
+    pub(crate) fn post(&self, page: &str, field: &str, fields: &[(&str, &str)]) -> Answer {
+        expect_done(self.submit(page, field, fields))
+    }
+
+    /// Makes a token for one repository alone. `scope` is `read` or `write`.
+    pub(crate) fn make_limited_token(&self, name: &str, scope: &str, repository: &str) -> String {
+        let fields = [("name", name), ("repository", scope), ("repositories", repository)];
+        self.made_token(&self.post("/settings/tokens", "repository", &fields))
+    }
+
+    /// Makes a token that writes, and ends it; gives its secret and what kind it is.
+    pub(crate) fn make_ended_token(&self) -> (String, String) {
+        let secret = self.make_token("ended", "write");
+        let page = self.get("/settings/tokens").text();
+        let row = page.split("<tr>").find(|row| row.contains(">ended<")).expect("the token is listed");
+        let form = html::forms(row).remove(0);
+        self.submit_form("/settings/tokens", form, &[]);
+        (secret, "ended".into())
+    }
+
+    fn made_token(&self, answer: &Answer) -> String {
+        html::find(&answer.text(), r"\b(ggt_[A-Za-z0-9_-]{30,})")
+            .unwrap_or_else(|| panic!("no token on the page:\n{}", answer.text()))
+    }
+
+    /// The cookies, as a header's value.
+    pub(crate) fn cookie(&self) -> String {
+        let cookies: Vec<_> = self.cookies.borrow().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        cookies.join("; ")
     }
 
     fn finish(&self, path: &str, request: reqwest::RequestBuilder) -> Answer {
@@ -167,6 +192,19 @@ impl Visitor {
         }
         panic!("`{}` redirects without end", answer.path);
     }
+}
+
+/// An HTTP client that trusts this authority alone and follows nothing.
+pub(crate) fn client(ca_file: &Path) -> reqwest::Client {
+    install_provider();
+    let authority = reqwest::Certificate::from_pem(&std::fs::read(ca_file).unwrap()).unwrap();
+    reqwest::Client::builder()
+        .tls_certs_only([authority])
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .timeout(Duration::from_mins(1))
+        .build()
+        .unwrap()
 }
 
 /// Makes aws-lc-rs the provider of this process's TLS clients; later calls change nothing.

@@ -1,7 +1,7 @@
 //! Signing in and out, tokens, keys and administration: who gets in, who does not, and when that ends.
 
 use super::*;
-use crate::{Error, Scope};
+use crate::{Error, Scope, Scopes};
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -124,8 +124,10 @@ async fn tokens_end_and_carry_their_scope() {
     let (reads, writes) = (site.token(&alice, false, Some(1)).await, site.token(&alice, true, None).await);
     assert!(reads.expose().starts_with("ggt_") && reads.expose().len() == 47);
     let scope = |actor: Actor| actor.user().unwrap().scope;
-    assert_eq!(scope(site.forge.basic("x", &reads, HOME).await.unwrap()), Scope::Read);
-    assert_eq!(scope(site.forge.basic("", &writes, HOME).await.unwrap()), Scope::Write);
+    let expected = |text: &str| Scope::Token { scopes: Scopes::parse(text).unwrap(), limited: None };
+    assert_eq!(scope(site.forge.basic("x", &reads, HOME).await.unwrap()), expected("read:repository"));
+    assert_eq!(scope(site.forge.basic("", &writes, HOME).await.unwrap()), expected("write:repository"));
+    assert_eq!(scope(site.forge.basic("alice", &secret(PASSWORD), HOME).await.unwrap()), Scope::Password);
     site.clock.advance(DAY);
     assert!(matches!(site.forge.basic("x", &reads, HOME).await, Err(Error::SignInRefused)));
     assert!(site.forge.basic("x", &writes, HOME).await.is_ok());
@@ -151,14 +153,14 @@ async fn guessed_tokens_hold_the_address_but_not_a_token_that_is_right() {
 }
 
 #[tokio::test]
-async fn a_token_or_key_manages_nothing() {
+async fn a_token_manages_nothing_that_it_was_not_made_for() {
     let site = Site::open().await;
     let root = site.sign_in("root").await;
-    let token = site.token(&root, true, None).await;
+    let token = site.token(&root, false, None).await;
     let actor = site.forge.basic("root", &token, HOME).await.unwrap();
     let user = NewUser { name: "eve".into(), full_name: String::new(), password: secret(PASSWORD), is_admin: true };
     let repo = NewRepo { name: "x".into(), description: String::new(), visibility: Visibility::Public };
-    let more = NewToken { name: "x".into(), can_write: true, days: None };
+    let more = NewToken { name: "x".into(), scopes: Scopes::ALL, repositories: None, days: None };
     let key = vault::ssh_key::generate("x").unwrap().public;
     let forge = &site.forge;
     assert!(matches!(forge.create_user(&actor, user).await, Err(Error::Denied { .. })));
@@ -191,7 +193,7 @@ async fn a_key_of_one_user_cannot_be_added_or_removed_by_another() {
     assert!(matches!(site.forge.remove_ssh_key(&mallory, key.id).await, Err(Error::NotFound)));
     let owner = site.forge.by_ssh_key(&key.fingerprint).await.unwrap().unwrap();
     assert_eq!(owner.user().unwrap().name.as_str(), "alice");
-    assert_eq!(owner.user().unwrap().scope, Scope::Write);
+    assert_eq!(owner.user().unwrap().scope, Scope::Key);
     site.forge.remove_ssh_key(&alice, key.id).await.unwrap();
     assert!(site.forge.by_ssh_key(&key.fingerprint).await.unwrap().is_none());
 }
@@ -278,7 +280,7 @@ super::on_a_server_too! {
     a_deactivated_user_is_out_at_once_by_every_door,
     tokens_end_and_carry_their_scope,
     guessed_tokens_hold_the_address_but_not_a_token_that_is_right,
-    a_token_or_key_manages_nothing,
+    a_token_manages_nothing_that_it_was_not_made_for,
     the_administration_does_not_exist_for_others,
     a_key_of_one_user_cannot_be_added_or_removed_by_another,
     a_new_password_ends_the_other_sessions_and_needs_the_old_one,

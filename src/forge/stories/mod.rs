@@ -1,11 +1,13 @@
 //! Stories of a site in a scratch directory, told through the forge's own face, with real Git beneath.
 
+mod access;
 mod accounts;
 mod audit;
 mod comparing;
 mod editing;
 mod lfs;
 mod opening;
+mod organisations;
 mod push_corpus;
 mod pushing;
 mod repositories;
@@ -28,7 +30,7 @@ use base::settings::Settings;
 use vault::fernet::Key;
 
 use crate::server_for_tests::Server;
-use crate::{Actor, Forge, NewRepo, NewToken, NewUser, OpenError, Options, RepoSummary, Visibility};
+use crate::{Actor, Forge, NewRepo, NewToken, NewUser, OpenError, Options, RepoSummary, Scopes, Visibility};
 
 const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
 const PASSWORD: &str = "correct horse battery";
@@ -137,8 +139,17 @@ impl Site {
     }
 
     async fn token(&self, actor: &Actor, can_write: bool, days: Option<u32>) -> Secret<String> {
-        let new = NewToken { name: "ci".into(), can_write, days };
+        let scopes = Scopes::parse(if can_write { "write:repository" } else { "read:repository" }).unwrap();
+        let new = NewToken { name: "ci".into(), scopes, repositories: None, days };
         self.forge.create_token(actor, new).await.unwrap().1
+    }
+
+    /// The actor whom a token makes of its user.
+    async fn by_token(&self, actor: &Actor, scopes: &str, repositories: &[&str]) -> Actor {
+        let repositories = (!repositories.is_empty()).then(|| repositories.iter().map(|text| path(text)).collect());
+        let new = NewToken { name: "t".into(), scopes: Scopes::parse(scopes).unwrap(), repositories, days: None };
+        let (_, secret) = self.forge.create_token(actor, new).await.unwrap();
+        self.forge.basic("x", &secret, HOME).await.unwrap()
     }
 }
 

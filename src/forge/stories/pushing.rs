@@ -223,7 +223,8 @@ async fn intents_of_a_crash_become_events_only_where_the_ref_moved() {
         ("refs/heads/gone", commit.as_str(), ZERO),
     ] {
         let (address, request) = (Some("10.0.0.1"), Some("r-1"));
-        let new = NewIntent { repo_id: id, actor_id, at, ref_name, old_id, new_id, address, request };
+        let (actor_id, actor) = (Some(actor_id), None);
+        let new = NewIntent { repo_id: id, actor_id, actor, at, ref_name, old_id, new_id, address, request };
         intents::insert(&tx, &new).await.unwrap();
     }
     tx.commit().await.unwrap();

@@ -43,8 +43,11 @@ async fn who_may_read_but_not_push_is_told_so() {
     let token = site.token(&alice, true, None).await;
     let writer = site.forge.basic("alice", &token, HOME).await.unwrap();
     assert!(site.forge.begin_push(&writer, &path("alice/notes")).await.is_ok());
-    let repo = site.forge.repo(&writer, &path("alice/notes")).await.unwrap();
-    assert!(matches!(repo.for_admin(), Err(Error::Denied { .. })));
+    let pair = vault::ssh_key::generate("alice").unwrap();
+    let key = site.forge.add_ssh_key(&alice, "", &pair.public).await.unwrap();
+    let by_key = site.forge.by_ssh_key(&key.fingerprint).await.unwrap().unwrap();
+    let repo = site.forge.repo(&by_key, &path("alice/notes")).await.unwrap();
+    assert!(matches!(repo.for_maintain(), Err(Error::Denied { .. })));
 }
 
 #[tokio::test]

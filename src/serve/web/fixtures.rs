@@ -14,8 +14,8 @@ use base::settings::Settings;
 use forge::{
     Actor, AuditFilter, AuditPage, AuditRecord, Blame, BlameSpan, ChangeKind, CloneUrls, CommitSummary, CommitView,
     DiffContent, DiffLine, Entry, EntryKind, File, FileContent, FileDiff, Forge, History, Hunk, LatestCommit, LineKind,
-    Readme, RefKind, RefPage, RefRow, RepoFrame, RepoSummary, Revision, SshKeyView, TagNote, TokenView, Tree, UserView,
-    Visibility,
+    Readme, RefKind, RefPage, RefRow, RepoFrame, RepoSummary, Revision, Scopes, SshKeyView, TagNote, TokenView, Tree,
+    UserView, Visibility,
 };
 
 use super::diff::Look;
@@ -30,8 +30,8 @@ use super::sign_in::SignInPage;
 use super::target::{LocalPath, Notice};
 use super::visit::Visit;
 use super::{
-    audit, blame, commit, history, keys, limits, protection, references, repository_settings, source, ssh_authorities,
-    tokens, tree, users,
+    audit, blame, commit, fixtures_access, history, keys, limits, protection, references, repository_settings, source,
+    ssh_authorities, tokens, tree, users,
 };
 
 mod content;
@@ -85,6 +85,7 @@ fn visit(here: &str) -> Visit {
         now: NOW,
         request: "19aa3c-2f".into(),
         has_ca: true,
+        banner: None,
     }
 }
 
@@ -172,6 +173,7 @@ fn frame(is_empty: bool) -> RepoFrame {
         branches: if is_empty { vec![] } else { names("heads", &["feature/split-volumes", "main", "release-1.2"]) },
         tags: if is_empty { vec![] } else { names("tags", &["v1.2.0", "v1.1.0", "v1.0.0"]) },
         can_write: true,
+        can_maintain: true,
         can_admin: true,
     }
 }
@@ -371,7 +373,8 @@ fn account_pages() -> Vec<(&'static str, String)> {
     let token = |id, name: &str, can_write, expires: Option<i64>| TokenView {
         id,
         name: name.into(),
-        can_write,
+        scopes: Scopes::parse(if can_write { "write:repository" } else { "read:repository,read:user" }).unwrap(),
+        repositories: (id == 1).then(|| vec![RepoPath::parse("alice", "notes").unwrap()]),
         created: ago(600_000),
         expires: expires.map(ago),
         used: None,
@@ -558,11 +561,19 @@ pub(crate) async fn pages() -> Vec<(&'static str, String)> {
         ("explore-empty", ExplorePage { shell: Shell::of(&stranger("/")), repos: vec![] }.render().unwrap()),
         (
             "new",
-            NewRepositoryPage { shell: Shell::of(&visit("/new")), draft: new_repository::fresh() }.render().unwrap(),
+            NewRepositoryPage {
+                shell: Shell::of(&visit("/new")),
+                owners: vec!["alice".into(), "acme".into()],
+                draft: new_repository::fresh(),
+            }
+            .render()
+            .unwrap(),
         ),
     ];
     pages.extend(account_pages());
     pages.extend(security::pages());
+    let ground = fixtures_access::Ground { hostile: HOSTILE, now: NOW, repos: self::repos(), frame: frame(false) };
+    pages.extend(fixtures_access::pages(&visit, ground));
     pages.extend(repository_pages().await);
     pages.extend(content::pages());
     pages

@@ -156,6 +156,15 @@ impl Draft {
         Self { values, problem: None }
     }
 
+    /// The same form on top of what the page shows of its other forms.
+    #[must_use]
+    pub(crate) fn over(mut self, page: Self) -> Self {
+        let others: Vec<_> =
+            page.values.into_iter().filter(|(name, _)| !self.values.iter().any(|(known, _)| known == name)).collect();
+        self.values.extend(others);
+        self
+    }
+
     /// The value of a field.
     pub(crate) fn value(&self, name: &str) -> &str {
         self.values.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)

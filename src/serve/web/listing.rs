@@ -14,12 +14,12 @@ use crate::state::AppState;
 
 /// A repository in a list.
 pub(crate) struct RepoRow {
-    href: String,
-    owner: String,
-    name: String,
-    description: String,
-    visibility: &'static str,
-    pushed: Option<String>,
+    pub(crate) href: String,
+    pub(crate) owner: String,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) visibility: &'static str,
+    pub(crate) pushed: Option<String>,
 }
 
 #[derive(Template)]
@@ -62,6 +62,15 @@ pub(crate) fn visibility_word(visibility: Visibility) -> &'static str {
         Visibility::Public => "public",
         Visibility::Internal => "internal",
         Visibility::Private => "private",
+    }
+}
+
+/// The visibility that a form names; private, so that nothing is published by accident, when it names none.
+pub(crate) fn visibility_of(word: &str) -> Visibility {
+    match word {
+        "public" => Visibility::Public,
+        "internal" => Visibility::Internal,
+        _ => Visibility::Private,
     }
 }
 

@@ -16,6 +16,8 @@ mod edit;
 mod failure;
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod fixtures_access;
 mod form;
 mod frame;
 mod help;
@@ -28,6 +30,8 @@ mod listing;
 mod missing;
 mod moment;
 mod new_repository;
+mod organisation;
+mod owner;
 mod page;
 #[cfg(test)]
 mod page_test;
@@ -39,15 +43,18 @@ mod quick_code;
 mod raw;
 mod references;
 mod render;
+mod repository_access;
 mod repository_settings;
 mod search;
 mod second_factor;
 mod second_factors;
 mod security;
 mod sign_in;
+mod site_settings;
 mod source;
 mod ssh_authorities;
 pub(crate) mod target;
+mod teams;
 pub(crate) mod text;
 mod tokens;
 mod tree;
@@ -83,8 +90,16 @@ pub enum Audience {
     Reader,
     /// Who may push to the repository; others are told that they may not, or sent to sign-in.
     Writer,
+    /// Who may change what the repository says of itself.
+    Maintainer,
     /// Who may administer the repository.
     RepositoryAdministrator,
+    /// Who may know of the owner: everyone, but for organisations that are hidden.
+    OwnerSeen,
+    /// Members of the organisation.
+    Member,
+    /// Owners of the organisation.
+    OrganisationOwner,
     /// Who administers the site; it is absent for others.
     SiteAdministrator,
 }
@@ -103,7 +118,10 @@ pub struct Route {
 
 /// Every page that there is. The router is made from this table, and tests walk it.
 pub const ROUTES: &[Route] = {
-    use Audience::{Everyone, Reader, RepositoryAdministrator, SignedIn, SiteAdministrator, Writer};
+    use Audience::{
+        Everyone, Maintainer, Member, OrganisationOwner, OwnerSeen, Reader, RepositoryAdministrator, SignedIn,
+        SiteAdministrator, Writer,
+    };
     &[
         shows("/", Everyone, || get(listing::start)),
         shows("/explore", Everyone, || get(listing::explore)),
@@ -140,6 +158,28 @@ pub const ROUTES: &[Route] = {
         takes("/admin/users", SiteAdministrator, || post(users::create)),
         takes("/admin/users/{name}/activate", SiteAdministrator, || post(users::activate)),
         takes("/admin/users/{name}/deactivate", SiteAdministrator, || post(users::deactivate)),
+        takes("/admin/users/{name}/promote", SiteAdministrator, || post(users::promote)),
+        takes("/admin/users/{name}/demote", SiteAdministrator, || post(users::demote)),
+        takes("/admin/users/{name}/delete", SiteAdministrator, || post(users::delete)),
+        shows("/admin/settings", SiteAdministrator, || get(site_settings::show)),
+        takes("/admin/settings", SiteAdministrator, || post(site_settings::change)),
+        shows("/new-organisation", SignedIn, || get(organisation::new)),
+        takes("/new-organisation", SignedIn, || post(organisation::create)),
+        shows("/orgs/{owner}/settings", OrganisationOwner, || get(organisation::settings)),
+        takes("/orgs/{owner}/settings", OrganisationOwner, || post(organisation::change)),
+        takes("/orgs/{owner}/settings/delete", OrganisationOwner, || post(organisation::delete)),
+        shows("/orgs/{owner}/members", Member, || get(organisation::members)),
+        takes("/orgs/{owner}/members/{name}/remove", OrganisationOwner, || post(organisation::remove_member)),
+        shows("/orgs/{owner}/teams", Member, || get(teams::list)),
+        takes("/orgs/{owner}/teams", OrganisationOwner, || post(teams::create)),
+        shows("/orgs/{owner}/teams/{name}", Member, || get(teams::show)),
+        takes("/orgs/{owner}/teams/{name}", OrganisationOwner, || post(teams::change)),
+        takes("/orgs/{owner}/teams/{name}/delete", OrganisationOwner, || post(teams::delete)),
+        takes("/orgs/{owner}/teams/{name}/members", OrganisationOwner, || post(teams::add_member)),
+        takes("/orgs/{owner}/teams/{name}/members/remove", OrganisationOwner, || post(teams::remove_member)),
+        takes("/orgs/{owner}/teams/{name}/repositories", OrganisationOwner, || post(teams::add_repository)),
+        takes("/orgs/{owner}/teams/{name}/repositories/remove", OrganisationOwner, || post(teams::remove_repository)),
+        shows("/{owner}", OwnerSeen, || get(owner::show)),
         shows("/admin/audit", SiteAdministrator, || get(audit::show)),
         shows("/admin/limits", SiteAdministrator, || get(limits::show)),
         takes("/admin/limits", SiteAdministrator, || post(limits::save)),
@@ -169,7 +209,19 @@ pub const ROUTES: &[Route] = {
         shows("/{owner}/{repo}/archive/{*rest}", Reader, || get(archive::show)),
         shows("/{owner}/{repo}/branches", Reader, || get(references::branches)),
         shows("/{owner}/{repo}/tags", Reader, || get(references::tags)),
-        shows("/{owner}/{repo}/settings", RepositoryAdministrator, || get(repository_settings::show)),
+        shows("/{owner}/{repo}/settings", Maintainer, || get(repository_settings::show)),
+        takes("/{owner}/{repo}/settings", Maintainer, || post(repository_settings::change)),
+        takes("/{owner}/{repo}/settings/default-branch", Maintainer, || post(repository_settings::default_branch)),
+        takes("/{owner}/{repo}/settings/rename", RepositoryAdministrator, || post(repository_settings::rename)),
+        takes("/{owner}/{repo}/settings/transfer", RepositoryAdministrator, || post(repository_settings::transfer)),
+        shows("/{owner}/{repo}/settings/access", RepositoryAdministrator, || get(repository_access::show)),
+        takes("/{owner}/{repo}/settings/access", RepositoryAdministrator, || post(repository_access::set)),
+        takes("/{owner}/{repo}/settings/access/remove", RepositoryAdministrator, || post(repository_access::remove)),
+        shows("/{owner}/{repo}/settings/keys", RepositoryAdministrator, || get(repository_access::keys)),
+        takes("/{owner}/{repo}/settings/keys", RepositoryAdministrator, || post(repository_access::add_key)),
+        takes("/{owner}/{repo}/settings/keys/{id}/delete", RepositoryAdministrator, || {
+            post(repository_access::remove_key)
+        }),
         takes("/{owner}/{repo}/settings/delete", RepositoryAdministrator, || post(repository_settings::delete)),
         shows("/help/keyboard", Everyone, || get(help::keyboard)),
         shows("/{owner}/{repo}/settings/protection", RepositoryAdministrator, || get(protection::show)),

@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
+use forge::Banner;
 
 use super::asset;
 use super::failure::{Failure, PageResult};
@@ -21,6 +22,8 @@ pub(crate) struct Shell {
     pub(crate) request: String,
     /// Says whether `/ca.pem` has something to give.
     pub(crate) has_ca: bool,
+    /// What stands at the top and the foot.
+    pub(crate) banner: Option<Banner>,
     here: LocalPath,
     back: LocalPath,
     csrf: String,
@@ -44,6 +47,7 @@ impl Shell {
             notice: visit.notice,
             request: visit.request.clone(),
             has_ca: visit.has_ca,
+            banner: visit.banner.clone(),
             here: visit.here.clone(),
             back: visit.back.clone(),
             csrf: visit.csrf.as_ref().map(|token| token.expose().clone()).unwrap_or_default(),

@@ -91,6 +91,18 @@ pub(crate) enum Notice {
     AuthorityAdded,
     /// An SSH authority was removed.
     AuthorityRemoved,
+    /// A user was removed.
+    UserRemoved,
+    /// Something was saved.
+    Saved,
+    /// Somebody or something was added.
+    Added,
+    /// Somebody or something was taken off.
+    Removed,
+    /// A repository has another place.
+    Moved,
+    /// An organisation was deleted.
+    OrganisationDeleted,
 }
 
 impl Notice {
@@ -123,6 +135,12 @@ impl Notice {
             "authority-removed",
             "The authority was removed. Its certificates open nothing any more.",
         ),
+        (Self::UserRemoved, "user-removed", "The user was removed. The name is nobody's for 90 days."),
+        (Self::Saved, "saved", "The changes were saved."),
+        (Self::Added, "added", "The list below has grown by one."),
+        (Self::Removed, "removed", "Taken off the list. It opens nothing any more."),
+        (Self::Moved, "moved", "The repository is here now. Its former address is gone."),
+        (Self::OrganisationDeleted, "organisation-deleted", "The organisation was deleted."),
     ];
 
     /// The notice that a query string carries.
@@ -170,6 +188,8 @@ pub(crate) enum Target {
     Limits(Notice),
     /// The site's SSH authorities.
     SshAuthorities(Notice),
+    /// A page of this site, by a path that a template of ours made.
+    Page(String, Notice),
     /// A page that the visitor asked for before signing in.
     Back(LocalPath),
 }
@@ -186,6 +206,7 @@ impl fmt::Display for Target {
             Self::SecondFactors(notice) => ("/admin/second-factors", Some(*notice)),
             Self::Repository(path) => return out.write_str(&repository(path)),
             Self::Back(path) => return out.write_str(path.as_str()),
+            Self::Page(path, notice) => (path.as_str(), Some(*notice)),
             Self::Keys(notice) => ("/settings/keys", Some(*notice)),
             Self::Tokens(notice) => ("/settings/tokens", Some(*notice)),
             Self::Password(notice) => ("/settings/password", Some(*notice)),

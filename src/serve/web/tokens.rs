@@ -4,7 +4,8 @@ use askama::Template;
 use axum::extract::{Path, State};
 use base::Secret;
 use base::clock::Timestamp;
-use forge::{NewToken, TokenView};
+use base::name::RepoPath;
+use forge::{NewToken, Scopes, TokenView};
 
 use super::failure::{PageResult, redirect};
 use super::form::{Draft, Fields, Form, Problem};
@@ -18,7 +19,8 @@ use crate::state::AppState;
 pub(crate) struct TokenRow {
     id: i64,
     name: String,
-    can_write: bool,
+    scopes: String,
+    repositories: Option<String>,
     is_over: bool,
     created: String,
     expires: String,
@@ -34,10 +36,27 @@ pub(crate) struct TokensPage {
     pub(crate) draft: Draft,
 }
 
+/// An area that a token may open: the field's name, its words, what reading and writing it mean.
+type Area = (&'static str, &'static str, &'static str, &'static str);
+
 impl TokensPage {
     /// What the form offers: days and their words; the empty one is a token without an end.
     const LIFETIMES: [(&'static str, &'static str); 5] =
         [("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("365", "1 year"), ("", "never")];
+
+    /// The areas, as the API names them. That of administration is for administrators.
+    const AREAS: [Area; 5] = [
+        ("repository", "Repositories", "see, clone and fetch", "also push, make, change and delete"),
+        ("issue", "Issues and pull requests", "see", "also write"),
+        ("organization", "Organisations", "see them and their teams", "also change them"),
+        ("user", "Your account", "see keys and profile", "also change them"),
+        ("admin", "The site", "see what administrators see", "also administer"),
+    ];
+
+    fn areas(&self) -> impl Iterator<Item = &'static Area> {
+        let shown = if self.shell.is_admin() { Self::AREAS.len() } else { Self::AREAS.len() - 1 };
+        Self::AREAS.iter().take(shown)
+    }
 }
 
 /// `GET /settings/tokens`.
@@ -68,9 +87,9 @@ pub(crate) async fn end(State(state): State<AppState>, visit: Visit, Path(id): P
     Ok(redirect(&Target::Tokens(Notice::TokenEnded)))
 }
 
-/// The form as it begins: reading only, thirty days.
+/// The form as it begins: reading repositories only, thirty days.
 pub(crate) fn fresh() -> Draft {
-    Draft::with(&[("scope", "read"), ("days", "30")])
+    Draft::with(&[("repository", "read"), ("days", "30")])
 }
 
 /// The rows of the list.
@@ -78,7 +97,11 @@ pub(crate) fn rows(tokens: &[TokenView], now: Timestamp) -> Vec<TokenRow> {
     let row = |token: &TokenView| TokenRow {
         id: token.id,
         name: token.name.clone(),
-        can_write: token.can_write,
+        scopes: token.scopes.names().join(", "),
+        repositories: token.repositories.as_ref().map(|paths| {
+            let names: Vec<_> = paths.iter().map(ToString::to_string).collect();
+            if names.is_empty() { "none any more".into() } else { names.join(", ") }
+        }),
         is_over: token.expires.is_some_and(|end| end <= now),
         created: moment::ago(token.created, now),
         expires: moment::ago_or_never(token.expires, now),
@@ -92,5 +115,14 @@ fn wanted(form: &Fields) -> Result<NewToken, Problem> {
         "" => None,
         text => Some(text.parse().map_err(|_| Problem::of("days", "choose how long the token lives"))?),
     };
-    Ok(NewToken { name: form.text("name").into(), can_write: form.text("scope") == "write", days })
+    let levels = TokensPage::AREAS.iter().map(|(area, ..)| (*area, form.text(area)));
+    let chosen: Vec<_> = levels.filter(|(_, level)| !level.is_empty()).map(|(area, l)| format!("{l}:{area}")).collect();
+    let scopes =
+        Scopes::parse(&chosen.join(",")).map_err(|name| Problem::of("scopes", format!("there is no area {name}")))?;
+    let lines: Vec<_> =
+        form.text("repositories").split([',', '\n']).map(str::trim).filter(|one| !one.is_empty()).collect();
+    let paths: Result<Vec<_>, _> = lines.iter().map(|line| RepoPath::parse_joined(line)).collect();
+    let paths = paths.map_err(|error| Problem::of("repositories", error.to_string()))?;
+    let repositories = if paths.is_empty() { None } else { Some(paths) };
+    Ok(NewToken { name: form.text("name").into(), scopes, repositories, days })
 }

@@ -3,10 +3,10 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use base::clock::Timestamp;
-use forge::{NewUser, UserView};
+use forge::{Error, NewUser, UserView};
 
 use super::failure::{PageResult, redirect};
-use super::form::{Draft, Form, Problem};
+use super::form::{Draft, Fields, Form, Problem};
 use super::moment;
 use super::page::{Shell, draw, draw_refused};
 use super::target::{Notice, Target};
@@ -55,25 +55,57 @@ pub(crate) async fn create(State(state): State<AppState>, visit: Visit, form: Fo
 }
 
 /// `POST /admin/users/{name}/activate`.
-pub(crate) async fn activate(
-    State(state): State<AppState>,
-    visit: Visit,
-    Path(name): Path<String>,
-    _: Form,
-) -> PageResult {
-    state.forge.set_user_active(&visit.actor, &name, true).await?;
-    Ok(redirect(&Target::Users(Notice::UserChanged)))
+pub(crate) async fn activate(state: State<AppState>, visit: Visit, name: Path<String>, _: Form) -> PageResult {
+    act(state, visit, name, Deed::Activate).await
 }
 
 /// `POST /admin/users/{name}/deactivate`.
-pub(crate) async fn deactivate(
-    State(state): State<AppState>,
-    visit: Visit,
-    Path(name): Path<String>,
-    _: Form,
-) -> PageResult {
-    state.forge.set_user_active(&visit.actor, &name, false).await?;
-    Ok(redirect(&Target::Users(Notice::UserChanged)))
+pub(crate) async fn deactivate(state: State<AppState>, visit: Visit, name: Path<String>, _: Form) -> PageResult {
+    act(state, visit, name, Deed::Suspend).await
+}
+
+/// `POST /admin/users/{name}/promote`.
+pub(crate) async fn promote(state: State<AppState>, visit: Visit, name: Path<String>, _: Form) -> PageResult {
+    act(state, visit, name, Deed::Promote).await
+}
+
+/// `POST /admin/users/{name}/demote`.
+pub(crate) async fn demote(state: State<AppState>, visit: Visit, name: Path<String>, _: Form) -> PageResult {
+    act(state, visit, name, Deed::Demote).await
+}
+
+/// `POST /admin/users/{name}/delete`.
+pub(crate) async fn delete(state: State<AppState>, visit: Visit, name: Path<String>, _: Form) -> PageResult {
+    act(state, visit, name, Deed::Delete).await
+}
+
+enum Deed {
+    Activate,
+    Suspend,
+    Promote,
+    Demote,
+    Delete,
+}
+
+/// Does one thing to a user, and shows the page again with what was wrong.
+async fn act(State(state): State<AppState>, visit: Visit, Path(name): Path<String>, deed: Deed) -> PageResult {
+    let (forge, actor) = (&state.forge, &visit.actor);
+    let done = match deed {
+        Deed::Activate => forge.set_user_active(actor, &name, true).await,
+        Deed::Suspend => forge.set_user_active(actor, &name, false).await,
+        Deed::Promote => forge.set_user_admin(actor, &name, true).await,
+        Deed::Demote => forge.set_user_admin(actor, &name, false).await,
+        Deed::Delete => forge.delete_user(actor, &name).await,
+    };
+    match done {
+        Ok(()) if matches!(deed, Deed::Delete) => Ok(redirect(&Target::Users(Notice::UserRemoved))),
+        Ok(()) => Ok(redirect(&Target::Users(Notice::UserChanged))),
+        Err(Error::Field { problem, .. }) => {
+            let draft = Fields::default().draft(Problem::of_form(format!("{name} {problem}")));
+            draw_refused(&page(&visit, &forge.users(actor).await?, draft))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The page with these users.

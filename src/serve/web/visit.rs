@@ -14,7 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base::Secret;
 use base::clock::Timestamp;
-use forge::{Actor, Origin, SignedIn, Waiting};
+use forge::{Actor, Banner, Origin, SignedIn, Waiting};
 use futures_util::FutureExt;
 
 use super::failure::Failure;
@@ -44,6 +44,8 @@ pub(crate) struct Visit {
     pub(crate) request: String,
     /// Says whether `/ca.pem` has something to give.
     pub(crate) has_ca: bool,
+    /// What stands at the top and the foot of every page.
+    pub(crate) banner: Option<Banner>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Visit {
@@ -61,6 +63,9 @@ pub(crate) async fn layer(State(state): State<AppState>, request: Request, next:
     let mut visit = anonymous(&state, &parts);
     let answer = async {
         read(&state, &parts, &mut visit).await?;
+        if !is_open_to_all(parts.uri.path()) {
+            state.forge.admits(&visit.actor).await?;
+        }
         if !is_safe && !is_from_here(&parts.headers, &state) {
             return Err(Failure::ForeignForm);
         }
@@ -129,12 +134,21 @@ fn anonymous(state: &AppState, request: &Parts) -> Visit {
         now: state.clock.now(),
         request: request.extensions.get::<RequestId>().map(ToString::to_string).unwrap_or_default(),
         has_ca: state.ca_certificate.is_some(),
+        banner: None,
     }
+}
+
+/// What a site that requires signing in still shows: the way in, and what its page is made of.
+fn is_open_to_all(path: &str) -> bool {
+    path == "/sign-in" || path.starts_with("/sign-in/") || path.starts_with("/assets/") || path == "/favicon.ico"
 }
 
 /// Finds out whose visit it is. Assets are the same for everyone: no session is looked up for them.
 async fn read(state: &AppState, request: &Parts, visit: &mut Visit) -> Result<(), Failure> {
     let is_asset = request.uri.path().starts_with("/assets/");
+    if !is_asset {
+        visit.banner.clone_from(&state.forge.site_settings().await.banner);
+    }
     let token = if is_asset { None } else { token_in(SESSION, &request.headers, state.is_https) };
     let Some(token) = token else { return Ok(()) };
     if let Some(session) = state.forge.session(&token).await? {

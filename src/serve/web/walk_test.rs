@@ -211,7 +211,7 @@ async fn keys_tokens_passwords_and_users_are_kept_through_their_forms() {
     let alice = Browser::signed_in(&site, "alice").await;
     let refused = alice.post(&site, "/settings/keys", &[("title", "x"), ("key", "ssh-rsa nonsense")]).await;
     assert!(refused.status == 422 && refused.body.contains("id=\"key-problem\""), "{}", refused.body);
-    let made = alice.post(&site, "/settings/tokens", &[("name", "ci"), ("scope", "read"), ("days", "30")]).await;
+    let made = alice.post(&site, "/settings/tokens", &[("name", "ci"), ("repository", "read"), ("days", "30")]).await;
     assert!(made.status == 200 && made.body.contains("value=\"ggt_"), "{}", made.body);
     assert_eq!(header(&made, "cache-control"), "no-store");
     assert!(!alice.get(&site, "/settings/tokens").await.body.contains("ggt_"), "a secret is shown once");
