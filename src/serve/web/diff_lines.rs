@@ -47,11 +47,9 @@ pub(crate) fn side_by_side(anchor: &str, hunks: &[Hunk]) -> String {
                 let (old, new) = (removed.get(at), added.get(at));
                 html.push_str("<tr class=b");
                 let cell = |line: Option<&DiffLine>| line.map_or_else(|| ">".to_owned(), text);
-                let numbers = [
-                    linked(anchor, 'L', old.and_then(|line| line.old)),
-                    linked(anchor, 'R', new.and_then(|line| line.new)),
-                ];
-                put(&mut html, &[&numbers[0], &cell(old), &numbers[1], &cell(new)]);
+                let before = linked(anchor, 'L', old.and_then(|line| line.old));
+                let after = linked(anchor, 'R', new.and_then(|line| line.new));
+                put(&mut html, &[&before, &cell(old), &after, &cell(new)]);
             }
         }
         html.push_str("</tbody>");
@@ -63,7 +61,7 @@ fn heading(html: &mut String, hunk: &Hunk, columns: usize) {
     let section = escaped_between(&hunk.section);
     // Writing into a String cannot fail.
     let _ =
-        write!(html, "<tbody><tr><th colspan={columns} scope=rowgroup>{} <b>{section}</b></th></tr>\n", hunk.header);
+        writeln!(html, "<tbody><tr><th colspan={columns} scope=rowgroup>{} <b>{section}</b></th></tr>", hunk.header);
 }
 
 /// Ends the row's tag that was begun, and puts its cells, each with the rest of its own tag.
