@@ -96,6 +96,11 @@ document.addEventListener("click", (event) => {
   const [one, other] = [Number(before[1]), Number(number.textContent)].sort((a, b) => a - b);
   location.hash = `L${one}-L${other}`;
 });
+// The number of a changed line is an address, too.
+document.addEventListener("click", (event) => {
+  const cell = event.target.closest?.(".lines td[id]");
+  if (cell) location.hash = cell.id;
+});
 // A permanent link keeps the lines that are chosen.
 document.querySelector('[data-key="y"]')?.addEventListener("click", (event) => {
   event.currentTarget.hash = location.hash;

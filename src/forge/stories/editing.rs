@@ -1,7 +1,7 @@
 //! Files changed without a clone: through the gate of pushes, and never over somebody else's work.
 
 use base::file_path::FilePath;
-use base::name::{Oid, RefName};
+use base::name::RefName;
 use store::events;
 
 use super::*;
@@ -121,7 +121,6 @@ async fn an_editor_gets_a_text_and_gives_a_change_back() {
     site.forge.commit_files(&alice, &repo, commit(vec![change])).await.unwrap();
     let now = site.forge.text_now(&repo, &main(), &file("a.txt")).await.unwrap().unwrap();
     assert_eq!(now.1, "1\n3\n");
-    let _: Oid = now.0;
     assert!(site.forge.text_now(&repo, &main(), &file("d/a.txt")).await.unwrap().is_none());
 }
 

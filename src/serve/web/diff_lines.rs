@@ -14,8 +14,8 @@ pub(crate) fn unified(anchor: &str, hunks: &[Hunk]) -> String {
         for line in &hunk.lines {
             let (class, old, new) = match line.kind {
                 LineKind::Context => ("", plain(line.old), linked(anchor, 'R', line.new)),
-                LineKind::Added => (" class=p", String::new(), linked(anchor, 'R', line.new)),
-                LineKind::Removed => (" class=m", linked(anchor, 'L', line.old), String::new()),
+                LineKind::Added => (" class=p", plain(None), linked(anchor, 'R', line.new)),
+                LineKind::Removed => (" class=m", linked(anchor, 'L', line.old), plain(None)),
             };
             html.push_str("<tr");
             html.push_str(class);
@@ -46,12 +46,10 @@ pub(crate) fn side_by_side(anchor: &str, hunks: &[Hunk]) -> String {
             for at in 0..removed.len().max(added.len()) {
                 let (old, new) = (removed.get(at), added.get(at));
                 html.push_str("<tr class=b");
-                let cell = |line: Option<&DiffLine>| line.map(text).unwrap_or_default();
-                let numbers = [
-                    linked(anchor, 'L', old.and_then(|line| line.old)),
-                    linked(anchor, 'R', new.and_then(|line| line.new)),
-                ];
-                put(&mut html, &[&numbers[0], &cell(old), &numbers[1], &cell(new)]);
+                let cell = |line: Option<&DiffLine>| line.map_or_else(|| ">".to_owned(), text);
+                let before = linked(anchor, 'L', old.and_then(|line| line.old));
+                let after = linked(anchor, 'R', new.and_then(|line| line.new));
+                put(&mut html, &[&before, &cell(old), &after, &cell(new)]);
             }
         }
         html.push_str("</tbody>");
@@ -63,34 +61,32 @@ fn heading(html: &mut String, hunk: &Hunk, columns: usize) {
     let section = escaped_between(&hunk.section);
     // Writing into a String cannot fail.
     let _ =
-        write!(html, "<tbody><tr><th colspan={columns} scope=rowgroup>{} <b>{section}</b></th></tr>\n", hunk.header);
+        writeln!(html, "<tbody><tr><th colspan={columns} scope=rowgroup>{} <b>{section}</b></th></tr>", hunk.header);
 }
 
-/// Ends the row's tag that was begun, and puts its cells.
+/// Ends the row's tag that was begun, and puts its cells, each with the rest of its own tag.
 fn put(html: &mut String, cells: &[&str]) {
     html.push('>');
     for cell in cells {
-        html.push_str("<td>");
+        html.push_str("<td");
         html.push_str(cell);
     }
     html.push('\n');
 }
 
 fn plain(number: Option<u32>) -> String {
-    number.map(|number| number.to_string()).unwrap_or_default()
+    number.map_or_else(|| ">".to_owned(), |number| format!(">{number}"))
 }
 
-/// A number that is a link to itself.
+/// A number whose cell can be linked to; the script makes a click on it do so.
 fn linked(anchor: &str, side: char, number: Option<u32>) -> String {
-    number
-        .map(|number| format!("<a id={anchor}{side}{number} href=#{anchor}{side}{number}>{number}</a>"))
-        .unwrap_or_default()
+    number.map_or_else(|| ">".to_owned(), |number| format!(" id={anchor}{side}{number}>{number}"))
 }
 
 /// The line's text, marked up as what it is, so that colour alone tells nothing.
 fn text(line: &DiffLine) -> String {
     let bare = line.text.strip_suffix('\r').unwrap_or(&line.text);
-    let mut html = String::with_capacity(bare.len() + 11);
+    let mut html = String::with_capacity(bare.len() + 12);
     let mut at = 0;
     for range in &line.emphasis {
         let (Some(before), Some(marked)) = (bare.get(at..range.start), bare.get(range.clone())) else { break };
@@ -102,9 +98,9 @@ fn text(line: &DiffLine) -> String {
     }
     html.push_str(&escaped_between(bare.get(at..).unwrap_or_default()));
     match line.kind {
-        LineKind::Context => html,
-        LineKind::Added => format!("<ins>{html}</ins>"),
-        LineKind::Removed => format!("<del>{html}</del>"),
+        LineKind::Context => format!(">{html}"),
+        LineKind::Added => format!("><ins>{html}</ins>"),
+        LineKind::Removed => format!("><del>{html}</del>"),
     }
 }
 
@@ -137,12 +133,12 @@ mod tests {
         assert_eq!(
             unified("f1", &[hunk()]),
             "<tbody><tr><th colspan=3 scope=rowgroup>@@ -1,2 +1,3 @@ <b>f&lt;T&gt;()</b></th></tr>\n\
-             <tr><td>1<td><a id=f1R1 href=#f1R1>1</a><td>x\n\
-             <tr class=m><td><a id=f1L2 href=#f1L2>2</a><td><td><del>a<b>&lt;b</b></del>\n\
-             <tr class=p><td><td><a id=f1R2 href=#f1R2>2</a><td><ins>a&gt;c[U+202E]</ins>\n\
-             <tr class=p><td><td><a id=f1R3 href=#f1R3>3</a><td><ins>new</ins>\n</tbody>"
+             <tr><td>1<td id=f1R1>1<td>x\n\
+             <tr class=m><td id=f1L2>2<td><td><del>a<b>&lt;b</b></del>\n\
+             <tr class=p><td><td id=f1R2>2<td><ins>a&gt;c[U+202E]</ins>\n\
+             <tr class=p><td><td id=f1R3>3<td><ins>new</ins>\n</tbody>"
         );
         let split = side_by_side("f1", &[hunk()]);
-        assert!(split.contains("<tr class=b><td><td><td><a id=f1R3 href=#f1R3>3</a><td><ins>new</ins>\n"), "{split}");
+        assert!(split.contains("<tr class=b><td><td><td id=f1R3>3<td><ins>new</ins>\n"), "{split}");
     }
 }
