@@ -1,6 +1,7 @@
 //! What Git's own client does all day, over both transports and with every Git on this machine: each verb once, with what
 //! it must leave behind.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use base::process::Program;
@@ -313,11 +314,14 @@ fn odd_names_and_five_thousand_refs_are_all_there() {
             "@",
         ];
         let id = tip(git, &local, "main");
-        let mut commands: String = odd.iter().map(|name| format!("create refs/heads/{name} {id}\n")).collect();
+        let mut commands = String::new();
+        for name in odd {
+            writeln!(commands, "create refs/heads/{name} {id}").unwrap();
+        }
         // The many over one transport; what is many is the same over both.
         let (many, matching) = if address.starts_with("https") { (5_000, 111) } else { (500, 11) };
         for number in 0..many {
-            commands += &format!("create refs/tags/t{number} {id}\n");
+            writeln!(commands, "create refs/tags/t{number} {id}").unwrap();
         }
         let update = git.program(&local).options(["update-ref", "--stdin"]).run(commands.as_bytes()).unwrap();
         assert!(update.status.success(), "{}", update.stderr);

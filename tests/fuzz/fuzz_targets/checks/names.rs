@@ -17,7 +17,7 @@ pub(crate) fn holds(bytes: &[u8]) {
     }
     if let Ok(name) = RepoName::parse(text) {
         plain(name.as_str());
-        assert!(!name.key().ends_with(".git"));
+        assert!(RepoName::parse(&format!("{name}.git")).is_err(), "{name}");
     }
     if let Ok(path) = RepoPath::parse_joined(text) {
         assert_eq!(RepoPath::parse_joined(&path.to_string()), Ok(path.clone()));
