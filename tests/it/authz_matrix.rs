@@ -62,6 +62,8 @@ struct Probe {
 enum Expected {
     Status(u16),
     SignIn,
+    /// Let in nowhere: the credential is unknown, or too many were.
+    Shut,
 }
 
 /// What the requests of one person carry.
@@ -138,6 +140,8 @@ fn expected(route: &Route, person: &str, place: (&str, &str), permitted: u16) ->
     let at_least = |least: Level| refused(level(person, place) >= Level::Read, level(person, place) >= least);
     let organisation = place.0;
     let status = match route.audience {
+        // Whoever is in is sent on.
+        Audience::Everyone if route.pattern == "/sign-in" && person != ANONYMOUS => 303,
         Audience::Everyone => permitted,
         // Nobody's form is read before it is known whose it is.
         _ if person == ANONYMOUS && route.method == Method::Post => return Expected::SignIn,
@@ -177,7 +181,9 @@ fn faults(probes: Vec<Probe>) -> Vec<String> {
                 let answer = request.send().await.unwrap();
                 let status = answer.status().as_u16();
                 let target = answer.headers().get(LOCATION).and_then(|target| target.to_str().ok()).unwrap_or_default();
-                let found = if status == 303 && target.starts_with("/sign-in") {
+                let found = if expected == Expected::Shut && matches!(status, 401 | 429) {
+                    Expected::Shut
+                } else if status == 303 && target.starts_with("/sign-in") {
                     Expected::SignIn
                 } else {
                     Expected::Status(status)
@@ -255,7 +261,7 @@ fn git_probes(ground: &Ground<'_>, visitors: &[Visitor]) -> Vec<Probe> {
         let at = format!("{url}/{}/{}.git", place.0, place.1);
         for (verb, least) in VERBS.iter().copied() {
             let status = match most {
-                None => 401,
+                None => 0,
                 Some(found) if found >= least && !(is_anonymous && least > Level::Read) => 200,
                 Some(_) if is_anonymous => 401,
                 Some(Level::None) => 404,
@@ -270,7 +276,8 @@ fn git_probes(ground: &Ground<'_>, visitors: &[Visitor]) -> Vec<Probe> {
                     None => request,
                 };
                 let told = format!("{verb} {what} of {}/{} by {who:?}", place.0, place.1);
-                probes.push(Probe { told, request, expected: Expected::Status(status) });
+                let expected = if status == 0 { Expected::Shut } else { Expected::Status(status) };
+                probes.push(Probe { told, request, expected });
             }
         }
     };
