@@ -7,7 +7,10 @@
     reason = "a test says what is wrong by panicking, and what is absent on standard error"
 )]
 
+mod access;
 mod audit;
+mod authz_matrix;
+mod authz_people;
 mod browser;
 mod ca;
 mod cli;

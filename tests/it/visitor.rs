@@ -127,7 +127,7 @@ impl Visitor {
     /// Makes a token for one repository alone. `scope` is `read` or `write`.
     pub(crate) fn make_limited_token(&self, name: &str, scope: &str, repository: &str) -> String {
         let fields = [("name", name), ("repository", scope), ("repositories", repository)];
-        self.made_token(&self.post("/settings/tokens", "repository", &fields))
+        Self::made_token(&self.post("/settings/tokens", "repository", &fields))
     }
 
     /// Makes a token that writes, and ends it; gives its secret and what kind it is.
@@ -140,7 +140,7 @@ impl Visitor {
         (secret, "ended".into())
     }
 
-    fn made_token(&self, answer: &Answer) -> String {
+    fn made_token(answer: &Answer) -> String {
         html::find(&answer.text(), r"\b(ggt_[A-Za-z0-9_-]{30,})")
             .unwrap_or_else(|| panic!("no token on the page:\n{}", answer.text()))
     }
