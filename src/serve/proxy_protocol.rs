@@ -21,6 +21,9 @@ const WORD: &[u8] = b"PROXY ";
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Signature, version and command, family, length.
 const HEAD: usize = 16;
+/// Version 2 with its two commands.
+const LOCAL: u8 = 0x20;
+const PROXY: u8 = 0x21;
 /// The longest addresses and extensions of version 2 that are taken, in bytes; proxies send some hundred.
 const MOST: usize = 2048;
 
@@ -161,12 +164,12 @@ fn binary(bytes: &[u8]) -> Parsed {
     let Some(head) = bytes.first_chunk::<HEAD>() else { return Parsed::Partial };
     let [.., command, family, high, low] = *head;
     let length = usize::from(u16::from_be_bytes([high, low]));
-    if command >> 4 != 2 || command & 0x0f > 1 || length > MOST {
+    if ![LOCAL, PROXY].contains(&command) || length > MOST {
         return Parsed::Broken;
     }
     let Some(body) = bytes.get(HEAD..HEAD + length) else { return Parsed::Partial };
     let whole = |header| Parsed::Whole(header, HEAD + length);
-    if command & 0x0f == 0 {
+    if command == LOCAL {
         return whole(Header::Own);
     }
     let source = match family {

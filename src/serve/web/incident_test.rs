@@ -151,7 +151,7 @@ async fn hostile_names_commits_and_files_neither_run_nor_hide_on_any_page() {
     hostile_repository(&site).await;
     let commits = get(&site, "/alice/odd/commits", "").await.body;
     let commit = commits.split("href=\"/alice/odd/commit/").nth(1).unwrap().split('"').next().unwrap().to_owned();
-    let mut pages = vec!["".into(), "/commits".into(), "/commits/main/x.md".into(), format!("/commit/{commit}")];
+    let mut pages = vec![String::new(), "/commits".into(), "/commits/main/x.md".into(), format!("/commit/{commit}")];
     for view in ["src", "blame"] {
         for file in ["x.svg", "x.html", "x.ipynb", "x.gltf", "x.md", "trojan.c", "name%E2%80%AEgpj.exe"] {
             pages.push(format!("/{view}/main/{file}"));
