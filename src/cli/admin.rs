@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use forge::Forge;
 
 use super::site::{forge_options, runtime};
-use super::{Console, Exit, Failure, admin_audit, admin_user};
+use super::{Console, Exit, Failure, admin_audit, admin_db, admin_user};
 
 /// Administer a site from the host's own shell
 #[derive(Debug, Args)]
@@ -20,12 +20,14 @@ pub(crate) struct AdminArgs {
 #[derive(Debug, Subcommand)]
 enum AdminVerb {
     Audit(admin_audit::AuditArgs),
+    Db(admin_db::DbArgs),
     User(admin_user::UserArgs),
 }
 
 pub(crate) fn run(args: &AdminArgs, console: &mut Console) -> Result<Exit, Failure> {
     match &args.verb {
         AdminVerb::Audit(args) => admin_audit::run(args, console),
+        AdminVerb::Db(args) => admin_db::run(args, console),
         AdminVerb::User(args) => admin_user::run(args, console),
     }
 }

@@ -12,6 +12,8 @@ use crate::access::Who;
 /// Every action that the audit log knows, in the order of the alphabet.
 pub const AUDIT_ACTIONS: &[&str] = &[
     "audit.gap",
+    "job.dropped",
+    "job.retried",
     "key.added",
     "key.removed",
     "password.changed",
@@ -92,6 +94,12 @@ pub(crate) enum Happened<'a> {
         id: i64,
         old: &'a str,
         new: &'a str,
+    },
+    JobRetried {
+        name: &'a str,
+    },
+    JobDropped {
+        name: &'a str,
     },
     /// That many access records found no room or no database.
     Lost {
@@ -188,6 +196,8 @@ fn told(at: Timestamp, who: &Who, happened: Happened<'_>) -> EventRecord {
         Happened::DefaultBranch { id, old, new } => {
             within(id, EventRecord { old_value: Some(old.into()), ..valued("repo.default_branch", "HEAD", new) })
         }
+        Happened::JobRetried { name } => event("job.retried", name),
+        Happened::JobDropped { name } => event("job.dropped", name),
         Happened::Lost { count } => valued("audit.gap", "access records lost", &count.to_string()),
     }
 }

@@ -20,7 +20,7 @@ const DAY: i64 = 24 * 60 * 60;
 /// Seconds after which a session ends, used or not.
 const LONGEST: i64 = 30 * DAY;
 /// Seconds after which an unused session ends.
-const IDLE: i64 = 7 * DAY;
+pub(crate) const IDLE: i64 = 7 * DAY;
 /// Seconds within which a further use is not written down.
 const NOTED: i64 = 60;
 
@@ -142,7 +142,7 @@ impl Forge {
         let (hash, now) = (token_hash(secret), self.now());
         let Some(found) = tokens::owner(&self.0.store.read(), &hash).await? else {
             let attempt = Attempt { account: None, from: origin.address };
-            self.0.throttle.check(&attempt, now)?;
+            self.check_throttle(&attempt).await?;
             self.count_failure(&attempt).await?;
             self.tell_refused(None, origin, "token");
             return Err(Error::SignInRefused);
@@ -189,14 +189,14 @@ impl Forge {
     ) -> Result<UserRecord, Error> {
         let key = OwnerName::parse(name).ok().map(|name| name.key());
         let attempt = Attempt { account: key.clone(), from: origin.address };
-        self.0.throttle.check(&attempt, self.now())?;
+        self.check_throttle(&attempt).await?;
         let found = match &key {
             Some(key) => users::by_key(&self.0.store.read(), key).await?,
             None => None,
         };
         let place = self.0.passwords.place().await?;
         // Again: those who were ahead in the queue may have used up what was left.
-        self.0.throttle.check(&attempt, self.now())?;
+        self.check_throttle(&attempt).await?;
         self.count_failure(&attempt).await?;
         let stored = found.as_ref().and_then(|user| user.password_hash.clone());
         let (is_right, place) = self.0.passwords.verify(place, password, stored).await?;
@@ -214,16 +214,20 @@ impl Forge {
         }
     }
 
+    /// Fails with `TooManyAttempts` when the account or the address has used up its failures, here or at a replica.
+    pub(crate) async fn check_throttle(&self, attempt: &Attempt) -> Result<(), Error> {
+        self.0.throttle.refresh(&self.0.store, attempt, self.now()).await?;
+        self.0.throttle.check(attempt, self.now())
+    }
+
     /// Counts a failure, for good before anything follows from it.
     pub(crate) async fn count_failure(&self, attempt: &Attempt) -> Result<(), Error> {
-        let changed = self.0.throttle.count(attempt, self.now());
-        Ok(self.0.throttle.keep(&self.0.store, &changed, self.now()).await?)
+        Ok(self.0.throttle.count(&self.0.store, attempt, self.now()).await?)
     }
 
     /// Takes a counted failure back.
     pub(crate) async fn forgive(&self, attempt: &Attempt) -> Result<(), Error> {
-        let changed = self.0.throttle.forgive(attempt);
-        Ok(self.0.throttle.keep(&self.0.store, &changed, self.now()).await?)
+        Ok(self.0.throttle.forgive(&self.0.store, attempt, self.now()).await?)
     }
 
     fn tell_refused(&self, name: Option<&str>, origin: &Origin, door: &'static str) {

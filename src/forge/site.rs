@@ -9,7 +9,7 @@ use base::file::Lock;
 use base::settings::Settings;
 use base::{Clock, Hint};
 use git::Repositories;
-use store::{Address, Login, Store, StoreError, facts};
+use store::{Address, Login, SignalError, Signals, Store, StoreError, facts};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use vault::fernet::{FernetError, Key};
@@ -60,6 +60,9 @@ pub enum OpenError {
     /// The database did not open.
     #[error("could not open the database")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// REDIS_URL names no Redis server that this version can enter.
+    #[error("could not set up the way to Redis")]
+    Redis(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The repositories' directory is not usable.
     #[error("could not open the repositories")]
     Git(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -76,8 +79,7 @@ impl Hint for OpenError {
                 Some("a Fernet key is 32 random bytes in URL-safe base64: 44 characters ending with `=`".into())
             }
             Self::OtherDatabase(_) => Some(
-                "write it like postgres://user:password@host:5432/gitgrit, special signs as %XX, without sslmode=require; \
-                 or remove it to keep the data in the site's own SQLite file"
+                "write it like postgres://user:password@host:5432/gitgrit, special signs as %XX; or remove it to keep the data in the site's own SQLite file"
                     .into(),
             ),
             Self::DatabaseLost => Some(
@@ -86,6 +88,7 @@ impl Hint for OpenError {
                     .into(),
             ),
             Self::Store(error) => error.downcast_ref::<StoreError>().and_then(Hint::hint),
+            Self::Redis(error) => error.downcast_ref::<SignalError>().and_then(Hint::hint),
             Self::Git(_) => None,
         }
     }
@@ -116,6 +119,8 @@ pub(crate) struct Inner {
     pub(crate) throttle: Throttle,
     /// Takes what is told after the fact.
     pub(crate) audit: AuditQueue,
+    /// The way to other replicas, and the wake-ups of this one.
+    pub(crate) signals: Signals,
     /// Bytes that large files on their way may still take.
     pub(crate) raw_room: Arc<Semaphore>,
     pub(crate) tasks: Mutex<JoinSet<()>>,
@@ -147,8 +152,7 @@ impl Forge {
         let opened = on_thread(move || Repositories::open(&repositories)).await;
         let repositories = opened.map_err(|error| OpenError::Git(Box::new(error)))?;
         let presence = settle::run(&store, &repositories, &database, clock.now()).await?;
-        let throttle = Throttle::new();
-        throttle.load(&store, clock.now()).await.map_err(|error| OpenError::Store(Box::new(error)))?;
+        let signals = signals(&settings, &store).await?;
         let audit = AuditQueue::start(store.clone(), Arc::clone(&clock));
         Ok(Self(Arc::new(Inner {
             settings,
@@ -158,8 +162,9 @@ impl Forge {
             clock,
             key,
             passwords: Passwords::new(),
-            throttle,
+            throttle: Throttle::new(),
             audit,
+            signals,
             raw_room: Arc::new(Semaphore::new(crate::browse::ON_THEIR_WAY)),
             tasks: Mutex::default(),
             closing: watch::Sender::new(false),
@@ -221,7 +226,7 @@ impl Forge {
 /// Taking no notice of an address would put the data where the operator does not look for it.
 fn address(settings: &Settings, database: &Path) -> Result<Address, OpenError> {
     match &settings.database_url {
-        Some(url) => Ok(Address::Server(Login::parse(url)?)),
+        Some(url) => Ok(Address::Server(Login::parse(url, settings.custom_authorities.as_deref())?)),
         None => Ok(Address::File(database.to_owned())),
     }
 }
@@ -244,7 +249,16 @@ async fn settle_canary(store: &Store, canary: &str) -> Result<String, StoreError
     Ok(kept)
 }
 
-fn is_known(key: &Key, canary: &str) -> Result<(), OpenError> {
+/// Over Redis when the settings name one. The canary is the site's own for good, so that sites can share a server.
+async fn signals(settings: &Settings, store: &Store) -> Result<Signals, OpenError> {
+    let Some(url) = &settings.redis_url else { return Ok(Signals::in_process()) };
+    let canary = facts::get(&store.read(), facts::CANARY).await?.unwrap_or_default();
+    let site: String = vault::digest::sha256_hex(canary.as_bytes()).chars().take(16).collect();
+    let made = Signals::over_redis(url, settings.custom_authorities.as_deref(), &site);
+    made.map_err(|error| OpenError::Redis(Box::new(error)))
+}
+
+pub(crate) fn is_known(key: &Key, canary: &str) -> Result<(), OpenError> {
     match key.decrypt(canary) {
         Ok(song) if song == SONG => Ok(()),
         _ => Err(OpenError::KeyMismatch),

@@ -85,7 +85,7 @@ impl Forge {
         let attempt = Attempt { account: Some(user.name.key()), from: None };
         let stored = users::by_id(&self.0.store.read(), user.id).await?.ok_or(Error::NotFound)?.password_hash;
         let place = self.0.passwords.place().await?;
-        self.0.throttle.check(&attempt, self.now())?;
+        self.check_throttle(&attempt).await?;
         self.count_failure(&attempt).await?;
         let (is_right, place) = self.0.passwords.verify(place, old, stored).await?;
         if !is_right {

@@ -28,6 +28,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("migrations/0002_audit.sql"),
         postgres: include_str!("migrations/0002_audit.sql"),
     },
+    Migration {
+        number: 4,
+        name: "jobs",
+        sql: include_str!("migrations/0004_jobs.sql"),
+        postgres: include_str!("migrations/0004_jobs.postgres.sql"),
+    },
 ];
 
 /// The newest schema that this program knows.

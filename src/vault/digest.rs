@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{Context, SHA256, digest};
 
 /// SHA-256 of `content`.
 pub fn sha256(content: &[u8]) -> [u8; 32] {
@@ -13,7 +13,38 @@ pub fn sha256(content: &[u8]) -> [u8; 32] {
 
 /// SHA-256 of `content` as 64 lower-case hexadecimal digits.
 pub fn sha256_hex(content: &[u8]) -> String {
-    sha256(content).iter().fold(String::with_capacity(64), |mut text, byte| {
+    hex(&sha256(content))
+}
+
+/// SHA-256 of what comes piece by piece.
+#[derive(Clone)]
+pub struct Sha256(Context);
+
+impl Sha256 {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self(Context::new(&SHA256))
+    }
+
+    /// Adds bytes.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all that was added, as [`sha256_hex`] writes it.
+    pub fn finish(self) -> String {
+        hex(self.0.finish().as_ref())
+    }
+}
+
+impl Default for Sha256 {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
         // Writing into a String has no way to fail.
         let _ = write!(text, "{byte:02x}");
         text
@@ -32,6 +63,15 @@ mod tests {
     #[test]
     fn sha256_of_abc_is_the_published_one() {
         assert_eq!(sha256_hex(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+
+    #[test]
+    fn pieces_give_the_digest_of_the_whole() {
+        let mut digest = Sha256::new();
+        for piece in [&b"a"[..], b"", b"bc"] {
+            digest.add(piece);
+        }
+        assert_eq!(digest.finish(), sha256_hex(b"abc"));
     }
 
     #[test]

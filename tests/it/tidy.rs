@@ -23,7 +23,7 @@ const EDGES: [(&str, &[&str]); 12] = [
 ];
 
 /// Which rooms may name an outside crate; a crate that is not here may be named anywhere. Tests of a room may name more.
-const CRATES: [(&str, &[&str]); 20] = [
+const CRATES: [(&str, &[&str]); 22] = [
     ("argon2", &["vault"]),
     ("askama", &["serve"]),
     ("aws-lc-rs", &["vault"]),
@@ -37,12 +37,14 @@ const CRATES: [(&str, &[&str]); 20] = [
     ("indicatif", &["gitgrit-ops"]),
     ("postgres", &["airgap"]),
     ("rcgen", &["vault"]),
+    ("redis", &["store"]),
     ("reqwest", &["checks", "serve"]),
     ("rusqlite", &["store"]),
     ("russh", &["serve"]),
     ("rustls-pemfile", &["checks"]),
     ("tokio", &["checks", "docker", "forge", "git", "gitgrit-ops", "serve", "store"]),
     ("tokio-postgres", &["store"]),
+    ("tokio-postgres-rustls", &["store"]),
     ("tower-http", &["serve"]),
 ];
 

@@ -70,9 +70,9 @@ impl Visitor {
     /// Sends one request as it is: no redirect is followed, no form is looked up.
     pub(crate) fn send(&self, method: Method, path: &str, fields: Option<&[(String, String)]>) -> Answer {
         let mut request = self.client.request(method, format!("{}{path}", self.base));
-        let cookies: Vec<_> = self.cookies.borrow().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let cookies = self.cookies();
         if !cookies.is_empty() {
-            request = request.header(COOKIE, cookies.join("; "));
+            request = request.header(COOKIE, cookies);
         }
         if let Some(fields) = fields {
             request = request
@@ -124,6 +124,12 @@ impl Visitor {
     /// Adds a public SSH key, one line as in `id_ed25519.pub`.
     pub(crate) fn add_key(&self, title: &str, line: &str) -> Answer {
         expect_done(self.submit("/settings/keys", "key", &[("title", title), ("key", line)]))
+    }
+
+    /// The cookies of this visitor, as a request carries them.
+    pub(crate) fn cookies(&self) -> String {
+        let cookies = self.cookies.borrow();
+        cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
     fn finish(&self, path: &str, request: reqwest::RequestBuilder) -> Answer {

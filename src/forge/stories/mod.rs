@@ -2,6 +2,8 @@
 
 mod accounts;
 mod audit;
+mod jobs;
+mod live;
 mod opening;
 mod pushing;
 mod repositories;

@@ -28,6 +28,8 @@ use super::target::{LocalPath, Notice};
 use super::visit::Visit;
 use super::{audit, blame, commit, history, keys, references, repository_settings, source, tokens, tree, users};
 
+mod operations;
+
 const NOW: Timestamp = Timestamp(1_795_226_400_000_000);
 const SOURCE: &str = include_str!("render.rs");
 const README: &str = include_str!("fixtures/readme.md");
@@ -515,6 +517,7 @@ pub(crate) async fn pages() -> Vec<(&'static str, String)> {
         ),
     ];
     pages.extend(account_pages());
+    pages.extend(operations::pages());
     pages.extend(repository_pages().await);
     pages
 }

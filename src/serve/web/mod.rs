@@ -6,12 +6,15 @@ mod asset;
 mod audit;
 mod blame;
 mod commit;
+mod events;
 mod failure;
 #[cfg(test)]
 mod fixtures;
 mod form;
 mod frame;
+mod health;
 mod history;
+mod jobs;
 mod keys;
 mod listing;
 mod moment;
@@ -102,6 +105,11 @@ pub const ROUTES: &[Route] = {
         takes("/admin/users/{name}/activate", SiteAdministrator, || post(users::activate)),
         takes("/admin/users/{name}/deactivate", SiteAdministrator, || post(users::deactivate)),
         shows("/admin/audit", SiteAdministrator, || get(audit::show)),
+        shows("/admin/health", SiteAdministrator, || get(health::show)),
+        shows("/admin/jobs", SiteAdministrator, || get(jobs::show)),
+        takes("/admin/jobs/{id}/retry", SiteAdministrator, || post(jobs::retry)),
+        takes("/admin/jobs/{id}/drop", SiteAdministrator, || post(jobs::forget)),
+        shows("/{owner}/{repo}/events", Reader, || get(events::stream)),
         shows("/{owner}/{repo}", Reader, || get(tree::home)),
         shows("/{owner}/{repo}/src/{*rest}", Reader, || get(source::show)),
         shows("/{owner}/{repo}/blame/{*rest}", Reader, || get(blame::show)),

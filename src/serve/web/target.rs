@@ -65,10 +65,14 @@ pub(crate) enum Notice {
     UserChanged,
     /// A repository was deleted.
     RepositoryDeleted,
+    /// A job begins anew.
+    JobRetried,
+    /// A job was dropped.
+    JobDropped,
 }
 
 impl Notice {
-    const ALL: [(Self, &'static str, &'static str); 7] = [
+    const ALL: [(Self, &'static str, &'static str); 9] = [
         (Self::KeyAdded, "key-added", "The key was added."),
         (Self::KeyRemoved, "key-removed", "The key was removed. It opens nothing any more."),
         (Self::TokenEnded, "token-ended", "The token was ended. It opens nothing any more."),
@@ -76,6 +80,8 @@ impl Notice {
         (Self::UserMade, "user-made", "The user was made and may sign in."),
         (Self::UserChanged, "user-changed", "The user was changed."),
         (Self::RepositoryDeleted, "repository-deleted", "The repository was deleted."),
+        (Self::JobRetried, "job-retried", "The job waits for its turn again."),
+        (Self::JobDropped, "job-dropped", "The job was dropped. Nobody will do it."),
     ];
 
     /// The notice that a query string carries.
@@ -111,6 +117,8 @@ pub(crate) enum Target {
     Password(Notice),
     /// The users' page.
     Users(Notice),
+    /// The jobs' page.
+    Jobs(Notice),
     /// A page that the visitor asked for before signing in.
     Back(LocalPath),
 }
@@ -126,6 +134,7 @@ impl fmt::Display for Target {
             Self::Tokens(notice) => ("/settings/tokens", Some(*notice)),
             Self::Password(notice) => ("/settings/password", Some(*notice)),
             Self::Users(notice) => ("/admin/users", Some(*notice)),
+            Self::Jobs(notice) => ("/admin/jobs", Some(*notice)),
         };
         match notice {
             Some(notice) => write!(out, "{path}?notice={}", notice.row().1),
