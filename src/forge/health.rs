@@ -48,6 +48,7 @@ impl Forge {
         let overdue = due.map_or(0, |due| self.now().0.saturating_sub(due.0).div_euclid(1_000_000).max(0));
         // A round trip, so that a Redis that hangs is found now and not by the next page.
         self.0.signals.put("health", "asked", Duration::from_secs(10)).await;
+        self.0.signals.get("health").await;
         Ok(Health {
             database: self.0.store.kind(),
             redis: self.redis(),

@@ -1,8 +1,11 @@
 //! Databases that are reached over a network: encrypted as asked, never in clear when TLS was asked for, and given up in
 //! time when nobody answers.
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use base::Secret;
@@ -10,7 +13,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 
 use crate::server_for_tests::Server;
 use crate::tests::NOW;
-use crate::{Address, Login, Query, Store, StoreError};
+use crate::{Address, Login, Query, Store, StoreError, users};
 
 fn port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
@@ -104,4 +107,51 @@ async fn a_server_that_takes_connections_and_says_nothing_is_given_up_in_time() 
         assert!(begun.elapsed() < Duration::from_secs(15), "{mode}: {:?}", begun.elapsed());
     }
     drop(listener);
+}
+
+/// Passes bytes between a client and the server at `port`, until `is_silent`: then it takes them and passes nothing.
+fn relay(port: u16, is_silent: &Arc<AtomicBool>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = listener.local_addr().unwrap().port();
+    let is_silent = Arc::clone(is_silent);
+    let pass = |mut from: TcpStream, mut to: TcpStream, is_silent: Arc<AtomicBool>| {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            if !is_silent.load(Ordering::Relaxed) && to.write_all(&buffer[..count]).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { return };
+            let (back, forth) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            let (one, other) = (Arc::clone(&is_silent), Arc::clone(&is_silent));
+            std::thread::spawn(move || pass(client, server, one));
+            std::thread::spawn(move || pass(forth, back, other));
+        }
+    });
+    own
+}
+
+#[test]
+fn a_server_that_falls_silent_is_given_up_in_time_and_used_again_when_it_speaks() {
+    let port = port();
+    let doors = |_: &Path| ["-h", "127.0.0.1"].map(str::to_owned).into();
+    let Some(server) = Server::start_at(port, doors) else { return };
+    server.database("site");
+    let is_silent = Arc::new(AtomicBool::new(false));
+    let url = format!("postgres://gitgrit:hunter2@127.0.0.1:{}/site?sslmode=disable", relay(port, &is_silent));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = open(&url).await.unwrap();
+        assert!(users::people(&store.read()).await.unwrap().is_empty());
+        is_silent.store(true, Ordering::Relaxed);
+        let begun = Instant::now();
+        let silent = users::people(&store.read()).await.err();
+        assert!(matches!(silent, Some(StoreError::Away(_))), "{silent:?}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+        is_silent.store(false, Ordering::Relaxed);
+        assert!(users::people(&store.read()).await.unwrap().is_empty());
+    });
 }
