@@ -31,7 +31,12 @@ fn listed(page: &str, id: &str) -> String {
 #[test]
 fn a_job_whose_worker_is_killed_is_done_by_another() {
     let mut site = Site::start();
-    site.admin().make_repository("doomed", "private");
+    let admin = site.admin();
+    admin.make_repository("doomed", "private");
+    // What the smoke test of the installation has pushed is looked after first.
+    until(30, "the jobs of the installation", || {
+        (!admin.get("/admin/jobs").text().contains("tidy_repository")).then_some(())
+    });
     restart_with_fault(&mut site, "forge:job:claimed");
     delete(&site.admin(), "doomed");
     until(30, "the death of the worker", || (!site.is_serving()).then_some(()));

@@ -67,7 +67,7 @@ fn listen(url: String, cookie: String, ca_file: &std::path::Path) -> std::sync::
     std::thread::spawn(move || {
         runtime().block_on(async {
             let authority = reqwest::Certificate::from_pem(&pem).unwrap();
-            let client = reqwest::Client::builder().tls_certs_only([authority]).build().unwrap();
+            let client = reqwest::Client::builder().tls_certs_only([authority]).no_proxy().build().unwrap();
             let mut answer = client.get(url).header(COOKIE, cookie).send().await.unwrap();
             let _ = told.send(format!("{} {:?}", answer.status().as_u16(), answer.headers().get("content-type")));
             while let Ok(Some(piece)) = answer.chunk().await {
