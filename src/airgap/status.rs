@@ -33,8 +33,10 @@ pub async fn status(site: &SiteDir, now: Timestamp) -> Status {
 }
 
 async fn schema(site: &SiteDir) -> Option<u32> {
-    let address = match facts::settings(site).ok().and_then(|settings| settings.database_url) {
-        Some(url) => Address::Server(Login::parse(&url).ok()?),
+    let settings = facts::settings(site).ok();
+    let authorities = settings.as_ref().and_then(|settings| settings.custom_authorities.as_deref());
+    let address = match settings.as_ref().and_then(|settings| settings.database_url.as_ref()) {
+        Some(url) => Address::Server(Login::parse(url, authorities).ok()?),
         None => Address::File(site.database()),
     };
     Store::look(&address).await.ok().flatten().map(|look| look.schema)

@@ -147,6 +147,10 @@ pub struct Settings {
     pub ssh_port: u16,
     /// `DATABASE_URL`, or the address that the `DB_*` amount to, when either is set.
     pub database_url: Option<Secret<String>>,
+    /// The Redis server that replicas share; none for a site of one process.
+    pub redis_url: Option<Secret<String>>,
+    /// The site's own authorities, a PEM file: `REQUESTS_CA_BUNDLE`, else `GITGRIT_CUSTOM_CA_FILE_PATH`.
+    pub custom_authorities: Option<PathBuf>,
     /// Reverse proxies whose forwarded addresses are believed.
     pub trusted_proxies: Vec<Network>,
     /// Whether those proxies begin a connection with a header.
@@ -193,6 +197,10 @@ impl Settings {
             secret_key: Secret::new(required(values, "SECRET_KEY")?.into()),
             encryption_key: Secret::new(required(values, "GITGRIT_ENCRYPTION_KEY")?.into()),
             database_url: database_url(values)?,
+            redis_url: set(values, "REDIS_URL").map(|url| Secret::new(url.to_owned())),
+            custom_authorities: set(values, "REQUESTS_CA_BUNDLE")
+                .or_else(|| set(values, "GITGRIT_CUSTOM_CA_FILE_PATH"))
+                .map(PathBuf::from),
             trusted_proxies: Network::parse_list(values.get("TRUSTED_PROXIES").unwrap_or_default())
                 .map_err(|source| SettingsError::Networks { name: "TRUSTED_PROXIES", source })?,
             proxy_protocol: ProxyProtocol::parse(values.get("PROXY_PROTOCOL").unwrap_or_default())?,

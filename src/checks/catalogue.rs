@@ -67,7 +67,7 @@ catalogue! {
     ENV_DOCKER_DNS = "GG-ENV-020", "127.0.0.11 is Docker's embedded resolver, which a gVisor sandbox cannot use", "give the addresses of the network's own resolvers";
     ENV_CA_PATH = "GG-ENV-021", "the CA file is not readable, or the path is not absolute", "give the absolute path of the operator's CA bundle on this host";
     ENV_CA_CONTENT = "GG-ENV-022", "the CA file is there but no trust store can be made of it", "look at it with `gitgrit-ops ca check`";
-    ENV_DATABASE = "GG-ENV-023", "the value is not the address of a PostgreSQL or SQLite database", "write it like postgres://user:password@db:5432/gitgrit";
+    ENV_DATABASE = "GG-ENV-023", "the value is not the address of a PostgreSQL database", "write it like postgres://user:password@db:5432/gitgrit";
     ENV_REDIS = "GG-ENV-024", "the value is not the address of a Redis server", "write it like redis://redis:6379";
     ENV_NETWORKS = "GG-ENV-025", "the value is not a list of addresses or networks", "write it like 10.0.0.0/8,192.168.1.7";
     ENV_TARGETS = "GG-ENV-026", "the value is not a list of host:port", "write it like www.google.com:443,1.1.1.1:53";

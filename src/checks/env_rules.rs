@@ -60,7 +60,7 @@ pub(crate) fn judge(setting: &Setting, value: &str, purpose: Purpose) -> Vec<Fin
         Rule::Resolvers => resolvers(setting, value),
         Rule::CaFile => ca_file(setting, value),
         // Such an address may hold a password, so it is not repeated.
-        Rule::DatabaseUrl => addressed(setting, value, &["postgres", "postgresql", "sqlite"]),
+        Rule::DatabaseUrl => addressed(setting, value, &["postgres", "postgresql"]),
         Rule::RedisUrl => addressed(setting, value, &["redis", "rediss"]),
         Rule::Networks => {
             unless(Network::parse_list(value).is_ok(), &catalogue::ENV_NETWORKS, "a list of addresses or networks")
@@ -255,6 +255,7 @@ mod tests {
             ("GITGRIT_CUSTOM_CA_FILE_PATH", "/no/such/ca.pem", &["GG-ENV-021"]),
             ("DATABASE_URL", "postgres://u:p@db/gitgrit", &[]),
             ("DATABASE_URL", "mysql://u:p@db/gitgrit", &["GG-ENV-023"]),
+            ("DATABASE_URL", "sqlite:///data/gitgrit.sqlite", &["GG-ENV-023"]),
             ("REDIS_URL", "redis://redis:6379", &[]),
             ("REDIS_URL", "http://redis", &["GG-ENV-024"]),
             ("TRUSTED_PROXIES", "10.0.0.0/8, 192.168.1.7", &[]),

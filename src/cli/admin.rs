@@ -8,7 +8,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use forge::{Forge, Visibility};
 
 use super::site::{forge_options, runtime};
-use super::{Console, Exit, Failure, admin_audit, admin_organisation, admin_repository, admin_token, admin_user};
+use super::{
+    Console, Exit, Failure, admin_audit, admin_db, admin_organisation, admin_repository, admin_token, admin_user,
+};
 
 /// Administer a site from the host's own shell
 #[derive(Debug, Args)]
@@ -25,6 +27,7 @@ enum AdminVerb {
     #[command(name = "repo")]
     Repository(admin_repository::RepositoryArgs),
     Token(admin_token::TokenArgs),
+    Db(admin_db::DbArgs),
     User(admin_user::UserArgs),
 }
 
@@ -63,6 +66,7 @@ pub(crate) fn run(args: &AdminArgs, console: &mut Console) -> Result<Exit, Failu
         AdminVerb::Organisation(args) => admin_organisation::run(args, console),
         AdminVerb::Repository(args) => admin_repository::run(args, console),
         AdminVerb::Token(args) => admin_token::run(args, console),
+        AdminVerb::Db(args) => admin_db::run(args, console),
         AdminVerb::User(args) => admin_user::run(args, console),
     }
 }

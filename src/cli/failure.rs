@@ -117,6 +117,16 @@ impl From<forge::OpenError> for Failure {
     }
 }
 
+impl From<forge::CopyRefused> for Failure {
+    fn from(error: forge::CopyRefused) -> Self {
+        match error {
+            forge::CopyRefused::Open(error) => error.into(),
+            forge::CopyRefused::InUse(_) => Self::new(Exit::Locked, error),
+            other => Self::new(Exit::Failure, other),
+        }
+    }
+}
+
 impl From<serve::ServeError> for Failure {
     fn from(error: serve::ServeError) -> Self {
         Self::new(Exit::Failure, error)

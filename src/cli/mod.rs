@@ -2,6 +2,7 @@
 
 mod admin;
 mod admin_audit;
+mod admin_db;
 mod admin_organisation;
 mod admin_repository;
 mod admin_token;

@@ -101,6 +101,7 @@ async fn serve(
     let server = Server::bind(forge.clone(), options)?;
     let bound = server.addresses();
     let version = env!("CARGO_PKG_VERSION").to_owned();
+    forge.start_work();
     held.announce(&Serving { pid: std::process::id(), http: bound.http, ssh: bound.ssh, version })?;
     server.run(asked).await;
     forge.close().await;

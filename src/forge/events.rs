@@ -16,6 +16,8 @@ pub const AUDIT_ACTIONS: &[&str] = &[
     "collaborator.set",
     "deploy_key.added",
     "deploy_key.removed",
+    "job.dropped",
+    "job.retried",
     "key.added",
     "key.removed",
     "lfs.lock_broken",
@@ -154,6 +156,12 @@ pub(crate) enum Happened<'a> {
         old: Option<&'a str>,
         new: Option<&'a str>,
     },
+    JobRetried {
+        name: &'a str,
+    },
+    JobDropped {
+        name: &'a str,
+    },
     /// That many access records found no room or no database.
     Lost {
         count: u64,
@@ -257,6 +265,8 @@ fn told(at: Timestamp, who: &Who, happened: Happened<'_>) -> EventRecord {
             let noted = EventRecord { old_value, new_value, ..event(kind, subject) };
             repo.map_or(noted.clone(), |(id, path)| at_path(id, path, noted))
         }
+        Happened::JobRetried { name } => event("job.retried", name),
+        Happened::JobDropped { name } => event("job.dropped", name),
         Happened::Lost { count } => valued("audit.gap", "access records lost", &count.to_string()),
     }
 }

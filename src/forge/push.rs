@@ -14,6 +14,7 @@ use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use crate::access::Who;
 use crate::events::{self, Happened, record};
+use crate::jobs::{self, Job};
 use crate::quota::{self, SiteLimit};
 use crate::upload::Transport;
 use crate::{Actor, Error, Forge, RepoWrite, settle};
@@ -92,7 +93,6 @@ impl Push {
             let result = self.move_refs(&repo, &mut request, quarantine).await;
             // The client may be gone; what was done stays done.
             let _ = done.send(result.map(|()| request));
-            self.forge.tidy(repo);
         });
         outcome.await.map_err(|error| Error::Git(Box::new(error)))?
     }
@@ -198,8 +198,12 @@ impl Push {
         }
         if !moved.is_empty() {
             repos::set_pushed(&tx, self.repo.0.id, self.forge.now()).await?;
+            jobs::put(&tx, &Job::TidyRepository { repo: self.repo.0.id }, self.forge.now()).await?;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        self.forge.wake_workers();
+        self.forge.tell_moved(self.repo.0.id, moved);
+        Ok(())
     }
 
     /// Git failed half-way: what the refs say now is what happened.

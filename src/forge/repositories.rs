@@ -7,6 +7,7 @@ use store::{loose_directories, users};
 
 use crate::access::{Facts, Judgement, Who};
 use crate::events::{Happened, record};
+use crate::jobs::{self, Job};
 use crate::users::one_line;
 use crate::{Access, Actor, Error, Forge, Need, RepoAdmin, RepoRead, RepoSummary, Scope, Visibility, settle};
 
@@ -91,7 +92,7 @@ impl Forge {
         self.make_repo(&by, owner_id, RepoPath { owner, name }, (description, new.visibility)).await
     }
 
-    /// Removes a repository and its objects for good.
+    /// Removes a repository for good; its objects go soon after, in the background.
     pub async fn delete_repo(&self, repo: RepoAdmin) -> Result<(), Error> {
         let RepoRead { id, summary, by, .. } = repo.0;
         let tx = self.0.store.begin().await?;
@@ -101,9 +102,11 @@ impl Forge {
         loose_directories::put(&tx, id).await?;
         let by = by.ok_or(Error::SignInNeeded)?;
         record(&tx, self.now(), &by, Happened::RepoRemoved { id, path: &summary.path.to_string() }).await?;
+        jobs::put(&tx, &Job::RemoveDirectory { repo: id }, self.now()).await?;
         tx.commit().await?;
         self.sweep_lfs_aside();
-        settle::remove_directory(&self.0.store, &self.0.repositories, id).await
+        self.wake_workers();
+        Ok(())
     }
 
     /// What the actor may read, last pushed first; at most 200. The dashboard shows the actor's own apart from the others.

@@ -121,7 +121,7 @@ impl Forge {
         let (user_id, _) = found.ok_or(Error::SignInNeeded)?;
         // No name of an account has a space: who knows the password gets no fresh count by giving it again.
         let attempt = Attempt { account: Some(format!("second factor of {user_id}")), from: origin.address };
-        self.0.throttle.check(&attempt, now)?;
+        self.check_throttle(&attempt).await?;
         self.count_failure(&attempt).await?;
         let tx = self.0.store.begin().await?;
         // Again: two answers may have come at once.
@@ -263,7 +263,7 @@ impl Forge {
         let attempt = Attempt { account: Some(user.name.key()), from: None };
         let stored = users::by_id(&self.0.store.read(), user.id).await?.ok_or(Error::NotFound)?.password_hash;
         let place = self.0.passwords.place().await?;
-        self.0.throttle.check(&attempt, self.now())?;
+        self.check_throttle(&attempt).await?;
         self.count_failure(&attempt).await?;
         let (is_right, _place) = self.0.passwords.verify(place, password, stored).await?;
         if !is_right {

@@ -214,7 +214,7 @@ impl Forge {
         let (hash, now) = (token_hash(secret), self.now());
         let Some(found) = tokens::owner(&self.0.store.read(), &hash).await? else {
             let attempt = Attempt { account: None, from: origin.address };
-            self.0.throttle.check(&attempt, now)?;
+            self.check_throttle(&attempt).await?;
             self.count_failure(&attempt).await?;
             self.tell_refused(None, origin, "token");
             return Err(Error::SignInRefused);
@@ -271,14 +271,14 @@ impl Forge {
     ) -> Result<UserRecord, Error> {
         let key = OwnerName::parse(name).ok().map(|name| name.key());
         let attempt = Attempt { account: key.clone(), from: origin.address };
-        self.0.throttle.check(&attempt, self.now())?;
+        self.check_throttle(&attempt).await?;
         let found = match &key {
             Some(key) => users::by_key(&self.0.store.read(), key).await?,
             None => None,
         };
         let place = self.0.passwords.place().await?;
         // Again: those who were ahead in the queue may have used up what was left.
-        self.0.throttle.check(&attempt, self.now())?;
+        self.check_throttle(&attempt).await?;
         self.count_failure(&attempt).await?;
         let stored = found.as_ref().and_then(|user| user.password_hash.clone());
         let (is_right, place) = self.0.passwords.verify(place, password, stored).await?;
@@ -296,16 +296,20 @@ impl Forge {
         }
     }
 
+    /// Fails with `TooManyAttempts` when the account or the address has used up its failures, here or at a replica.
+    pub(crate) async fn check_throttle(&self, attempt: &Attempt) -> Result<(), Error> {
+        self.0.throttle.refresh(&self.0.store, attempt, self.now()).await?;
+        self.0.throttle.check(attempt, self.now())
+    }
+
     /// Counts a failure, for good before anything follows from it.
     pub(crate) async fn count_failure(&self, attempt: &Attempt) -> Result<(), Error> {
-        let changed = self.0.throttle.count(attempt, self.now());
-        Ok(self.0.throttle.keep(&self.0.store, &changed, self.now()).await?)
+        Ok(self.0.throttle.count(&self.0.store, attempt, self.now()).await?)
     }
 
     /// Takes a counted failure back.
     pub(crate) async fn forgive(&self, attempt: &Attempt) -> Result<(), Error> {
-        let changed = self.0.throttle.forgive(attempt);
-        Ok(self.0.throttle.keep(&self.0.store, &changed, self.now()).await?)
+        Ok(self.0.throttle.forgive(&self.0.store, attempt, self.now()).await?)
     }
 
     pub(crate) fn tell_refused(&self, name: Option<&str>, origin: &Origin, door: &'static str) {

@@ -10,7 +10,7 @@ use base::file::Lock;
 use base::settings::Settings;
 use base::{Clock, Hint};
 use git::Repositories;
-use store::{Address, Login, Store, StoreError, facts};
+use store::{Address, Login, SignalError, Signals, Store, StoreError, facts};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use vault::fernet::{FernetError, Key};
@@ -63,6 +63,9 @@ pub enum OpenError {
     /// The database did not open.
     #[error("could not open the database")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// REDIS_URL names no Redis server that this version can enter.
+    #[error("could not set up the way to Redis")]
+    Redis(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The repositories' directory is not usable.
     #[error("could not open the repositories")]
     Git(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -79,8 +82,7 @@ impl Hint for OpenError {
                 Some("a Fernet key is 32 random bytes in URL-safe base64: 44 characters ending with `=`".into())
             }
             Self::OtherDatabase(_) => Some(
-                "write it like postgres://user:password@host:5432/gitgrit, special signs as %XX, without sslmode=require; \
-                 or remove it to keep the data in the site's own SQLite file"
+                "write it like postgres://user:password@host:5432/gitgrit, special signs as %XX; or remove it to keep the data in the site's own SQLite file"
                     .into(),
             ),
             Self::DatabaseLost => Some(
@@ -89,6 +91,7 @@ impl Hint for OpenError {
                     .into(),
             ),
             Self::Store(error) => error.downcast_ref::<StoreError>().and_then(Hint::hint),
+            Self::Redis(error) => error.downcast_ref::<SignalError>().and_then(Hint::hint),
             Self::Git(_) => None,
         }
     }
@@ -126,6 +129,8 @@ pub(crate) struct Inner {
     pub(crate) lfs_readers: LfsReaders,
     /// Where pushes measure and take room, one for each repository.
     pub(crate) places: crate::quota::Places,
+    /// The way to other replicas, and the wake-ups of this one.
+    pub(crate) signals: Signals,
     pub(crate) tasks: Mutex<JoinSet<()>>,
     /// Becomes true when the forge closes, for tasks that can be cut short.
     pub(crate) closing: watch::Sender<bool>,
@@ -158,10 +163,9 @@ impl Forge {
         let opened = on_thread(move || Repositories::open(&repositories)).await;
         let repositories = opened.map_err(|error| OpenError::Git(Box::new(error)))?;
         let presence = settle::run(&store, &repositories, &database, clock.now()).await?;
-        let throttle = Throttle::new();
-        throttle.load(&store, clock.now()).await.map_err(|error| OpenError::Store(Box::new(error)))?;
         let cached = site_settings::Cached::load(&store, clock.now()).await;
         let site_settings = cached.map_err(|error| OpenError::Store(Box::new(error)))?;
+        let signals = signals(&settings, &store).await?;
         let audit = AuditQueue::start(store.clone(), Arc::clone(&clock));
         let forge = Self(Arc::new(Inner {
             settings,
@@ -171,9 +175,10 @@ impl Forge {
             clock,
             key,
             passwords: Passwords::new(),
-            throttle,
+            throttle: Throttle::new(),
             site_settings,
             audit,
+            signals,
             shelf,
             lfs_readers: LfsReaders::default(),
             places: crate::quota::Places::default(),
@@ -245,7 +250,7 @@ impl Forge {
 /// Taking no notice of an address would put the data where the operator does not look for it.
 fn address(settings: &Settings, database: &Path) -> Result<Address, OpenError> {
     match &settings.database_url {
-        Some(url) => Ok(Address::Server(Login::parse(url)?)),
+        Some(url) => Ok(Address::Server(Login::parse(url, settings.custom_authorities.as_deref())?)),
         None => Ok(Address::File(database.to_owned())),
     }
 }
@@ -279,7 +284,16 @@ async fn settle_canary(store: &Store, canary: &str) -> Result<String, StoreError
     Ok(kept)
 }
 
-fn is_known(key: &Key, canary: &str) -> Result<(), OpenError> {
+/// Over Redis when the settings name one. The canary is the site's own for good, so that sites can share a server.
+async fn signals(settings: &Settings, store: &Store) -> Result<Signals, OpenError> {
+    let Some(url) = &settings.redis_url else { return Ok(Signals::in_process()) };
+    let canary = facts::get(&store.read(), facts::CANARY).await?.unwrap_or_default();
+    let site: String = vault::digest::sha256_hex(canary.as_bytes()).chars().take(16).collect();
+    let made = Signals::over_redis(url, settings.custom_authorities.as_deref(), &site);
+    made.map_err(|error| OpenError::Redis(Box::new(error)))
+}
+
+pub(crate) fn is_known(key: &Key, canary: &str) -> Result<(), OpenError> {
     match key.decrypt(canary) {
         Ok(song) if song == SONG => Ok(()),
         _ => Err(OpenError::KeyMismatch),

@@ -1,13 +1,14 @@
-//! Failed sign-ins, counted per account and per address, here and in the database: a restart forgives nobody. Holds no
-//! password and no more keys than its limit; the database holds the keys by their hashes.
+//! Failed sign-ins, counted per account and per address. The database counts, so that a restart forgives nobody and
+//! replicas count together; what is held here is what was last seen there. Holds no password and no more keys than its
+//! limit; the database holds the keys by their hashes.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base::clock::Timestamp;
 use store::sign_in_failures::{self, FailureRecord};
-use store::{Store, StoreError};
+use store::{Query, Store, StoreError, Tx};
 
 use crate::Error;
 
@@ -29,6 +30,9 @@ struct Count {
     failures: u32,
     until: Timestamp,
 }
+
+/// Keys, and what the database counts for each.
+type Seen = Vec<(String, Option<Count>)>;
 
 #[derive(Default)]
 struct Counts {
@@ -54,7 +58,7 @@ impl Throttle {
 
     /// Fails with `TooManyAttempts` when the account or the address has used up its failures.
     pub(crate) fn check(&self, attempt: &Attempt, now: Timestamp) -> Result<(), Error> {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = self.lock();
         let account = attempt.account_key().and_then(|key| counts.accounts.get(&key));
         let address = attempt.address_key().and_then(|key| counts.addresses.get(&key));
         let account = account.filter(|count| count.is_full(OF_ACCOUNT, now));
@@ -69,73 +73,122 @@ impl Throttle {
         }
     }
 
-    /// Counts a failure, and gives the keys that changed. Done before the outcome is known, so that who hangs up early is
-    /// counted too.
-    pub(crate) fn count(&self, attempt: &Attempt, now: Timestamp) -> Vec<String> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut changed = Vec::new();
-        if let Some(key) = attempt.account_key() {
-            changed.extend(add(&mut counts.accounts, key.clone(), now));
-            changed.push(key);
-        }
-        if let Some(key) = attempt.address_key() {
-            changed.extend(add(&mut counts.addresses, key.clone(), now));
-            changed.push(key);
-        }
-        changed
-    }
-
-    /// Takes a counted failure back, as it was none; the account starts afresh, the address does not.
-    /// Gives the keys that changed.
-    pub(crate) fn forgive(&self, attempt: &Attempt) -> Vec<String> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (account, address) = (attempt.account_key(), attempt.address_key());
-        if let Some(key) = &account {
-            counts.accounts.remove(key);
-        }
-        if let Some(count) = address.as_ref().and_then(|key| counts.addresses.get_mut(key)) {
-            count.failures = count.failures.saturating_sub(1);
-        }
-        account.into_iter().chain(address).collect()
-    }
-
-    /// Takes over what the database knows.
-    pub(crate) async fn load(&self, store: &Store, now: Timestamp) -> Result<(), StoreError> {
-        let most = i64::try_from(2 * KEYS).unwrap_or(i64::MAX);
-        let found = sign_in_failures::in_force(&store.read(), now, most).await?;
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for FailureRecord { key, failures, until } in found {
-            let count = Count { failures: u32::try_from(failures).unwrap_or(u32::MAX), until };
-            let map = if key.starts_with(ACCOUNT) { &mut counts.accounts } else { &mut counts.addresses };
-            map.insert(key, count);
-        }
-        Ok(())
-    }
-
-    /// Brings the database up to what is known of these keys. Asks within the transaction, so that the last to write
-    /// writes the last state.
-    pub(crate) async fn keep(&self, store: &Store, keys: &[String], now: Timestamp) -> Result<(), StoreError> {
+    /// Counts a failure, for good. Done before the outcome is known, so that who hangs up early is counted too.
+    pub(crate) async fn count(&self, store: &Store, attempt: &Attempt, now: Timestamp) -> Result<(), StoreError> {
         let tx = store.begin().await?;
         sign_in_failures::remove_ended(&tx, now).await?;
-        for key in keys {
-            match self.known(key) {
-                Some(Count { failures, until }) if failures > 0 => {
-                    let record = FailureRecord { key: key.clone(), failures: failures.into(), until };
-                    sign_in_failures::put(&tx, &record).await?;
-                }
-                _ => sign_in_failures::remove(&tx, key).await?,
-            }
+        let seen = seen(&tx, attempt, now).await?;
+        for (key, count) in self.counted(attempt, seen, now) {
+            put(&tx, &key, count).await?;
         }
         tx.commit().await
     }
 
-    fn known(&self, key: &str) -> Option<Count> {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.accounts.get(key).or_else(|| counts.addresses.get(key)).copied()
+    /// Takes a counted failure back, as it was none; the account starts afresh, the address does not.
+    pub(crate) async fn forgive(&self, store: &Store, attempt: &Attempt, now: Timestamp) -> Result<(), StoreError> {
+        let tx = store.begin().await?;
+        let seen = seen(&tx, attempt, now).await?;
+        for (key, count) in self.forgiven(attempt, seen) {
+            put(&tx, &key, count).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Takes over what the database says of an attempt.
+    pub(crate) async fn refresh(&self, store: &Store, attempt: &Attempt, now: Timestamp) -> Result<(), StoreError> {
+        let seen = seen(&store.read(), attempt, now).await?;
+        self.lock().take_over(seen, now);
+        Ok(())
+    }
+
+    /// Counts a failure on top of what the database says, and gives the keys that changed.
+    fn counted(&self, attempt: &Attempt, seen: Seen, now: Timestamp) -> Vec<(String, Option<Count>)> {
+        // Under one lock with what was seen: a check beside this one may have seen less.
+        let mut counts = self.lock();
+        counts.take_over(seen, now);
+        let mut changed = Vec::new();
+        for key in attempt.keys() {
+            let counts = counts.of(&key);
+            changed.extend(add(counts, key.clone(), now).map(|gone| (gone, None)));
+            changed.push((key.clone(), counts.get(&key).copied()));
+        }
+        changed
+    }
+
+    /// Takes one back from what the database says, and gives the keys that changed.
+    fn forgiven(&self, attempt: &Attempt, seen: Seen) -> Vec<(String, Option<Count>)> {
+        let mut counts = self.lock();
+        counts.take_over(seen, Timestamp(i64::MIN));
+        let mut changed = Vec::new();
+        if let Some(key) = attempt.account_key() {
+            counts.accounts.remove(&key);
+            changed.push((key, None));
+        }
+        if let Some(key) = attempt.address_key() {
+            if let Some(count) = counts.addresses.get_mut(&key) {
+                count.failures = count.failures.saturating_sub(1);
+            }
+            let left = counts.addresses.get(&key).copied().filter(|count| count.failures > 0);
+            changed.push((key, left));
+        }
+        changed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counts {
+    fn of(&mut self, key: &str) -> &mut HashMap<String, Count> {
+        if key.starts_with(ACCOUNT) { &mut self.accounts } else { &mut self.addresses }
+    }
+
+    fn take_over(&mut self, seen: Seen, now: Timestamp) {
+        for (key, count) in seen {
+            let counts = self.of(&key);
+            match count {
+                Some(count) => {
+                    if !counts.contains_key(&key) && counts.len() >= KEYS {
+                        make_room(counts, now);
+                    }
+                    counts.insert(key, count);
+                }
+                None => drop(counts.remove(&key)),
+            }
+        }
+    }
+}
+
+/// What the database says of the keys of an attempt.
+async fn seen(database: &impl Query, attempt: &Attempt, now: Timestamp) -> Result<Seen, StoreError> {
+    let mut seen = Seen::new();
+    for key in attempt.keys() {
+        let found = sign_in_failures::by_key(database, &key, now).await?;
+        let count = found.map(|FailureRecord { failures, until, .. }| Count {
+            failures: u32::try_from(failures).unwrap_or(u32::MAX),
+            until,
+        });
+        seen.push((key, count));
+    }
+    Ok(seen)
+}
+
+async fn put(tx: &Tx, key: &str, count: Option<Count>) -> Result<(), StoreError> {
+    match count {
+        Some(Count { failures, until }) => {
+            let record = FailureRecord { key: key.to_owned(), failures: failures.into(), until };
+            sign_in_failures::put(tx, &record).await
+        }
+        None => sign_in_failures::remove(tx, key).await,
     }
 }
 
 impl Attempt {
+    fn keys(&self) -> impl Iterator<Item = String> {
+        self.account_key().into_iter().chain(self.address_key())
+    }
+
     fn account_key(&self) -> Option<String> {
         let account = self.account.as_ref()?;
         Some(format!("{ACCOUNT}{}", vault::digest::sha256_hex(format!("sign-in account {account}").as_bytes())))
@@ -197,12 +250,16 @@ mod tests {
         Attempt { account: Some(account.into()), from: from.parse().ok() }
     }
 
+    fn note(throttle: &Throttle, attempt: &Attempt, now: Timestamp) {
+        throttle.counted(attempt, Vec::new(), now);
+    }
+
     #[test]
     fn the_eleventh_try_waits_for_the_rest_of_the_window() {
         let throttle = Throttle::new();
         for number in 0..10 {
             assert!(throttle.check(&attempt("alice", "10.0.0.1"), START).is_ok(), "{number}");
-            throttle.count(&attempt("alice", "10.0.0.1"), START);
+            note(&throttle, &attempt("alice", "10.0.0.1"), START);
         }
         let later = START.plus_seconds(WINDOW - 60);
         for held in [attempt("alice", "10.0.0.1"), attempt("bob", "10.0.0.1"), attempt("bob", "::ffff:10.0.0.1")] {
@@ -219,7 +276,7 @@ mod tests {
         let hosts = ["10.0.0.1", "10.0.0.2", "10.0.0.3"].into_iter().flat_map(|host| [host; 10]);
         let tried: Vec<_> = hosts
             .take_while(|host| throttle.check(&attempt("alice", host), START).is_ok())
-            .inspect(|host| drop(throttle.count(&attempt("alice", host), START)))
+            .inspect(|host| note(&throttle, &attempt("alice", host), START))
             .collect();
         assert_eq!(tried.len(), 25);
         assert!(throttle.check(&attempt("alice", "10.9.9.9"), START).is_err());
@@ -229,7 +286,7 @@ mod tests {
     fn addresses_of_one_ipv6_subscriber_count_as_one() {
         let throttle = Throttle::new();
         for number in 0..10 {
-            throttle.count(&attempt(&format!("user{number}"), &format!("2001:db8::{number}")), START);
+            note(&throttle, &attempt(&format!("user{number}"), &format!("2001:db8::{number}")), START);
         }
         assert!(throttle.check(&attempt("x", "2001:db8::ffff:1"), START).is_err());
         assert!(throttle.check(&attempt("x", "2001:db8:0:1::1"), START).is_ok());
@@ -239,11 +296,11 @@ mod tests {
     fn success_clears_the_account_and_only_its_own_try_from_the_address() {
         let throttle = Throttle::new();
         for _ in 0..10 {
-            throttle.count(&attempt("alice", "10.0.0.1"), START);
+            note(&throttle, &attempt("alice", "10.0.0.1"), START);
         }
-        throttle.forgive(&attempt("alice", "10.0.0.1"));
+        throttle.forgiven(&attempt("alice", "10.0.0.1"), Vec::new());
         assert!(throttle.check(&attempt("alice", "10.0.0.2"), START).is_ok());
-        throttle.count(&attempt("bob", "10.0.0.1"), START);
+        note(&throttle, &attempt("bob", "10.0.0.1"), START);
         assert!(throttle.check(&attempt("carol", "10.0.0.1"), START).is_err());
     }
 
@@ -251,12 +308,12 @@ mod tests {
     fn a_flood_of_names_frees_nobody_who_is_held_back() {
         let throttle = Throttle::new();
         for _ in 0..OF_ACCOUNT {
-            throttle.count(&attempt("alice", "10.0.0.1"), START);
+            note(&throttle, &attempt("alice", "10.0.0.1"), START);
         }
         for number in 0..KEYS + 50 {
-            throttle.count(&attempt(&format!("user{number}"), "10.0.0.1"), START);
+            note(&throttle, &attempt(&format!("user{number}"), "10.0.0.1"), START);
         }
         assert!(throttle.check(&attempt("alice", "10.9.9.9"), START).is_err());
-        assert!(throttle.0.lock().unwrap().accounts.len() <= KEYS);
+        assert!(throttle.lock().accounts.len() <= KEYS);
     }
 }

@@ -10,6 +10,7 @@ use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use forge::RedisState;
 use tracing::warn;
 
 use crate::request::{Peer, chain};
@@ -34,12 +35,14 @@ async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// The database answers too, and the server is not stopping. 503 with the class of the reason otherwise.
+/// The database answers too, and it is said when Redis does not, and the server is not stopping. 503 with the class of the reason otherwise.
 async fn ready(State(state): State<AppState>) -> Response {
     let reason = if state.doors.is_stopping.load(Ordering::Relaxed) {
         "stopping"
     } else {
         match tokio::time::timeout(READY, state.forge.is_ready()).await {
+            // Pages answer without Redis: whoever took the server out of service for it would make a small loss a large one.
+            Ok(Ok(())) if state.forge.redis() == RedisState::Away => return "ready, without redis\n".into_response(),
             Ok(Ok(())) => return "ready\n".into_response(),
             Ok(Err(error)) => {
                 warn!(error = chain(&error), "the forge is not ready");
@@ -82,10 +85,16 @@ const fn class(error: &forge::Error) -> &'static str {
 
 /// Reads the gauges.
 fn measure(state: &AppState) {
-    let Doors { metrics, transfers, http, ssh, in_flight, certificates, clock_state, .. } = &*state.doors;
+    let Doors { metrics, transfers, http, ssh, streams, in_flight, certificates, clock_state, .. } = &*state.doors;
     metrics.gauge("gitgrit_http_requests_in_flight", number(in_flight.load(Ordering::Relaxed)));
     metrics.gauge("gitgrit_http_connections", number(http.count()));
     metrics.gauge("gitgrit_ssh_sessions", number(ssh.count()));
+    metrics.gauge("gitgrit_live_streams", number(streams.count()));
+    match state.forge.redis() {
+        RedisState::Unused => {}
+        RedisState::Connected => metrics.gauge("gitgrit_redis_connected", 1.0),
+        RedisState::Away => metrics.gauge("gitgrit_redis_connected", 0.0),
+    }
     metrics.gauge("gitgrit_git_transfers_running", number(transfers.running()));
     if let Some(bytes) = resident_bytes() {
         metrics.gauge("gitgrit_process_resident_bytes", bytes);

@@ -13,6 +13,10 @@ pub(crate) const HTTP_CONNECTIONS_EACH: usize = 300;
 pub(crate) const SSH_CONNECTIONS: usize = 300;
 /// SSH connections of one address, signed in or not.
 pub(crate) const SSH_CONNECTIONS_EACH: usize = 100;
+/// Streams of live events in all: over HTTP/1 each of them holds a connection, and half of those are for pages.
+pub(crate) const STREAMS: usize = 300;
+/// Streams of one address.
+pub(crate) const STREAMS_EACH: usize = 30;
 
 /// Counts connections, in all and by address. Cheap to clone.
 #[derive(Clone)]

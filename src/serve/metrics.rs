@@ -14,11 +14,13 @@ const DURATION: &str = "gitgrit_http_request_duration_seconds";
 const TRANSFERS: &str = "gitgrit_git_transfers_total";
 
 /// Names and meanings of the gauges, which are read when somebody asks.
-const GAUGES: [(&str, &str); 8] = [
+const GAUGES: [(&str, &str); 10] = [
     ("gitgrit_http_requests_in_flight", "Requests whose answer is not complete."),
     ("gitgrit_http_connections", "Open web connections."),
     ("gitgrit_ssh_sessions", "Open SSH connections, signed in or not."),
     ("gitgrit_git_transfers_running", "Git transfers that have a process or a pack at work."),
+    ("gitgrit_live_streams", "Open streams of live events."),
+    ("gitgrit_redis_connected", "1 when Redis answers, else 0; not there for a site without it."),
     ("gitgrit_process_resident_bytes", "Resident memory of the server, without its Git children."),
     ("gitgrit_certificate_days_left", "Days until the server's certificate ends; negative when it has."),
     ("gitgrit_clock_synchronized", "1 when this host's time service says that the clock follows a source, else 0."),

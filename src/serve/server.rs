@@ -14,12 +14,15 @@ use bytes::Bytes;
 use forge::Forge;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::connection::Web;
 use crate::host_key::{self, HostKeyError};
-use crate::limits::{HTTP_CONNECTIONS, HTTP_CONNECTIONS_EACH, SSH_CONNECTIONS, SSH_CONNECTIONS_EACH, Slots};
+use crate::limits::{
+    HTTP_CONNECTIONS, HTTP_CONNECTIONS_EACH, SSH_CONNECTIONS, SSH_CONNECTIONS_EACH, STREAMS, STREAMS_EACH, Slots,
+};
 use crate::listen::{self, Ending};
 use crate::metrics::Metrics;
 use crate::proxy_protocol::Reception;
@@ -150,6 +153,8 @@ impl Server {
                 transfers: Transfers::for_this_machine(&transfers),
                 http: Slots::new(HTTP_CONNECTIONS, HTTP_CONNECTIONS_EACH),
                 ssh: Slots::new(SSH_CONNECTIONS, SSH_CONNECTIONS_EACH),
+                streams: Slots::new(STREAMS, STREAMS_EACH),
+                stop: CancellationToken::new(),
                 in_flight: AtomicUsize::new(0),
                 certificates,
                 clock_state: RwLock::default(),
@@ -180,7 +185,7 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         let Self { state, web, ssh_config, http, ssh, addresses } = self;
         let doors = Arc::clone(&state.doors);
-        let ending = Ending { tasks: doors.tasks.clone(), ..Ending::default() };
+        let ending = Ending { stop: doors.stop.clone(), tasks: doors.tasks.clone(), ..Ending::default() };
         info!(http = %addresses.http, ssh = %addresses.ssh, has_tls = web.tls.is_some(), "serving");
         let reception = Reception {
             protocol: state.forge.settings().proxy_protocol,

@@ -8,6 +8,7 @@ use base::Clock;
 use base::network::Network;
 use bytes::Bytes;
 use forge::Forge;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::limits::Slots;
@@ -43,6 +44,10 @@ pub(crate) struct Doors {
     pub(crate) transfers: Transfers,
     pub(crate) http: Slots,
     pub(crate) ssh: Slots,
+    /// Streams of live events.
+    pub(crate) streams: Slots,
+    /// Cancelled when the server was asked to stop; ends what would never end by itself.
+    pub(crate) stop: CancellationToken,
     pub(crate) in_flight: AtomicUsize,
     /// The certificate that is served; none over plain HTTP.
     pub(crate) certificates: Option<Arc<Certificates>>,

@@ -33,6 +33,14 @@ pub enum StoreError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// The authorities that shall vouch for a server cannot be used.
+    #[error("the file of authorities `{path}` {problem}")]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// The server is not there, or does not answer in time.
     #[error("the database server does not answer")]
     Away(#[source] Cause),
@@ -126,6 +134,9 @@ impl Hint for StoreError {
             }
             Self::Address { .. } => {
                 Some("write DATABASE_URL like postgres://user:password@host:5432/gitgrit, special signs as %XX".into())
+            }
+            Self::Authorities { .. } => {
+                Some("name a PEM file with sslrootcert in DATABASE_URL, or with GITGRIT_CUSTOM_CA_FILE_PATH".into())
             }
             Self::Away(_) => Some("start the database server, and check DATABASE_URL or DB_HOST and DB_PORT".into()),
             Self::Busy(Cause::File(_)) => Some("find the process that holds the database file open, and end it".into()),

@@ -92,6 +92,14 @@ impl Store {
         }))
     }
 
+    /// The database's kind, as people name it.
+    pub const fn kind(&self) -> &'static str {
+        match &self.0 {
+            Engine::File(_) => "SQLite",
+            Engine::Server(_) => "PostgreSQL",
+        }
+    }
+
     /// Lets running statements end, then closes the database. Calls after it fail with [`StoreError::Closed`].
     pub async fn close(&self) {
         match &self.0 {
@@ -143,6 +151,14 @@ impl Tx {
         let (answer, done) = oneshot::channel();
         self.send(Step::Commit(answer))?;
         done.await.map_err(|_| StoreError::Overdue)?
+    }
+
+    /// Which of two texts of one statement this transaction's database understands.
+    pub(crate) const fn dialect(&self, file: &'static str, server: &'static str) -> &'static str {
+        match &self.0 {
+            Steps::Thread(_) => file,
+            Steps::Task(_) => server,
+        }
     }
 
     fn send(&self, step: Step) -> Result<(), StoreError> {

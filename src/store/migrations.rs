@@ -35,6 +35,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("migrations/0003_access.postgres.sql"),
     },
     Migration {
+        number: 4,
+        name: "jobs",
+        sql: include_str!("migrations/0004_jobs.sql"),
+        postgres: include_str!("migrations/0004_jobs.postgres.sql"),
+    },
+    Migration {
         number: 5,
         name: "push rules",
         sql: include_str!("migrations/0005_push.sql"),

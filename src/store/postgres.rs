@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use deadpool_postgres::{Client, Object, Pool, PoolError};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
+use tokio_postgres::Transaction;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use base::clock::Timestamp;
@@ -23,10 +24,17 @@ const READERS: usize = 8;
 const ANSWER: Duration = Duration::from_secs(40);
 /// What every session is told: a statement ends after 30 s, and a transaction whose program hangs gives its lock back.
 const SESSION: &str = "-c statement_timeout=30s -c lock_timeout=30s -c idle_in_transaction_session_timeout=60s";
-/// What sessions are told that shall not write.
-const READ_ONLY: &str = "-c default_transaction_read_only=on";
+/// What sessions are told that shall not write: somebody waits for what they read.
+const READ_ONLY: &str = "-c default_transaction_read_only=on -c statement_timeout=10s";
+/// How long an answer to a reader may take.
+const READ_ANSWER: Duration = Duration::from_secs(12);
 /// Names the lock that whoever writes holds until the end of the transaction: "gitgrit" in ASCII.
-const LOCK: i64 = 0x67_6974_6772_6974;
+pub(crate) const LOCK: i64 = 0x67_6974_6772_6974;
+
+/// The list of the migrations that ran.
+const LIST: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
+    number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied BIGINT NOT NULL
+)";
 
 /// The database on a server. Cheap to clone.
 #[derive(Clone)]
@@ -59,7 +67,7 @@ impl Server {
     /// Runs one statement on a connection that cannot write.
     pub(crate) async fn rows(&self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
         let client = take(&self.reads).await?;
-        let answer = within(async {
+        let answer = within_time(READ_ANSWER, async {
             let statement = client.prepare_cached(sql).await.map_err(fault)?;
             client.query(&statement, &parameters(&values)).await.map_err(fault)
         });
@@ -207,10 +215,7 @@ async fn apply(client: &mut Client, migration: &Migration, now: Timestamp) -> Re
     let alone =
         format!("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})");
     transaction.batch_execute(&alone).await.map_err(fault)?;
-    let table = "CREATE TABLE IF NOT EXISTS schema_migrations (
-        number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied BIGINT NOT NULL
-    )";
-    transaction.batch_execute(table).await.map_err(fault)?;
+    transaction.batch_execute(LIST).await.map_err(fault)?;
     let newest = transaction.query_one("SELECT COALESCE(MAX(number), 0) FROM schema_migrations", &[]).await;
     let newest: i64 = newest.map_err(fault)?.get(0);
     if newest > i64::from(KNOWN_SCHEMA) {
@@ -225,16 +230,30 @@ async fn apply(client: &mut Client, migration: &Migration, now: Timestamp) -> Re
         Some(_) => return Err(StoreError::OtherMigration { number }),
         None => {}
     }
+    install(&transaction, migration, now).await?;
     let failed = |error| StoreError::Migration { number, source: Cause::Server(words(&error)) };
-    transaction.batch_execute(migration.postgres).await.map_err(failed)?;
-    let record = "INSERT INTO schema_migrations (number, name, checksum, applied) VALUES ($1, $2, $3, $4)";
-    transaction.execute(record, &[&i64::from(number), &migration.name, &checksum, &now.0]).await.map_err(failed)?;
     transaction.commit().await.map_err(failed)?;
     tracing::info!(migration.number, migration.name, "database migrated");
     Ok(())
 }
 
-async fn take(pool: &Pool) -> Result<Client, StoreError> {
+/// Runs one migration within a transaction, and lists it.
+pub(crate) async fn install(
+    transaction: &Transaction<'_>,
+    migration: &Migration,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let number = migration.number;
+    let failed = |error| StoreError::Migration { number, source: Cause::Server(words(&error)) };
+    transaction.batch_execute(LIST).await.map_err(failed)?;
+    transaction.batch_execute(migration.postgres).await.map_err(failed)?;
+    let record = "INSERT INTO schema_migrations (number, name, checksum, applied) VALUES ($1, $2, $3, $4)";
+    let checksum = migrations::checksum(migration.postgres);
+    transaction.execute(record, &[&i64::from(number), &migration.name, &checksum, &now.0]).await.map_err(failed)?;
+    Ok(())
+}
+
+pub(crate) async fn take(pool: &Pool) -> Result<Client, StoreError> {
     let gone = |words: String| StoreError::Away(Cause::Server(words));
     pool.get().await.map_err(|error| match error {
         PoolError::Backend(error) => gone(words(&error)),
@@ -248,12 +267,16 @@ async fn take(pool: &Pool) -> Result<Client, StoreError> {
 }
 
 async fn within<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let late = || StoreError::Away(Cause::Server(format!("no answer within {} s", ANSWER.as_secs())));
-    tokio::time::timeout(ANSWER, work).await.unwrap_or_else(|_| Err(late()))
+    within_time(ANSWER, work).await
+}
+
+async fn within_time<T>(time: Duration, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let late = || StoreError::Away(Cause::Server(format!("no answer within {} s", time.as_secs())));
+    tokio::time::timeout(time, work).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// What an error of the library's or the server's means to a caller.
-fn fault(error: tokio_postgres::Error) -> StoreError {
+pub(crate) fn fault(error: tokio_postgres::Error) -> StoreError {
     let Some(said) = error.as_db_error() else {
         use std::error::Error as _;
         let is_cut = error.is_closed() || error.source().is_some_and(<dyn std::error::Error>::is::<std::io::Error>);

@@ -4,7 +4,7 @@
 use base::clock::Timestamp;
 
 use crate::value::values;
-use crate::{Query, StoreError, Tx};
+use crate::{Query, Row, StoreError, Tx};
 
 /// How often something failed, and until when that counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,12 +17,10 @@ pub struct FailureRecord {
     pub until: Timestamp,
 }
 
-/// The counts that are in force, the longest first, at most `limit`.
-pub async fn in_force(database: &impl Query, now: Timestamp, limit: i64) -> Result<Vec<FailureRecord>, StoreError> {
-    const SQL: &str = "SELECT key_hash, failures, ends FROM sign_in_failures WHERE ends > $1
-         ORDER BY failures DESC, ends DESC LIMIT $2";
-    let read = |row: &crate::Row| Ok(FailureRecord { key: row.get(0)?, failures: row.get(1)?, until: row.get(2)? });
-    database.rows(SQL, values![now, limit]).await?.iter().map(read).collect()
+/// One count that is in force.
+pub async fn by_key(database: &impl Query, key: &str, now: Timestamp) -> Result<Option<FailureRecord>, StoreError> {
+    const SQL: &str = "SELECT key_hash, failures, ends FROM sign_in_failures WHERE key_hash = $1 AND ends > $2";
+    database.first(SQL, values![key, now]).await?.as_ref().map(read).transpose()
 }
 
 /// Writes a count, in place of the one that was there.
@@ -40,4 +38,8 @@ pub async fn remove(tx: &Tx, key: &str) -> Result<(), StoreError> {
 /// Forgets what has ended to count.
 pub async fn remove_ended(tx: &Tx, now: Timestamp) -> Result<(), StoreError> {
     tx.rows("DELETE FROM sign_in_failures WHERE ends <= $1", values![now]).await.map(drop)
+}
+
+fn read(row: &Row) -> Result<FailureRecord, StoreError> {
+    Ok(FailureRecord { key: row.get(0)?, failures: row.get(1)?, until: row.get(2)? })
 }

@@ -64,7 +64,7 @@ fn address(place: &str) -> Address {
     if place.starts_with('/') {
         Address::File(place.into())
     } else {
-        Address::Server(Login::parse(&Secret::new(place.into())).unwrap())
+        Address::Server(Login::parse(&Secret::new(place.into()), None).unwrap())
     }
 }
 

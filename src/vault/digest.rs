@@ -13,7 +13,11 @@ pub fn sha256(content: &[u8]) -> [u8; 32] {
 
 /// SHA-256 of `content` as 64 lower-case hexadecimal digits.
 pub fn sha256_hex(content: &[u8]) -> String {
-    sha256(content).iter().fold(String::with_capacity(64), |mut text, byte| {
+    hex(&sha256(content))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
         // Writing into a String has no way to fail.
         let _ = write!(text, "{byte:02x}");
         text
@@ -34,6 +38,11 @@ impl Sha256 {
     /// Takes the next piece in.
     pub fn update(&mut self, piece: &[u8]) {
         self.0.update(piece);
+    }
+
+    /// The digest of all pieces, as [`sha256_hex`] writes it.
+    pub fn finish_hex(self) -> String {
+        hex(&self.finish())
     }
 
     /// The digest of all pieces.

@@ -9,8 +9,8 @@ use crate::site::{ADMIN, PASSWORD, Site};
 use crate::webdriver::{self, Browser};
 
 /// Routes that answer with data, a redirect or a file instead of a page.
-const NOT_PAGES: [&str; 8] =
-    ["/archive/", "/assets/", "/healthz", "/readyz", "/metrics", "/ca.pem", "/raw/", "/favicon.ico"];
+const NOT_PAGES: [&str; 9] =
+    ["/events", "/archive/", "/assets/", "/healthz", "/readyz", "/metrics", "/ca.pem", "/raw/", "/favicon.ico"];
 
 fn sign_in(browser: &Browser, site: &Site) {
     browser.open(&format!("{}/sign-in", site.url()));

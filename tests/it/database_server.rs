@@ -1,33 +1,14 @@
 //! A site whose data is on a PostgreSQL server: it gives its users what every site does, says so while the server is
 //! away, and knows its own encryption key again.
 
-use std::time::Duration;
-
 use base::process::Finished;
 
 use crate::postgres::Server;
-use crate::require::{free_port, until};
-use crate::site::{Ground, PASSWORD, Site, out};
+use crate::require::until;
+use crate::site::{PASSWORD, Site, out};
 
 /// A Fernet key in form, and no site's own.
 const OTHER: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
-
-/// Installs a site into settings that name a database on the server.
-fn installed(server: &Server) -> Site {
-    let ground = Ground::new();
-    let (http, ssh) = (free_port(), free_port());
-    let url = server.database("gitgrit");
-    let settings = format!("SITE_URL=https://localhost:{http}\nSSH_PORT={ssh}\nDATABASE_URL={url}\n");
-    base::file::create_dir(ground.site().root(), 0o700).unwrap();
-    base::file::write_atomic(&ground.site().env(), settings.as_bytes(), 0o600).unwrap();
-    let program = ground.program().options(["install", "--embedded"]).option(ground.site().root());
-    let program = program.options(["--lab", "--yes", "--admin", crate::site::ADMIN, "--admin-password-file"]);
-    let program = program.option(ground.home().join("password"));
-    let program = program.options(["--http", &format!("127.0.0.1:{http}"), "--ssh", &format!("127.0.0.1:{ssh}")]);
-    let done = program.deadline(Duration::from_mins(3)).run(b"").unwrap();
-    assert!(done.status.success(), "install failed ({})\n{}{}", done.status, out(&done), done.stderr);
-    ground.into_site()
-}
 
 fn smoke(site: &Site) -> Finished {
     site.program().options(["smoketest", "--site", "--site-dir"]).option(site.dir().root()).run(b"").unwrap()
@@ -36,7 +17,7 @@ fn smoke(site: &Site) -> Finished {
 #[test]
 fn a_site_on_a_database_server_serves_survives_its_loss_and_knows_its_key() {
     let Some(mut server) = Server::start() else { return };
-    let site = installed(&server);
+    let site = Site::start_on(&server.database("gitgrit"), None);
     assert!(!site.dir().database().exists(), "a file was made although the settings name a server");
 
     let ada = site.user("ada");

@@ -21,6 +21,10 @@ pub(crate) const ADMIN: &str = "olga";
 /// A password that the site's rules accept, for everybody in a test.
 pub(crate) const PASSWORD: &str = "correct horse battery staple 42";
 
+/// Where a PostgreSQL server's socket is, and a Redis, that every site of this run shall use, each its own database.
+const SOCKET: &str = "GITGRIT_TEST_POSTGRES";
+const REDIS: &str = "GITGRIT_TEST_REDIS";
+
 /// What the running server writes into its lock.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Serving {
@@ -68,13 +72,23 @@ impl Ground {
 
     /// `install --embedded` with everything that a test wants of it.
     pub(crate) fn install(&self) -> Program {
+        self.install_at("127.0.0.1:0", "127.0.0.1:0")
+    }
+
+    fn install_at(&self, http: &str, ssh: &str) -> Program {
         self.program()
             .options(["install", "--embedded"])
             .option(self.site().root())
-            .options(["--lab", "--yes", "--http", "127.0.0.1:0", "--ssh", "127.0.0.1:0"])
+            .options(["--lab", "--yes", "--http", http, "--ssh", ssh])
             .options(["--admin", ADMIN, "--admin-password-file"])
             .option(self.home.path().join("password"))
             .deadline(Duration::from_mins(3))
+    }
+
+    fn finished(self, install: Program) -> Site {
+        let done = install.run(b"").unwrap();
+        assert!(done.status.success(), "install failed ({})\n{}{}", done.status, out(&done), done.stderr);
+        self.into_site()
     }
 
     /// What the server of this ground says about itself, when one runs.
@@ -90,17 +104,58 @@ impl Ground {
 }
 
 impl Site {
-    /// Installs a site and waits until it serves.
+    /// Installs a site and waits until it serves. On its own file, or on the servers that `scripts/test` has started.
     pub(crate) fn start() -> Self {
+        match std::env::var_os(SOCKET) {
+            Some(socket) => Self::start_on_shared(Path::new(&socket)),
+            None => Self::start_on_file(),
+        }
+    }
+
+    /// Installs a site whose data is in its own file, wherever that of others is.
+    pub(crate) fn start_on_file() -> Self {
         let ground = Ground::new();
-        let done = ground.install().run(b"").unwrap();
-        assert!(done.status.success(), "install failed ({})\n{}{}", done.status, out(&done), done.stderr);
-        ground.into_site()
+        let install = ground.install();
+        ground.finished(install)
+    }
+
+    /// Installs a site into settings that name a database on a server, and a Redis.
+    pub(crate) fn start_on(database: &str, redis: Option<&str>) -> Self {
+        Self::start_at(Ground::new(), database, redis)
+    }
+
+    fn start_on_shared(socket: &Path) -> Self {
+        let ground = Ground::new();
+        let name = ground.home().file_name().unwrap().to_str().unwrap().to_owned();
+        let database = crate::postgres::make_database(socket, crate::postgres::PORT, &name);
+        Self::start_at(ground, &database, std::env::var(REDIS).ok().as_deref())
+    }
+
+    fn start_at(ground: Ground, database: &str, redis: Option<&str>) -> Self {
+        let (http, ssh) = (crate::require::free_port(), crate::require::free_port());
+        let redis = redis.map(|url| format!("REDIS_URL={url}\n")).unwrap_or_default();
+        let settings = format!("SITE_URL=https://localhost:{http}\nSSH_PORT={ssh}\nDATABASE_URL={database}\n{redis}");
+        base::file::create_dir(ground.site().root(), 0o700).unwrap();
+        base::file::write_atomic(&ground.site().env(), settings.as_bytes(), 0o600).unwrap();
+        let install = ground.install_at(&format!("127.0.0.1:{http}"), &format!("127.0.0.1:{ssh}"));
+        ground.finished(install)
+    }
+
+    /// The same site, whose server was started again.
+    pub(crate) fn again(mut self) -> Self {
+        self.refresh();
+        self
     }
 
     /// The site's directory.
     pub(crate) fn dir(&self) -> SiteDir {
         self.ground.site()
+    }
+
+    /// The socket of the server that this run's sites share, and the site's database there; `None` on a file.
+    pub(crate) fn shared_database(&self) -> Option<(PathBuf, String)> {
+        let socket = std::env::var_os(SOCKET)?;
+        Some((socket.into(), self.home().file_name().unwrap().to_str().unwrap().to_owned()))
     }
 
     /// The directory around the site, for a test's own files.

@@ -40,6 +40,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("postgres", &["airgap"]),
     ("qrcode", &["serve"]),
     ("rcgen", &["vault"]),
+    ("redis", &["store"]),
     ("reqwest", &["checks", "serve"]),
     ("rusqlite", &["store"]),
     ("russh", &["serve"]),
@@ -47,6 +48,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("seccompiler", &["base"]),
     ("tokio", &["checks", "docker", "forge", "git", "gitgrit-ops", "serve", "store"]),
     ("tokio-postgres", &["store"]),
+    ("tokio-postgres-rustls", &["store"]),
     ("tower-http", &["serve"]),
 ];
 

@@ -82,6 +82,7 @@ async fn a_name_is_taken_once_and_free_again_after_removal() {
     let repo = site.forge.repo(&alice, &path("alice/notes")).await.unwrap();
     let id = repo.id;
     site.forge.delete_repo(repo.for_admin().unwrap()).await.unwrap();
+    site.forge.work_off("worker").await;
     assert!(site.forge.0.repositories.repo(id).is_err());
     assert!(matches!(site.forge.repo(&alice, &path("alice/notes")).await, Err(Error::NotFound)));
     site.forge.create_repo(&alice, new("notes")).await.unwrap();

@@ -36,6 +36,7 @@ const SOURCES: &[Source] = &[
     source!("copy.js", "text/javascript; charset=utf-8"),
     source!("security-key.js", "text/javascript; charset=utf-8"),
     source!("keys.js", "text/javascript; charset=utf-8"),
+    source!("live.js", "text/javascript; charset=utf-8"),
     source!("site.css", "text/css; charset=utf-8"),
 ];
 

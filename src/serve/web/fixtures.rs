@@ -36,6 +36,8 @@ use super::{
 
 mod content;
 
+mod operations;
+
 const NOW: Timestamp = Timestamp(1_795_226_400_000_000);
 const SOURCE: &str = include_str!("render.rs");
 const README: &str = include_str!("fixtures/readme.md");
@@ -574,6 +576,7 @@ pub(crate) async fn pages() -> Vec<(&'static str, String)> {
     pages.extend(security::pages());
     let ground = fixtures_access::Ground { hostile: HOSTILE, now: NOW, repos: self::repos(), frame: frame(false) };
     pages.extend(fixtures_access::pages(&visit, ground));
+    pages.extend(operations::pages());
     pages.extend(repository_pages().await);
     pages.extend(content::pages());
     pages

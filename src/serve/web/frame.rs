@@ -60,6 +60,8 @@ pub(crate) struct RepoHead {
     pub(crate) can_maintain: bool,
     pub(crate) can_admin: bool,
     pub(crate) is_empty: bool,
+    /// The branch or tag on show, by its full name, and its commit.
+    pub(crate) watched: Option<(String, String)>,
     path: RepoPath,
     revision: Option<String>,
     tab: Tab,
@@ -76,6 +78,10 @@ impl RepoHead {
             can_maintain: frame.can_maintain,
             can_admin: frame.can_admin,
             is_empty: frame.branches.is_empty() && frame.tags.is_empty(),
+            watched: revision.and_then(|revision| {
+                let name = revision.reference.as_ref()?.to_string();
+                Some((name, revision.commit.as_str().to_owned()))
+            }),
             path: path.clone(),
             revision: revision.map(|revision| revision.name.clone()),
             tab,

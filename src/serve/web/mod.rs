@@ -13,6 +13,7 @@ mod content_test;
 mod diff;
 mod diff_lines;
 mod edit;
+mod events;
 mod failure;
 #[cfg(test)]
 mod fixtures;
@@ -20,10 +21,12 @@ mod fixtures;
 mod fixtures_access;
 mod form;
 mod frame;
+mod health;
 mod help;
 mod history;
 #[cfg(test)]
 mod incident_test;
+mod jobs;
 mod keys;
 mod limits;
 mod listing;
@@ -187,6 +190,11 @@ pub const ROUTES: &[Route] = {
         shows("/admin/ssh-authorities", SiteAdministrator, || get(ssh_authorities::show)),
         takes("/admin/ssh-authorities", SiteAdministrator, || post(ssh_authorities::add)),
         takes("/admin/ssh-authorities/{id}/delete", SiteAdministrator, || post(ssh_authorities::remove)),
+        shows("/admin/health", SiteAdministrator, || get(health::show)),
+        shows("/admin/jobs", SiteAdministrator, || get(jobs::show)),
+        takes("/admin/jobs/{id}/retry", SiteAdministrator, || post(jobs::retry)),
+        takes("/admin/jobs/{id}/drop", SiteAdministrator, || post(jobs::forget)),
+        shows("/{owner}/{repo}/events", Reader, || get(events::stream)),
         shows("/{owner}/{repo}", Reader, || get(tree::home)),
         shows("/{owner}/{repo}/src/{*rest}", Reader, || get(source::show)),
         shows("/{owner}/{repo}/blame/{*rest}", Reader, || get(blame::show)),

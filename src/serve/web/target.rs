@@ -103,6 +103,10 @@ pub(crate) enum Notice {
     Moved,
     /// An organisation was deleted.
     OrganisationDeleted,
+    /// A job begins anew.
+    JobRetried,
+    /// A job was dropped.
+    JobDropped,
 }
 
 impl Notice {
@@ -141,6 +145,8 @@ impl Notice {
         (Self::Removed, "removed", "Taken off the list. It opens nothing any more."),
         (Self::Moved, "moved", "The repository is here now. Its former address is gone."),
         (Self::OrganisationDeleted, "organisation-deleted", "The organisation was deleted."),
+        (Self::JobRetried, "job-retried", "The job waits for its turn again."),
+        (Self::JobDropped, "job-dropped", "The job was dropped. Nobody will do it."),
     ];
 
     /// The notice that a query string carries.
@@ -190,6 +196,8 @@ pub(crate) enum Target {
     SshAuthorities(Notice),
     /// A page of this site, by a path that a template of ours made.
     Page(String, Notice),
+    /// The jobs' page.
+    Jobs(Notice),
     /// A page that the visitor asked for before signing in.
     Back(LocalPath),
 }
@@ -216,6 +224,7 @@ impl fmt::Display for Target {
             }
             Self::Limits(notice) => ("/admin/limits", Some(*notice)),
             Self::SshAuthorities(notice) => ("/admin/ssh-authorities", Some(*notice)),
+            Self::Jobs(notice) => ("/admin/jobs", Some(*notice)),
         };
         match notice {
             Some(notice) => write!(out, "{path}?notice={}", notice.row().1),
