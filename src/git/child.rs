@@ -33,7 +33,8 @@ impl Running {
         Self::start_into(program, Stdio::piped())
     }
 
-    fn start_into(program: Program, stdout: Stdio) -> Result<Self, Error> {
+    /// Starts it with its standard output going elsewhere.
+    pub(crate) fn start_into(program: Program, stdout: Stdio) -> Result<Self, Error> {
         let name = program.name().to_owned();
         let mut command = Command::from(program.into_command());
         command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped()).kill_on_drop(true);
