@@ -145,6 +145,11 @@ impl Lock {
         Ok(Self { file })
     }
 
+    /// The lock's file for a child: the lock is then held until both are gone.
+    pub fn for_child(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
     /// The locked file, for a child to inherit: the lock then lasts until the child is gone as well.
     pub fn into_file(self) -> File {
         self.file

@@ -43,6 +43,9 @@ async fn settle(store: &Store, repositories: &Repositories, now: Timestamp) -> R
             tracing::error!(repo.id = repo_id, error = &error as &dyn std::error::Error, "a push could not be settled");
         }
     }
+    if let Err(error) = repositories.sweep_alone().await {
+        tracing::error!(error = &error as &dyn std::error::Error, "what killed pushes left was not removed");
+    }
     for id in loose_directories::all(&store.read()).await? {
         if let Err(error) = remove_directory(store, repositories, id).await {
             tracing::error!(repo.id = id, error = &error as &dyn std::error::Error, "a directory was not removed");

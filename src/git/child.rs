@@ -35,7 +35,8 @@ impl Running {
         Self::start_into(program, Stdio::piped())
     }
 
-    fn start_into(program: Program, stdout: Stdio) -> Result<Self, Error> {
+    /// Starts it with its standard output going elsewhere.
+    pub(crate) fn start_into(program: Program, stdout: Stdio) -> Result<Self, Error> {
         let name = program.name().to_owned();
         let (command, confinement) = program.into_parts();
         let mut command = Command::from(command);

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use base::file::{self, FileError};
 use base::name::RefName;
@@ -26,6 +26,10 @@ const MAKING: &str = ".new-";
 const REMOVING: &str = ".gone-";
 /// A half-made repository older than this was left by a crash; a younger one may be another process's own.
 const ABANDONED: Duration = Duration::from_mins(10);
+
+/// Time to wait for a Git that a killed process left running, and between two looks at it.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The directory of all bare repositories: `<root>/xx/<id>.git`, `xx` the id's lowest byte. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -56,6 +60,23 @@ impl Repositories {
         let repositories = Self { shared: Arc::new(shared) };
         sweep(&repositories.shared.root)?;
         Ok(repositories)
+    }
+
+    /// For who knows that no other process is at work here: removes every quarantine that is there, once the Git that a
+    /// killed process left writing into it has ended. Waits for that 30 seconds at most.
+    pub async fn sweep_alone(&self) -> Result<(), Error> {
+        let shared = Arc::clone(&self.shared);
+        blocking(&self.shared.gates.reads, move || {
+            for shelf in directories(&shared.root, "")? {
+                for repository in directories(&shelf, "")? {
+                    for quarantine in directories(&repository.join("objects"), INCOMING)? {
+                        remove_when_free(&quarantine)?;
+                    }
+                }
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Makes an empty repository whose HEAD names `default_branch`. `Present` when the id is taken.
@@ -169,6 +190,18 @@ fn sweep_quarantines(objects: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// A quarantine without a lock was left in the moment of its making: nothing writes into it.
+fn remove_when_free(quarantine: &Path) -> Result<(), Error> {
+    let (lock, begun) = (quarantine.join("lock"), Instant::now());
+    while lock.exists() && matches!(file::Lock::take(&lock), Err(FileError::Locked { .. })) {
+        if begun.elapsed() > PATIENCE {
+            return Ok(());
+        }
+        std::thread::sleep(PAUSE);
+    }
+    remove_tree(quarantine)
 }
 
 /// Removes lock files that a power cut left: Git would refuse to move those refs for ever. However young they are, while

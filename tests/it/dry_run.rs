@@ -50,6 +50,7 @@ fn setup_lists_its_migrations_without_running_them() {
         "Migrations that would run:",
         "  would apply 0001 first light",
         "  would apply 0002 audit log",
+        "  would apply 0005 push rules",
         "Nothing was changed.",
     ];
     assert_eq!(lines, expected);

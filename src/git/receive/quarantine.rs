@@ -52,7 +52,7 @@ pub struct Quarantine {
     bytes: u64,
     // Held as long as the directory: a sweep removes only what nobody holds. Dropped after the directory.
     directory: TempDir,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl Quarantine {
@@ -69,7 +69,10 @@ impl Quarantine {
         let mut quarantine = Self::open(repo).await?;
         if request.has_pack() {
             let program = quarantine.index_pack(limits);
-            if let Err(complaint) = index(program, input, reply).await? {
+            // It outlives us when we are killed, and would write on: until it is gone as well, the lock is held.
+            let held = quarantine.lock.for_child().map_err(failed("lock", quarantine.directory.path()))?;
+            let running = Running::start_into(program, held.into())?;
+            if let Err(complaint) = index(running, input, reply).await? {
                 request.unpack_failure = Some(unpack_failure(&complaint));
                 request.refuse_all("the pack was not taken in");
                 for line in malformed(&complaint) {
@@ -145,7 +148,7 @@ impl Quarantine {
                 tempfile::Builder::new().prefix(INCOMING).tempdir_in(&objects).map_err(failed("write in", &objects))?;
             let lock = Lock::take(&directory.path().join("lock"))?;
             base::file::create_dir(&directory.path().join("pack"), 0o700)?;
-            Ok(Self { repo, objects: 0, bytes: 0, directory, _lock: lock })
+            Ok(Self { repo, objects: 0, bytes: 0, directory, lock })
         })
         .await
     }
@@ -215,11 +218,10 @@ impl Quarantine {
 
 /// Feeds the pack to index-pack. The inner error is what Git had against it.
 async fn index<W: AsyncWrite + Unpin + Send>(
-    program: Program,
+    mut running: Running,
     mut input: impl AsyncRead + Unpin + Send,
     reply: &mut Reply<W>,
 ) -> Result<Result<(), String>, Error> {
-    let mut running = Running::start(program)?;
     match feed(&mut running, &mut input, reply).await {
         Ok(_) if running.wait().await?.success() => Ok(Ok(())),
         Ok(complaint) => {

@@ -286,6 +286,26 @@ fn a_dead_quarantine_is_swept_and_a_living_one_is_left() {
     drop(living);
 }
 
+/// The Git of a killed process goes on for a moment, and made the directory anew that was swept from under it.
+#[test]
+fn who_is_alone_waits_for_what_a_killed_push_left_running_and_sweeps_all() {
+    let site = Site::start();
+    let place = |name: &str| site.repo.path().join("objects").join(format!("{}{name}", super::INCOMING));
+    std::fs::create_dir(place("half-made")).unwrap();
+    std::fs::create_dir(place("orphaned")).unwrap();
+    let lock = base::file::Lock::take(&place("orphaned").join("lock")).unwrap();
+    let begun = std::time::Instant::now();
+    let script = base::process::Program::new("sh").options(["-c", "sleep 0.3"]);
+    let mut orphan = script.start_detached(lock.for_child().unwrap()).unwrap();
+    drop(lock);
+    Repositories::open(&site.root().join("repositories")).unwrap();
+    assert_eq!(site.leftovers().len(), 2, "another process may be at work");
+    site.block_on(site.repositories.sweep_alone()).unwrap();
+    assert_eq!(site.leftovers(), Vec::<String>::new());
+    assert!(begun.elapsed() > std::time::Duration::from_millis(250));
+    orphan.wait().unwrap();
+}
+
 #[test]
 fn a_client_that_goes_away_while_sending_is_an_ended_transfer() {
     let site = Site::start();
