@@ -43,8 +43,15 @@ def cpu(*pids):
 
 
 def resident(pid):
-    """Megabytes in memory."""
-    return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text()).group(1)) * 1024 / 1e6
+    """Megabytes in memory: all, and those that are not mapped packs. The kernel takes the latter back when it needs them."""
+    own, mapped, is_pack = 0, 0, False
+    for line in pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+            is_pack = bool(re.search(r"\.(pack|idx|graph)$|multi-pack-index", line))
+        elif line.startswith("Rss:"):
+            size = int(line.split()[1]) * 1024 / 1e6
+            own, mapped = (own, mapped + size) if is_pack else (own + size, mapped)
+    return own + mapped, own
 
 
 def peak(pid):
