@@ -13,6 +13,7 @@ pub mod clock;
 pub mod envfile;
 pub mod fault;
 pub mod file;
+pub mod file_path;
 pub mod finding;
 pub mod hint;
 mod load;

@@ -1,13 +1,12 @@
 //! What pages read from a repository. Every function takes the proof that the actor may. Never holds more of a
 //! repository in memory than one page shows.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use base::name::{Oid, RefName, TreePath};
+use base::name::{Oid, RefName, RepoPath, TreePath};
 use git::{DiffLimits, Repo};
-use tokio::sync::OwnedSemaphorePermit;
 
+use crate::compare::{DiffChoice, options};
 use crate::convert::{commit_summary, latest_commit, ref_row};
 use crate::{
     Access, Blame, BlameSpan, CloneUrls, CommitView, Entry, EntryKind, Error, File, FileContent, Forge, History,
@@ -22,16 +21,8 @@ const ENTRIES: usize = 5_000;
 const TEXT: u64 = 1 << 20;
 /// Bytes of a README on a page.
 const README: u64 = 512 << 10;
-/// Bytes of a file in the raw view.
-const RAW: u64 = 64 << 20;
-/// Bytes of a file that is sent at any time; a larger one waits for room among those on their way.
-const SMALL: u64 = 1 << 20;
-/// Bytes of all larger files on their way to readers, who may be slow.
-pub(crate) const ON_THEIR_WAY: usize = 128 << 20;
-/// Time to wait for that room.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Time that a directory waits for the commits that last changed its entries.
-const LATEST: Duration = Duration::from_millis(80);
+pub(crate) const LATEST: Duration = Duration::from_millis(80);
 /// Commits on a page.
 const COMMITS: usize = 50;
 /// Lines of a file whose last changes are looked for.
@@ -41,29 +32,14 @@ const REFERENCES: usize = 50;
 /// Pages of a history: as far as Git walks for us.
 const PAGES: u32 = 4_000;
 
-/// A file's bytes on their way to a reader. Keep it until they are sent: only so much memory is for them.
-#[derive(Debug)]
-pub struct RawFile {
-    /// The bytes.
-    pub bytes: Vec<u8>,
-    _room: Option<OwnedSemaphorePermit>,
-}
-
 impl Forge {
     /// What surrounds every page of the repository.
     pub async fn frame(&self, repo: &RepoRead) -> Result<RepoFrame, Error> {
         let handle = self.handle(repo)?;
-        let (settings, path) = (self.settings(), &repo.summary.path);
         let names = |list: git::RefList| list.refs.into_iter().map(|one| one.name).collect();
-        let ssh_host = &settings.ssh_clone_host;
-        let ssh = if settings.ssh_port == 22 {
-            format!("git@{ssh_host}:{path}.git")
-        } else {
-            format!("ssh://git@{ssh_host}:{}/{path}.git", settings.ssh_port)
-        };
         Ok(RepoFrame {
             repo: repo.summary.clone(),
-            clone: CloneUrls { http: format!("{}/{path}.git", settings.site_url), ssh },
+            clone: self.clone_urls(&repo.summary.path),
             default_branch: handle.head().await?,
             branches: names(handle.branches(REFS).await?),
             tags: names(handle.tags(REFS).await?),
@@ -71,6 +47,18 @@ impl Forge {
             can_maintain: repo.access >= Access::Maintain,
             can_admin: repo.access >= Access::Admin,
         })
+    }
+
+    /// Where a repository is cloned from.
+    pub(crate) fn clone_urls(&self, path: &RepoPath) -> CloneUrls {
+        let settings = self.settings();
+        let ssh_host = &settings.ssh_clone_host;
+        let ssh = if settings.ssh_port == 22 {
+            format!("git@{ssh_host}:{path}.git")
+        } else {
+            format!("ssh://git@{ssh_host}:{}/{path}.git", settings.ssh_port)
+        };
+        CloneUrls { http: format!("{}/{path}.git", settings.site_url), ssh }
     }
 
     /// The root directory of the default branch; `None` while the repository is empty.
@@ -92,25 +80,6 @@ impl Forge {
             git::EntryKind::Submodule => Err(Error::NotFound),
             kind => file(&handle, revision, path, &entry.id, kind).await.map(TreeOrFile::File),
         }
-    }
-
-    /// A file's bytes, for the raw view: the content type is the caller's to choose (never what the file says).
-    /// Fails with `Field` for a file of more than 64 MiB, and for one of more than 1 MiB while too many are on their way.
-    pub async fn raw(&self, repo: &RepoRead, rest: &[u8]) -> Result<RawFile, Error> {
-        let handle = self.handle(repo)?;
-        let (revision, path) = locate(&handle, rest).await?;
-        let entry = handle.entry(&revision.commit, &path).await?.ok_or(Error::NotFound)?;
-        if !matches!(entry.kind, git::EntryKind::File | git::EntryKind::Executable) {
-            return Err(Error::NotFound);
-        }
-        let size = entry.size.ok_or(Error::NotFound)?;
-        if size > RAW {
-            let problem = format!("is larger than {} MiB; clone the repository to get it", RAW >> 20);
-            return Err(Error::Field { field: "file", problem });
-        }
-        let room = if size > SMALL { Some(self.room(size).await?) } else { None };
-        let bytes = handle.blob(&entry.id, RAW).await?.and_then(|blob| blob.content).ok_or(Error::NotFound)?;
-        Ok(RawFile { bytes, _room: room })
     }
 
     /// A page of 50 commits from what `rest` names (a branch, tag or object id; the default branch when empty), those
@@ -167,20 +136,15 @@ impl Forge {
 
     /// A commit and its diff. `id` may be an abbreviation of at least seven digits.
     pub async fn commit(&self, repo: &RepoRead, id: &str) -> Result<CommitView, Error> {
-        if !(7..=64).contains(&id.len()) || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(Error::NotFound);
-        }
+        self.commit_as(repo, id, DiffChoice::default()).await
+    }
+
+    /// A commit and its diff, as a visitor chose it.
+    pub async fn commit_as(&self, repo: &RepoRead, id: &str, choice: DiffChoice) -> Result<CommitView, Error> {
+        let id = self.commit_id(repo, id).await?;
         let handle = self.handle(repo)?;
-        let id = match Oid::parse(id) {
-            Ok(id) => id,
-            // A branch may be named like an abbreviation; that is not what this address means.
-            Err(_) => match handle.resolve(id).await? {
-                Some(found) if found.reference.is_none() => found.commit,
-                _ => return Err(Error::NotFound),
-            },
-        };
         let commit = handle.commit(&id).await?.ok_or(Error::NotFound)?;
-        let diff = handle.diff(&commit.summary.id, DiffLimits::PAGE).await?;
+        let diff = handle.diff(&commit.summary.id, options(choice, DiffLimits::PAGE, None)).await?;
         Ok(CommitView {
             summary: commit_summary(commit.summary),
             body: commit.body,
@@ -193,6 +157,21 @@ impl Forge {
         })
     }
 
+    /// The commit that an id, or an abbreviation of at least seven digits, names.
+    pub(crate) async fn commit_id(&self, repo: &RepoRead, id: &str) -> Result<Oid, Error> {
+        if !(7..=64).contains(&id.len()) || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(Error::NotFound);
+        }
+        if let Ok(id) = Oid::parse(id) {
+            return Ok(id);
+        }
+        // A branch may be named like an abbreviation; that is not what this address means.
+        match self.handle(repo)?.resolve(id).await? {
+            Some(found) if found.reference.is_none() => Ok(found.commit),
+            _ => Err(Error::NotFound),
+        }
+    }
+
     /// The commit that a branch or tag names.
     pub async fn tip(&self, repo: &RepoRead, reference: &RefName) -> Result<Option<Oid>, Error> {
         Ok(self.handle(repo)?.tip(reference).await?)
@@ -203,18 +182,12 @@ impl Forge {
         self.handle(repo)?.resolve(text).await?.map(Revision::from).ok_or(Error::NotFound)
     }
 
-    async fn room(&self, size: u64) -> Result<OwnedSemaphorePermit, Error> {
-        let size = u32::try_from(size).map_err(|_| Error::Busy)?;
-        let room = Arc::clone(&self.0.raw_room).acquire_many_owned(size);
-        tokio::time::timeout(PATIENCE, room).await.ok().and_then(Result::ok).ok_or(Error::Busy)
-    }
-
     pub(crate) fn handle(&self, repo: &RepoRead) -> Result<Repo, Error> {
         Ok(self.0.repositories.repo(repo.id)?)
     }
 }
 
-async fn default_revision(handle: &Repo) -> Result<Option<Revision>, Error> {
+pub(crate) async fn default_revision(handle: &Repo) -> Result<Option<Revision>, Error> {
     let head = handle.head().await?;
     let commit = handle.tip(&head).await?;
     Ok(commit.map(|commit| Revision { name: head.short().into(), reference: Some(head), commit }))
@@ -234,14 +207,14 @@ async fn starting_point(handle: &Repo, rest: &[u8]) -> Result<(Revision, TreePat
 }
 
 /// Git that does not end in time has too much to do for us: no fault of the site.
-fn in_time(error: git::Error) -> Error {
+pub(crate) fn in_time(error: git::Error) -> Error {
     match error {
         git::Error::Stalled { .. } => Error::Busy,
         other => other.into(),
     }
 }
 
-async fn locate(handle: &Repo, rest: &[u8]) -> Result<(Revision, TreePath), Error> {
+pub(crate) async fn locate(handle: &Repo, rest: &[u8]) -> Result<(Revision, TreePath), Error> {
     let (resolved, path) = handle.resolve_path(rest).await?.ok_or(Error::NotFound)?;
     Ok((resolved.into(), path))
 }

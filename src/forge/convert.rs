@@ -38,7 +38,7 @@ impl From<git::Resolved> for Revision {
 
 impl From<git::FileDiff> for FileDiff {
     fn from(file: git::FileDiff) -> Self {
-        let git::FileDiff { path, old_path, kind, added, removed, content } = file;
+        let git::FileDiff { path, old_path, likeness, kind, added, removed, content } = file;
         let kind = match kind {
             git::ChangeKind::Added => ChangeKind::Added,
             git::ChangeKind::Deleted => ChangeKind::Deleted,
@@ -50,13 +50,13 @@ impl From<git::FileDiff> for FileDiff {
             git::DiffContent::Binary => DiffContent::Binary,
             git::DiffContent::TooLarge => DiffContent::TooLarge,
         };
-        Self { path, old_path, kind, added, removed, content }
+        Self { path, old_path, likeness, kind, added, removed, content }
     }
 }
 
 impl From<git::Hunk> for Hunk {
     fn from(hunk: git::Hunk) -> Self {
-        Self { header: hunk.header, lines: hunk.lines.into_iter().map(Into::into).collect() }
+        Self { header: hunk.header, section: hunk.section, lines: hunk.lines.into_iter().map(Into::into).collect() }
     }
 }
 
@@ -67,6 +67,6 @@ impl From<git::DiffLine> for DiffLine {
             git::LineKind::Added => LineKind::Added,
             git::LineKind::Removed => LineKind::Removed,
         };
-        Self { kind, old: line.old, new: line.new, text: line.text }
+        Self { kind, old: line.old, new: line.new, text: line.text, emphasis: line.emphasis }
     }
 }

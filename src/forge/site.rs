@@ -10,7 +10,7 @@ use base::settings::Settings;
 use base::{Clock, Hint};
 use git::Repositories;
 use store::{Address, Login, Store, StoreError, facts};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use vault::fernet::{FernetError, Key};
 
@@ -118,8 +118,6 @@ pub(crate) struct Inner {
     pub(crate) site_settings: site_settings::Cached,
     /// Takes what is told after the fact.
     pub(crate) audit: AuditQueue,
-    /// Bytes that large files on their way may still take.
-    pub(crate) raw_room: Arc<Semaphore>,
     pub(crate) tasks: Mutex<JoinSet<()>>,
     /// Becomes true when the forge closes, for tasks that can be cut short.
     pub(crate) closing: watch::Sender<bool>,
@@ -165,7 +163,6 @@ impl Forge {
             throttle,
             site_settings,
             audit,
-            raw_room: Arc::new(Semaphore::new(crate::browse::ON_THEIR_WAY)),
             tasks: Mutex::default(),
             closing: watch::Sender::new(false),
             _presence: presence,

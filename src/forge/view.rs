@@ -251,6 +251,8 @@ pub struct FileDiff {
     pub path: TreePath,
     /// The former path of a renamed file.
     pub old_path: Option<TreePath>,
+    /// Content in common with the former file, in percent; renamed files only.
+    pub likeness: Option<u8>,
     /// How it changed.
     pub kind: ChangeKind,
     /// Lines added.
@@ -277,6 +279,8 @@ pub enum DiffContent {
 pub struct Hunk {
     /// `@@ -1,3 +1,4 @@`, without what Git adds behind it.
     pub header: String,
+    /// The nearest line above that looks like the beginning of a function or section; often empty.
+    pub section: String,
     /// The lines.
     pub lines: Vec<DiffLine>,
 }
@@ -303,6 +307,8 @@ pub struct DiffLine {
     pub new: Option<u32>,
     /// The text without its line end.
     pub text: String,
+    /// The parts of the text that its counterpart has not, as byte ranges in order.
+    pub emphasis: Vec<std::ops::Range<usize>>,
 }
 
 /// An SSH key of a user.

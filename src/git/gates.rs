@@ -20,6 +20,8 @@ const ARCHIVES: usize = 8;
 const SPAWNED: usize = 4;
 /// Walks over a long history at once, each on a blocking thread; a page that finds no place goes without.
 const WALKS: usize = 4;
+/// Large files and patches on their way to readers, who may be slow.
+const STREAMS: usize = 16;
 /// Reads in process at once, each on a blocking thread.
 const READS: usize = 8;
 
@@ -34,6 +36,7 @@ pub(crate) struct Gates {
     pub(crate) spawned: Arc<Semaphore>,
     pub(crate) walks: Arc<Semaphore>,
     pub(crate) reads: Arc<Semaphore>,
+    pub(crate) streams: Arc<Semaphore>,
 }
 
 impl Gates {
@@ -47,6 +50,7 @@ impl Gates {
             spawned: Arc::new(Semaphore::new(SPAWNED)),
             walks: Arc::new(Semaphore::new(WALKS)),
             reads: Arc::new(Semaphore::new(READS)),
+            streams: Arc::new(Semaphore::new(STREAMS)),
         }
     }
 }

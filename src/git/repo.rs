@@ -10,7 +10,7 @@ use crate::gates::{Gates, blocking};
 use crate::read::{commits, diff, ref_pages, refs, trees};
 use crate::repositories::Shared;
 use crate::{
-    Blob, Commit, CommitSummary, Diff, DiffLimits, Entry, Error, Listing, Log, RefKind, RefList, RefPage, Resolved,
+    Blob, Commit, CommitSummary, Diff, DiffOptions, Entry, Error, Listing, Log, RefKind, RefList, RefPage, Resolved,
 };
 
 /// A repository on disk. Cheap to clone.
@@ -129,9 +129,19 @@ impl Repo {
     }
 
     /// What the commit changed against its first parent; empty when the id is not that of a commit.
-    pub async fn diff(&self, commit: &Oid, limits: DiffLimits) -> Result<Diff, Error> {
-        let commit = commit.clone();
-        self.read("a diff", move |git| diff::of_commit(git, &commit, &limits)).await
+    pub async fn diff(&self, commit: &Oid, options: impl Into<DiffOptions>) -> Result<Diff, Error> {
+        self.diff_between(None, commit, options).await
+    }
+
+    /// What differs between two commits; without a base, what the commit changed against its first parent.
+    pub async fn diff_between(
+        &self,
+        base: Option<&Oid>,
+        head: &Oid,
+        options: impl Into<DiffOptions>,
+    ) -> Result<Diff, Error> {
+        let (base, head, options) = (base.cloned(), head.clone(), options.into());
+        self.read("a diff", move |git| diff::between(git, base.as_ref(), &head, &options)).await
     }
 
     /// Every ref as it is stored, by name, tags not peeled.
@@ -145,7 +155,7 @@ impl Repo {
     }
 
     /// Runs `work` on a warm handle. One that fails is opened anew and tried once more: packs may have been replaced.
-    async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         what: &'static str,
         work: impl Fn(&gix::Repository) -> Result<T, Cause> + Send + 'static,

@@ -16,6 +16,7 @@ use crate::handles::Handles;
 use crate::kept::{Kept, Place};
 use crate::latest::Latest;
 use crate::receive::INCOMING;
+use crate::records::{ChangeSums, KEPT_COUNTS};
 use crate::{Error, Repo, moving};
 
 /// Prefix of a repository that is being made.
@@ -39,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) handles: Handles,
     pub(crate) latest: Latest,
     pub(crate) blames: Kept<Place, Blame>,
+    pub(crate) counts: Kept<Place, usize>,
+    pub(crate) sums: Kept<Place, ChangeSums>,
 }
 
 impl Repositories {
@@ -48,7 +51,8 @@ impl Repositories {
         let root = fs::canonicalize(root).map_err(failed("open", root))?;
         let (gates, handles, latest) = (Gates::new(), Handles::new(), Latest::new());
         let blames = Kept::new(KEPT_SPANS);
-        let repositories = Self { shared: Arc::new(Shared { root, gates, handles, latest, blames }) };
+        let (counts, sums) = (Kept::new(KEPT_COUNTS), Kept::new(KEPT_COUNTS));
+        let repositories = Self { shared: Arc::new(Shared { root, gates, handles, latest, blames, counts, sums }) };
         sweep(&repositories.shared.root)?;
         Ok(repositories)
     }

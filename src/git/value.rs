@@ -175,7 +175,29 @@ pub struct DiffLimits {
 impl DiffLimits {
     /// What one page shows.
     pub const PAGE: Self =
-        Self { files: 300, file_bytes: 1 << 20, file_lines: 3_000, total_lines: 20_000, total_bytes: 24 << 20 };
+        Self { files: 300, file_bytes: 1 << 20, file_lines: 1_000, total_lines: 5_000, total_bytes: 24 << 20 };
+    /// What a page of one file shows.
+    pub const FILE: Self =
+        Self { files: 1, file_bytes: 4 << 20, file_lines: 20_000, total_lines: 20_000, total_bytes: 8 << 20 };
+}
+
+/// How a diff is worked out.
+#[derive(Clone, Debug)]
+pub struct DiffOptions {
+    /// How much of it.
+    pub limits: DiffLimits,
+    /// Unchanged lines shown around a change, above it and below.
+    pub context: u32,
+    /// Says whether lines that differ in blanks alone are taken for the same.
+    pub ignores_blanks: bool,
+    /// The one file to work out, by its path after the change (before it, for a deleted one).
+    pub only: Option<TreePath>,
+}
+
+impl From<DiffLimits> for DiffOptions {
+    fn from(limits: DiffLimits) -> Self {
+        Self { limits, context: 3, ignores_blanks: false, only: None }
+    }
 }
 
 /// What a commit changed against its first parent (against nothing, for a root commit).
@@ -211,6 +233,8 @@ pub struct FileDiff {
     pub path: TreePath,
     /// The former path of a renamed file.
     pub old_path: Option<TreePath>,
+    /// Content in common with the former file, in percent; renamed files only.
+    pub likeness: Option<u8>,
     /// How it changed.
     pub kind: ChangeKind,
     /// Lines added; 0 when it was not worked out.
@@ -237,6 +261,9 @@ pub enum DiffContent {
 pub struct Hunk {
     /// `@@ -1,3 +1,4 @@`, without what Git adds behind it.
     pub header: String,
+    /// The nearest line above that looks like the beginning of a function or section, at most 80 characters; often
+    /// empty.
+    pub section: String,
     /// The lines.
     pub lines: Vec<DiffLine>,
 }
@@ -263,4 +290,6 @@ pub struct DiffLine {
     pub new: Option<u32>,
     /// The text without its line end, lossily decoded.
     pub text: String,
+    /// The parts of the text that its counterpart has not, as byte ranges in order; none when all of it differs.
+    pub emphasis: Vec<std::ops::Range<usize>>,
 }

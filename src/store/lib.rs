@@ -30,6 +30,7 @@ pub mod repos;
 pub mod sessions;
 pub mod sign_in_failures;
 pub mod ssh_keys;
+pub mod statuses;
 pub mod teams;
 pub mod tokens;
 pub mod users;

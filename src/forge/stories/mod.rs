@@ -3,6 +3,8 @@
 mod access;
 mod accounts;
 mod audit;
+mod comparing;
+mod editing;
 mod opening;
 mod organisations;
 mod pushing;

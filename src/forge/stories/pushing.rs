@@ -52,7 +52,7 @@ async fn a_push_moves_refs_writes_events_and_shows_on_pages() {
             TreeOrFile::File(file) => assert!(matches!(file.content, FileContent::Text(text) if text == "# Notes\n")),
             TreeOrFile::Tree(_) => panic!("{rest} is a file"),
         }
-        assert_eq!(site.forge.raw(&repo, rest.as_bytes()).await.unwrap().bytes, b"# Notes\n");
+        assert_eq!(site.forge.raw(&repo, rest.as_bytes()).await.unwrap().first(), b"# Notes\n");
     }
     for rest in ["main/../README.md", "main/none", "none/README.md", "--upload-pack=x", ""] {
         assert!(matches!(site.forge.raw(&repo, rest.as_bytes()).await, Err(Error::NotFound)), "{rest}");
@@ -68,19 +68,26 @@ async fn a_push_moves_refs_writes_events_and_shows_on_pages() {
 #[tokio::test]
 async fn large_files_on_their_way_to_slow_readers_take_only_so_much_memory() {
     let (site, alice, _, work, _) = begun().await;
-    work.commit("large", &vec![b'x'; 60 << 20]);
+    work.commit("large", &b"0123456789abcde\n".repeat(400_000));
     let commit = work.commit("small", b"x");
     push(&site.forge, &alice, &work.push_body(&[(ZERO, &commit, "refs/heads/main")], "")).await.unwrap();
     let repo = site.forge.repo(&alice, &path("alice/notes")).await.unwrap();
-    let (first, _second) =
-        (site.forge.raw(&repo, b"main/large").await.unwrap(), site.forge.raw(&repo, b"main/large").await);
-    let third = site.forge.raw(&repo, b"main/large");
-    tokio::pin!(third);
-    let waited = tokio::time::timeout(std::time::Duration::from_millis(50), &mut third).await;
-    assert!(waited.is_err(), "there was room");
-    assert_eq!(site.forge.raw(&repo, b"main/small").await.unwrap().bytes, b"x");
-    drop(first);
-    assert_eq!(third.await.unwrap().bytes.len(), 60 << 20);
+    let mut large = site.forge.raw(&repo, b"main/large").await.unwrap();
+    assert!(large.size == 6_400_000 && large.first().len() <= 64 << 10);
+    let mut bytes = 0;
+    while let Some(piece) = large.next().await.unwrap() {
+        assert!(piece.len() <= 64 << 10);
+        bytes += piece.len() as u64;
+    }
+    assert_eq!(bytes, large.size);
+    let small = site.forge.raw(&repo, b"main/small").await.unwrap();
+    assert_eq!(small.whole(1).await.unwrap().as_deref(), Some(&b"x"[..]));
+    let window = |first| site.forge.window(&repo, b"main/large", first);
+    let first = window(1).await.unwrap().unwrap();
+    assert_eq!((first.text.lines().count(), first.next), (2_000, Some(2_001)));
+    let last = window(399_999).await.unwrap().unwrap();
+    assert_eq!((last.first, last.text.lines().count(), last.next), (399_999, 2, None));
+    assert!(matches!(window(400_001).await, Err(Error::NotFound)));
 }
 
 #[tokio::test]

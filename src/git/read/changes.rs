@@ -33,6 +33,8 @@ pub(crate) struct Change {
     pub(crate) path: TreePath,
     /// The former path, once a rename was found.
     pub(crate) old_path: Option<TreePath>,
+    /// Content in common with the former file, in percent.
+    pub(crate) likeness: u8,
     pub(crate) old: Option<Side>,
     pub(crate) new: Option<Side>,
 }
@@ -67,7 +69,7 @@ pub(crate) fn between(
             }
             let (old, new) = (file(&old), file(&new));
             if old != new {
-                changes.push(Change { path, old_path: None, old, new });
+                changes.push(Change { path, old_path: None, likeness: 0, old, new });
             }
             if changes.len() >= CHANGES {
                 break 'all;

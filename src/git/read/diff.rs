@@ -1,4 +1,4 @@
-//! What a commit changed against its first parent, worked out until one of the limits is reached.
+//! What differs between two commits, worked out until one of the limits is reached.
 
 use base::name::Oid;
 use gix::objs::Kind;
@@ -6,20 +6,31 @@ use gix::objs::Kind;
 use super::changes::{self, Change, Side};
 use super::{commits, header, lines, load, object_id, renames, trees};
 use crate::error::Cause;
-use crate::{ChangeKind, Diff, DiffContent, DiffLimits, FileDiff};
+use crate::{ChangeKind, Diff, DiffContent, DiffLimits, DiffOptions, FileDiff};
 
-pub(crate) fn of_commit(git: &gix::Repository, commit: &Oid, limits: &DiffLimits) -> Result<Diff, Cause> {
-    let id = object_id(commit)?;
+/// What differs between two commits; without a base, what the commit changed against its first parent.
+pub(crate) fn between(
+    git: &gix::Repository,
+    base: Option<&Oid>,
+    head: &Oid,
+    options: &DiffOptions,
+) -> Result<Diff, Cause> {
+    let id = object_id(head)?;
     let new = trees::root(git, id)?;
-    let old = match commits::first_parent(git, id)? {
-        Some(parent) => trees::root(git, parent)?,
-        None => None,
+    let base = match base {
+        Some(base) => Some(object_id(base)?),
+        None => commits::first_parent(git, id)?,
     };
-    let changes = renames::find(git, changes::between(git, old, new)?)?;
+    let old = base.map(|base| trees::root(git, base)).transpose()?.flatten();
+    let mut changes = renames::find(git, changes::between(git, old, new)?)?;
+    if let Some(only) = &options.only {
+        changes.retain(|change| change.path == *only);
+    }
+    let limits = &options.limits;
     let mut diff = Diff { files: Vec::new(), file_count: changes.len(), added: 0, removed: 0 };
     let mut budget = Budget { lines: limits.total_lines, bytes: limits.total_bytes };
     for change in changes.into_iter().take(limits.files) {
-        let file = file(git, change, limits, &mut budget)?;
+        let file = file(git, change, options, &mut budget)?;
         diff.added += file.added;
         diff.removed += file.removed;
         diff.files.push(file);
@@ -33,24 +44,26 @@ struct Budget {
     bytes: u64,
 }
 
-fn file(git: &gix::Repository, change: Change, limits: &DiffLimits, budget: &mut Budget) -> Result<FileDiff, Cause> {
+fn file(git: &gix::Repository, change: Change, options: &DiffOptions, budget: &mut Budget) -> Result<FileDiff, Cause> {
     let kind = match (&change.old, &change.new, &change.old_path) {
         (None, _, _) => ChangeKind::Added,
         (_, None, _) => ChangeKind::Deleted,
         (_, _, Some(_)) => ChangeKind::Renamed,
         _ => ChangeKind::Modified,
     };
-    let (content, added, removed) = content(git, &change, limits, budget)?;
-    Ok(FileDiff { path: change.path, old_path: change.old_path, kind, added, removed, content })
+    let (content, added, removed) = content(git, &change, options, budget)?;
+    let likeness = change.old_path.as_ref().map(|_| change.likeness);
+    Ok(FileDiff { path: change.path, old_path: change.old_path, likeness, kind, added, removed, content })
 }
 
 fn content(
     git: &gix::Repository,
     change: &Change,
-    limits: &DiffLimits,
+    options: &DiffOptions,
     budget: &mut Budget,
 ) -> Result<(DiffContent, u64, u64), Cause> {
     let too_large = (DiffContent::TooLarge, 0, 0);
+    let limits = &options.limits;
     if change.old.map(|side| side.id) == change.new.map(|side| side.id) {
         return Ok((DiffContent::Hunks(Vec::new()), 0, 0));
     }
@@ -65,7 +78,7 @@ fn content(
     if lines::is_binary(&old) || lines::is_binary(&new) {
         return Ok((DiffContent::Binary, 0, 0));
     }
-    let Some(compared) = lines::compare(&old, &new, limits.file_lines.min(budget.lines)) else {
+    let Some(compared) = lines::compare(&old, &new, limits.file_lines.min(budget.lines), options) else {
         return Ok(too_large);
     };
     budget.lines = budget.lines.saturating_sub(compared.shown);

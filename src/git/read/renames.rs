@@ -48,7 +48,7 @@ fn same_content(deleted: &mut Vec<Change>, added: &mut [Change]) {
     for change in added {
         let at = change.new.and_then(|new| by_content.get_mut(&new.id)?.pop());
         if let Some((at, source)) = at.and_then(|at| Some((at, deleted.get(at)?))) {
-            join(change, source);
+            join(change, source, 100);
             if let Some(taken) = taken.get_mut(at) {
                 *taken = true;
             }
@@ -76,13 +76,13 @@ fn like_content(git: &gix::Repository, deleted: &mut Vec<Change>, added: &mut [C
     }
     pairs.sort_unstable();
     let mut taken = vec![false; deleted.len()];
-    for (_, from, to) in pairs {
+    for (std::cmp::Reverse(likeness), from, to) in pairs {
         let (Some(source), Some(target), Some(taken)) = (deleted.get(from), added.get_mut(to), taken.get_mut(from))
         else {
             continue;
         };
         if !*taken && target.old_path.is_none() {
-            join(target, source);
+            join(target, source, u8::try_from(likeness).unwrap_or(100));
             *taken = true;
         }
     }
@@ -91,7 +91,8 @@ fn like_content(git: &gix::Repository, deleted: &mut Vec<Change>, added: &mut [C
     Ok(())
 }
 
-fn join(target: &mut Change, source: &Change) {
+fn join(target: &mut Change, source: &Change, likeness: u8) {
+    target.likeness = likeness;
     target.old = source.old;
     target.old_path = Some(source.path.clone());
 }

@@ -27,7 +27,8 @@ use super::sign_in::SignInPage;
 use super::target::{LocalPath, Notice};
 use super::visit::Visit;
 use super::{
-    audit, blame, commit, fixtures_access, history, keys, references, repository_settings, source, tokens, tree, users,
+    api_page, audit, blame, commit, fixtures_access, history, keys, references, repository_settings, source, tokens,
+    tree, users,
 };
 
 const NOW: Timestamp = Timestamp(1_795_226_400_000_000);
@@ -432,6 +433,7 @@ fn account_pages() -> Vec<(&'static str, String)> {
             .render()
             .unwrap(),
         ),
+        ("api", api_page::page(&visit("/api/swagger")).render().unwrap()),
         ("audit", audit::page(&visit("/admin/audit"), &AuditFilter::default(), &audit_log()).render().unwrap()),
         ("users", users::page(&visit("/admin/users"), &users, Draft::default()).render().unwrap()),
         (

@@ -1,7 +1,8 @@
 //! The pages of the site, server-rendered. Each handler turns a request into one use case of the forge and its answer
 //! into a page; no right is decided here, and no page needs a script.
 
-mod archive;
+mod api_page;
+pub(crate) mod archive;
 mod asset;
 mod audit;
 mod blame;
@@ -24,9 +25,9 @@ mod page;
 #[cfg(test)]
 mod page_test;
 mod password;
-mod raw;
+pub(crate) mod raw;
 mod references;
-mod render;
+pub(crate) mod render;
 mod repository_access;
 mod repository_settings;
 mod sign_in;
@@ -67,6 +68,8 @@ pub enum Audience {
     SignedIn,
     /// Who may read the repository; it is absent for others.
     Reader,
+    /// Who may push to the repository.
+    RepositoryWriter,
     /// Who may change what the repository says of itself.
     Maintainer,
     /// Who may administer the repository.
@@ -166,6 +169,7 @@ pub const ROUTES: &[Route] = {
             post(repository_access::remove_key)
         }),
         takes("/{owner}/{repo}/settings/delete", RepositoryAdministrator, || post(repository_settings::delete)),
+        shows("/api/swagger", Everyone, || get(api_page::show)),
         shows("/assets/{file}", Everyone, || get(asset::show)),
         shows("/favicon.ico", Everyone, || get(asset::favicon)),
     ]

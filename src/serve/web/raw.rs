@@ -1,15 +1,12 @@
 //! A file's bytes as they are: `/raw/…`. The type never comes from the file's name or content beyond telling text and
 //! four kinds of pictures apart; nothing served here may run, load or frame anything.
 
-use std::convert::Infallible;
-
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{
     CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use forge::RawFile;
 use futures_util::stream;
 
@@ -19,8 +16,6 @@ use super::target::encode_value;
 use super::visit::Visit;
 use crate::state::AppState;
 
-/// Bytes that are handed to a connection at a time.
-const PIECE: usize = 64 << 10;
 /// No script, no request, an origin of its own.
 const POLICY: &str = "sandbox; default-src 'none'";
 
@@ -28,12 +23,17 @@ const POLICY: &str = "sandbox; default-src 'none'";
 pub(crate) async fn show(State(state): State<AppState>, visit: Visit, at: At) -> PageResult {
     let repo = state.forge.repo(&visit.actor, &at.repository).await?;
     let file = state.forge.raw(&repo, &at.rest).await?;
-    Ok(respond(&at.rest, &file.bytes).map(|_| pieces(file)))
+    Ok(answer(&at.rest, file))
+}
+
+/// The answer that carries the file; `path` ends with its name.
+pub(crate) fn answer(path: &[u8], file: RawFile) -> Response {
+    respond(path, file.first(), file.size).map(|_| pieces(file))
 }
 
 /// The head of the answer.
-fn respond(rest: &[u8], bytes: &[u8]) -> Response {
-    let kind = kind(bytes);
+fn respond(rest: &[u8], first: &[u8], size: u64) -> Response {
+    let kind = kind(first);
     let disposition = if kind == "application/octet-stream" { "attachment" } else { "inline" };
     let name = rest.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     let name = encode_value(&String::from_utf8_lossy(name));
@@ -42,17 +42,16 @@ fn respond(rest: &[u8], bytes: &[u8]) -> Response {
         (CONTENT_DISPOSITION, format!("{disposition}; filename*=UTF-8''{name}")),
         (CONTENT_SECURITY_POLICY, POLICY.to_owned()),
         (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-        (CONTENT_LENGTH, bytes.len().to_string()),
+        (CONTENT_LENGTH, size.to_string()),
     ];
     headers.into_response()
 }
 
-/// The body, in pieces of their own: what waits in a connection's buffers must not keep the whole file in memory.
+/// One piece at a time: the next is read when this one was taken.
 fn pieces(file: RawFile) -> Body {
-    Body::from_stream(stream::unfold((file, 0), |(file, sent)| async move {
-        let piece = Bytes::copy_from_slice(file.bytes.get(sent..)?.chunks(PIECE).next()?);
-        let sent = sent + piece.len();
-        Some((Ok::<_, Infallible>(piece), (file, sent)))
+    Body::from_stream(stream::try_unfold(file, |mut file| async move {
+        let piece = file.next().await.inspect_err(|error| tracing::warn!(%error, "a file was cut short"))?;
+        Ok::<_, forge::Error>(piece.map(|piece| (piece, file)))
     }))
 }
 
@@ -89,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_raw_answer_is_sandboxed_and_its_name_is_encoded() {
-        let response = respond(b"main/a \"b\"\r\nX: y.bin", &[0]);
+        let response = respond(b"main/a \"b\"\r\nX: y.bin", &[0], 1);
         let header = |name| response.headers().get(name).unwrap().to_str().unwrap().to_owned();
         assert_eq!(header(CONTENT_SECURITY_POLICY), "sandbox; default-src 'none'");
         assert_eq!(header(X_CONTENT_TYPE_OPTIONS), "nosniff");
