@@ -82,9 +82,7 @@ fn problem(part: &str) -> Option<&'static str> {
 /// Says whether some file system takes the name for `.git`: in any case, with dots, spaces or a stream's name behind it
 /// (NTFS), by its short name (FAT), or with characters in it that do not count (HFS+). As git's own `verify_path`.
 fn is_git_directory(part: &str) -> bool {
-    let counts = |c: &char| {
-        !matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
-    };
+    let counts = |c: &char| !matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}');
     let name: String = part.chars().filter(counts).collect::<String>().to_lowercase();
     let name = name.split(':').next().unwrap_or_default().trim_end_matches([' ', '.']);
     name == ".git" || name == "git~1"
@@ -96,7 +94,8 @@ mod tests {
 
     #[test]
     fn plain_relative_paths_are_taken_as_they_are() {
-        for fine in ["a", "a/b.c", ".gitignore", ".github/x", "git", "a.git", "ä/ö ü", "a:b", "..a", "a..", "~", "-x"] {
+        for fine in ["a", "a/b.c", ".gitignore", ".github/x", "git", "a.git", "ä/ö ü", "a:b", "..a", "a..", "~", "-x"]
+        {
             assert_eq!(FilePath::parse(fine).unwrap().to_string(), fine);
         }
         let (directories, name) = (FilePath::parse("a/b/c").unwrap(), b"c");

@@ -3,8 +3,8 @@
 
 use base::clock::Timestamp;
 use base::name::{Oid, RefName};
-pub use git::edit::{EditProblem, FileChange, Person};
 use git::edit::{CommitDraft, as_push, outcome};
+pub use git::edit::{EditProblem, FileChange, Person};
 use git::receive::RefUpdate;
 use store::users;
 
@@ -158,7 +158,8 @@ impl Forge {
 }
 
 fn draft(commit: &CommitFiles, parent: Option<Oid>, who: &Person) -> CommitDraft {
-    let message = if commit.message.trim().is_empty() { default_message(&commit.changes) } else { commit.message.clone() };
+    let message =
+        if commit.message.trim().is_empty() { default_message(&commit.changes) } else { commit.message.clone() };
     CommitDraft {
         parent,
         changes: commit.changes.clone(),

@@ -4,7 +4,7 @@
 use base::file_path::FilePath;
 use base::name::{Oid, RefName};
 
-use crate::{CommitFiles, Error, FileChange, Forge, RepoRead, RepoWrite};
+use crate::{CommitFiles, Error, FileChange, Forge, RepoWrite};
 
 /// The largest file that is edited as text, in bytes.
 pub const EDITABLE: u64 = 1 << 20;
@@ -82,7 +82,7 @@ impl Forge {
     }
 
     /// The change that an editor's text is, with the line ends that the file had. `Field` for a text of more than 1 MiB.
-    pub async fn edited(&self, repo: &RepoRead, edit: EditedText) -> Result<FileChange, Error> {
+    pub async fn edited(&self, repo: &RepoWrite, edit: EditedText) -> Result<FileChange, Error> {
         if edit.text.len() as u64 > EDITABLE {
             return Err(Error::Field { field: "text", problem: "is larger than 1 MiB".into() });
         }
@@ -90,7 +90,7 @@ impl Forge {
             let content = restored("", &edit.text).into_bytes();
             return Ok(FileChange::Create { path: edit.path, content, is_executable: false });
         };
-        let original = self.handle(repo)?.blob(&blob, EDITABLE).await?.and_then(|blob| blob.content);
+        let original = self.handle(&repo.0)?.blob(&blob, EDITABLE).await?.and_then(|blob| blob.content);
         let original = original.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
         let content = restored(&original, &edit.text).into_bytes();
         let is_same = content == original.as_bytes();
@@ -106,11 +106,11 @@ impl Forge {
     /// text.
     pub async fn text_now(
         &self,
-        repo: &RepoRead,
+        repo: &RepoWrite,
         branch: &RefName,
         path: &FilePath,
     ) -> Result<Option<(Oid, String)>, Error> {
-        let handle = self.handle(repo)?;
+        let handle = self.handle(&repo.0)?;
         let Some(commit) = handle.tip(branch).await? else { return Ok(None) };
         let Some(entry) = handle.entry(&commit, path.as_tree_path()).await? else { return Ok(None) };
         let content = handle.blob(&entry.id, EDITABLE).await?.and_then(|blob| blob.content);

@@ -78,6 +78,13 @@ impl RepoRead {
     }
 }
 
+impl RepoWrite {
+    /// What lists show of it.
+    pub const fn summary(&self) -> &RepoSummary {
+        self.0.summary()
+    }
+}
+
 /// A higher proof proves the lower ones.
 macro_rules! reads {
     ($($proof:ident),*) => {$(

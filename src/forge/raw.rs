@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use base::name::{Oid, TreePath};
+use base::name::TreePath;
 use bytes::Bytes;
 
 use crate::browse::locate;
@@ -107,11 +107,6 @@ impl Forge {
         let Some(found) = found else { return Ok(None) };
         let text = String::from_utf8_lossy(&found.bytes).into_owned();
         Ok(Some(Window { revision, path, size, first: first.max(1), text, next: found.next }))
-    }
-
-    /// The blob at a path; `None` when there is no file.
-    pub async fn blob_id(&self, repo: &RepoRead, commit: &Oid, path: &TreePath) -> Result<Option<Oid>, Error> {
-        Ok(self.handle(repo)?.entry(commit, path).await?.map(|entry| entry.id))
     }
 }
 

@@ -205,6 +205,12 @@ impl Forge {
         walked.ok_or(Error::NotFound)
     }
 
+    /// The id of what is at `path` in a commit.
+    pub async fn file_id(&self, repo: &RepoRead, commit: &Oid, path: &TreePath) -> Result<Oid, Error> {
+        let entry = self.handle(repo)?.entry(commit, path).await?;
+        entry.map(|entry| entry.id).ok_or(Error::NotFound)
+    }
+
     /// A blob by its id.
     pub async fn blob(&self, repo: &RepoRead, id: &Oid) -> Result<BlobView, Error> {
         let blob = self.handle(repo)?.blob(id, CONTENT).await?.ok_or(Error::NotFound)?;

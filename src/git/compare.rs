@@ -54,10 +54,11 @@ impl Repo {
     }
 
     async fn rev_list(&self, base: &Oid, head: &Oid, limit: &str, more: Option<&str>) -> Result<String, Error> {
-        let program = environment::in_repository("rev-list", self.path())
-            .option(limit)
-            .options(more)
-            .options(["--end-of-options", &format!("^{base}"), head.as_str()]);
+        let program = environment::in_repository("rev-list", self.path()).option(limit).options(more).options([
+            "--end-of-options",
+            &format!("^{base}"),
+            head.as_str(),
+        ]);
         let _place = enter(&self.gates().spawned).await?;
         let said = finish(program, "rev-list", b"", WALK).await?;
         if said.status.success() { Ok(said.stdout) } else { Err(failed("rev-list", &said)) }

@@ -38,16 +38,27 @@ impl Repo {
     /// A commit, or the commits behind `base` that `head` has, as mails that `git am` takes. Merges are left out.
     pub async fn patch_pieces(&self, base: Option<&Oid>, head: &Oid, limit: u64) -> Result<Piped, Error> {
         let range = base.map_or_else(|| head.to_string(), |base| format!("{base}..{head}"));
-        let program = environment::in_repository("format-patch", self.path())
-            .options(["--stdout", "--no-signature", "--no-ext-diff", "--no-textconv", "--find-renames"]);
+        let program = environment::in_repository("format-patch", self.path()).options([
+            "--stdout",
+            "--no-signature",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--find-renames",
+        ]);
         let program = if base.is_none() { program.option("--max-count=1") } else { program };
         self.piped("format-patch", program.option("--end-of-options").option(range), limit).await
     }
 
     /// What differs between two commits, or what one changed against its first parent, as `git diff` prints it.
     pub async fn diff_pieces(&self, base: Option<&Oid>, head: &Oid, limit: u64) -> Result<Piped, Error> {
-        let program = environment::in_repository("diff-tree", self.path())
-            .options(["--patch", "-r", "--find-renames", "--no-ext-diff", "--no-textconv", "--no-commit-id"]);
+        let program = environment::in_repository("diff-tree", self.path()).options([
+            "--patch",
+            "-r",
+            "--find-renames",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--no-commit-id",
+        ]);
         let program = match base {
             Some(base) => program.options([base.as_str(), head.as_str()]),
             None => program.options(["--root", "--diff-merges=first-parent", head.as_str()]),

@@ -88,7 +88,7 @@ impl Highlighter {
         };
         let lines = Painter::new(grammars, grammar, Instant::now() + BUDGET).paint(text);
         let limit = WEIGHT.max(lines.len() * LINE_WEIGHT);
-        let drawn = STEPS.iter().map(|classes| numbered(&lines, classes));
+        let drawn = STEPS.iter().map(|classes| numbered(&lines, classes, 1));
         drawn.into_iter().find(|html| html.len() <= limit).unwrap_or_else(|| plain_lines(text))
     }
 
@@ -114,15 +114,20 @@ type Token<'t> = (&'t str, &'static str);
 
 /// The lines of a file without colours, in the same form.
 pub(crate) fn plain_lines(text: &str) -> String {
+    plain_lines_from(text, 1)
+}
+
+/// The same for lines in the middle of a file, `first` being the number of the first one.
+pub(crate) fn plain_lines_from(text: &str, first: usize) -> String {
     let lines: Vec<Vec<Token<'_>>> = text.split_inclusive('\n').map(|line| vec![(line, "")]).collect();
-    numbered(&lines, &[])
+    numbered(&lines, &[], first)
 }
 
 /// End tags of list items are left out, as HTML allows: they would be a tenth of a page.
-fn numbered(lines: &[Vec<Token<'_>>], classes: &[&str]) -> String {
+fn numbered(lines: &[Vec<Token<'_>>], classes: &[&str], first: usize) -> String {
     let mut html = String::new();
     for (index, line) in lines.iter().enumerate() {
-        let number = index + 1;
+        let number = index + first;
         // A blank line has nothing to point at, and its number alone would be too small to hit.
         let is_blank = line.iter().all(|(text, _)| text.trim().is_empty());
         let link = if is_blank { String::new() } else { format!(" href=#L{number}") };

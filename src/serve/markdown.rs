@@ -16,7 +16,10 @@ use comrak::{Anchorizer, Arena, Options, format_html_with_plugins, try_parse_doc
 
 use crate::highlight::{self, CLASSES, Highlighter};
 use crate::web::target::{decode, encode};
-use crate::web::text::revealed;
+use crate::web::text::{escaped, revealed};
+use contents::Heading;
+
+mod contents;
 
 /// The largest text that is rendered, in bytes.
 pub(crate) const LIMIT: usize = 512 << 10;
@@ -118,7 +121,8 @@ pub(crate) fn render(text: &str, place: &Place, highlighter: &Highlighter) -> Op
     let html = html
         .replace(r#"<input type="checkbox" class="task-list-item-checkbox" checked="" disabled="" />"#, "\u{2611}")
         .replace(r#"<input type="checkbox" class="task-list-item-checkbox" disabled="" />"#, "\u{2610}");
-    Some(without_foreign_pictures(&sanitised(&html, place)))
+    let prose = without_foreign_pictures(&sanitised(&html, place));
+    Some(format!("{}{prose}", contents::list(&headings.into_list())))
 }
 
 /// How deep the tags of a text are nested, at most: tags that are never closed count as open to the end.
@@ -153,17 +157,30 @@ fn options() -> Options<'static> {
 /// Headings one level group below the page's own, each with an id to link to.
 #[derive(Default)]
 struct Headings {
-    anchors: Mutex<Anchorizer>,
+    seen: Mutex<(Anchorizer, Vec<Heading>)>,
+}
+
+impl Headings {
+    fn into_list(self) -> Vec<Heading> {
+        self.seen.into_inner().map(|(_, list)| list).unwrap_or_default()
+    }
 }
 
 impl HeadingAdapter for Headings {
     fn enter(&self, out: &mut dyn Write, heading: &HeadingMeta, _: Option<Sourcepos>) -> fmt::Result {
-        let mut anchors = self.anchors.lock().map_err(|_| fmt::Error)?;
-        let id = encode(anchors.anchorize(&heading.content).as_bytes());
-        write!(out, r#"<h{} id="{id}">"#, (heading.level + 2).min(6))
+        let mut seen = self.seen.lock().map_err(|_| fmt::Error)?;
+        let id = encode(seen.0.anchorize(&heading.content).as_bytes());
+        write!(out, r#"<h{} id="{id}">"#, (heading.level + 2).min(6))?;
+        seen.1.push(Heading { level: heading.level, id, text: heading.content.clone() });
+        Ok(())
     }
 
     fn exit(&self, out: &mut dyn Write, heading: &HeadingMeta) -> fmt::Result {
+        let seen = self.seen.lock().map_err(|_| fmt::Error)?;
+        if let Some(last) = seen.1.last().filter(|last| !last.text.trim().is_empty()) {
+            let title = escaped(&format!("Link to {}", last.text.trim()));
+            write!(out, r##"<a class="anchor" href="#{}" title="{title}">#</a>"##, last.id)?;
+        }
         write!(out, "</h{}>", (heading.level + 2).min(6))
     }
 }
@@ -205,6 +222,7 @@ fn sanitised(html: &str, place: &Place) -> String {
         .generic_attributes(set(&["id"]))
         .allowed_classes(HashMap::from([
             ("i", set(&CLASSES)),
+            ("a", set(&["anchor"])),
             ("div", set(&ALERTS)),
             ("p", set(&["markdown-alert-title"])),
             ("li", set(&["task-list-item"])),

@@ -91,8 +91,8 @@ fn body() -> Value {
 #[test]
 fn nobody_gets_what_is_for_others() {
     use Audience::{
-        Everyone, Maintainer, Member, OrganisationOwner, OwnerSeen, Reader, RepositoryAdministrator, RepositoryWriter,
-        SignedIn, SiteAdministrator,
+        Everyone, Maintainer, Member, OrganisationOwner, OwnerSeen, Reader, RepositoryAdministrator, SignedIn,
+        SiteAdministrator, Writer,
     };
     let ground = Ground::new();
     let (nobody, eve, ben) =
@@ -117,7 +117,7 @@ fn nobody_gets_what_is_for_others() {
             _ => expect("nobody", &nobody, &[200, 404, 422]),
         }
         match route.audience {
-            RepositoryWriter | Maintainer | RepositoryAdministrator | OrganisationOwner => expect("ben", &ben, &[403]),
+            Writer | Maintainer | RepositoryAdministrator | OrganisationOwner => expect("ben", &ben, &[403]),
             SiteAdministrator => expect("ben", &ben, &[404]),
             Reader | Member => expect("ben", &ben, &[200, 204, 403, 404]),
             _ => {}

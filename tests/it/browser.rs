@@ -41,7 +41,7 @@ fn somebody_signs_in_and_creates_a_repository() {
 }
 
 /// A site in which every page has something to show.
-fn filled_site() -> (Site, String) {
+fn filled_site() -> (Site, String, String) {
     let site = Site::start();
     let admin = site.admin();
     admin.make_user("ada", PASSWORD);
@@ -62,12 +62,15 @@ fn filled_site() -> (Site, String) {
     let project = site.https(&format!("{ADMIN}/project"));
     git.ok(&local, ["push", "--quiet", &project, "main", "main~9:refs/heads/older", "v1"]);
     let tip = git.ok(&local, ["rev-parse", "main"]);
-    (site, tip)
+    let changed = git.ok(&local, ["diff-tree", "--no-commit-id", "--name-only", "-r", "main"]);
+    let changed = changed.lines().next().unwrap_or_default().to_owned();
+    (site, tip, changed)
 }
 
 /// The pages that the route table offers to somebody who looks.
-fn pages(tip: &str) -> Vec<String> {
+fn pages(tip: &str, changed: &str) -> Vec<String> {
     let mut pages = Vec::new();
+    let diff = &*format!("{tip}/{changed}?context=all");
     for (method, pattern) in serve::web::ROUTES.iter().map(|route| (route.method, route.pattern)) {
         if !matches!(method, serve::web::Method::Get) || NOT_PAGES.iter().any(|start| pattern.contains(start)) {
             continue;
@@ -81,10 +84,19 @@ fn pages(tip: &str) -> Vec<String> {
         let rests: &[&str] = match () {
             () if pattern.contains("/src/") => &["main", "main/src", "main/src/part1/file1.txt", "older"],
             () if pattern.contains("/blame/") => &["main/src/part1/file1.txt"],
+            () if pattern.contains("/edit/") || pattern.contains("/delete/") => &["main/src/part1/file1.txt"],
+            () if pattern.contains("/new/") => &["main/src"],
+            () if pattern.contains("/compare/") => &["older...main", "main..older?view=split", "main...nothing"],
+            () if pattern.contains("/diff/") => &[diff],
+            () if pattern.contains("/search") => &["", "?q=line", "?q=file&in=names", "?q=(&regex=1"],
             () if pattern.contains("/commits/") => &["main", "older", "main/src/part1/file1.txt"],
             () => &[""],
         };
-        pages.extend(rests.iter().map(|rest| page.replace("{*rest}", rest).replace("{rest}", rest)));
+        let is_open = page.contains("rest}");
+        pages.extend(rests.iter().map(|rest| {
+            let filled = page.replace("{*rest}", rest).replace("{rest}", rest);
+            if is_open { filled } else { format!("{filled}{rest}") }
+        }));
     }
     pages.push(format!("/{ADMIN}/empty"));
     pages.push("/acme".into());
@@ -113,14 +125,14 @@ fn every_page_is_readable_for_everybody_and_asks_for_nothing_outside() {
     }
     let axe = axe();
     let has_axe = require::has("axe", axe.as_ref().map(drop).map_err(Clone::clone));
-    let (site, tip) = filled_site();
+    let (site, tip, changed) = filled_site();
     let browser = Browser::start();
     let mut faults = Vec::new();
     for is_signed_in in [false, true] {
         if is_signed_in {
             sign_in(&browser, &site);
         }
-        for page in pages(&tip) {
+        for page in pages(&tip, &changed) {
             browser.open(&format!("{}{page}", site.url()));
             for (scheme, width) in [("light", 360), ("light", 1280), ("dark", 360), ("dark", 1280)] {
                 browser.look(scheme, width);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    Compared, CompareSpec, DiffChoice, DiffContent, Error, LineKind, PatchFormat, Pieces, RepoRead, SearchFound,
+    CompareSpec, Compared, DiffChoice, DiffContent, Error, LineKind, PatchFormat, Pieces, RepoRead, SearchFound,
     SearchQuery, Transport,
 };
 

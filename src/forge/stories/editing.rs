@@ -1,7 +1,7 @@
 //! Files changed without a clone: through the gate of pushes, and never over somebody else's work.
 
 use base::file_path::FilePath;
-use base::name::{Oid, RefName};
+use base::name::RefName;
 use store::events;
 
 use super::*;
@@ -64,11 +64,8 @@ async fn somebody_elses_change_is_not_lost() {
     let first = site.forge.commit_files(&alice, &repo, commit(vec![create("a", "1\n"), create("b", "1\n")])).await;
     let first = first.unwrap();
     let blob = first.blobs[0].1.clone();
-    let change = |text: &str| FileChange::Update {
-        path: file("a"),
-        content: text.into(),
-        expected: Some(blob.clone()),
-    };
+    let change =
+        |text: &str| FileChange::Update { path: file("a"), content: text.into(), expected: Some(blob.clone()) };
     // The branch has moved, but not the file: nothing is lost by going on.
     let other = FileChange::Update { path: file("b"), content: "2\n".into(), expected: None };
     site.forge.commit_files(&alice, &repo, commit(vec![other])).await.unwrap();
@@ -118,14 +115,13 @@ async fn an_editor_gets_a_text_and_gives_a_change_back() {
         assert!(matches!(refused, Err(Error::NotFound)), "{absent}");
     }
     let edit = EditedText { original: Some((found.path, found.blob)), path: file("a.txt"), text: "1\r\n3".into() };
-    let change = site.forge.edited(&repo.0, edit).await.unwrap();
+    let change = site.forge.edited(&repo, edit).await.unwrap();
     let FileChange::Rename { content: Some(content), to, .. } = &change else { panic!("{change:?}") };
     assert_eq!((content.as_slice(), to), (&b"1\r\n3\r\n"[..], &file("a.txt")));
     site.forge.commit_files(&alice, &repo, commit(vec![change])).await.unwrap();
-    let now = site.forge.text_now(&repo.0, &main(), &file("a.txt")).await.unwrap().unwrap();
+    let now = site.forge.text_now(&repo, &main(), &file("a.txt")).await.unwrap().unwrap();
     assert_eq!(now.1, "1\n3\n");
-    let _: Oid = now.0;
-    assert!(site.forge.text_now(&repo.0, &main(), &file("d/a.txt")).await.unwrap().is_none());
+    assert!(site.forge.text_now(&repo, &main(), &file("d/a.txt")).await.unwrap().is_none());
 }
 
 super::on_a_server_too! {

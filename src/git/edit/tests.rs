@@ -95,14 +95,8 @@ fn a_file_that_is_another_by_now_is_left_alone() {
     );
     assert_eq!(problem(&site, &tip, update("gone", b"2", None)), EditProblem::Absent(path("gone")));
     assert_eq!(problem(&site, &tip, update("a", b"1", Some(blob))), EditProblem::Nothing);
-    assert_eq!(
-        problem(&site, &tip, create("a", b"2")),
-        EditProblem::Present { path: path("a"), what: "file" }
-    );
-    assert_eq!(
-        problem(&site, &tip, create("d", b"2")),
-        EditProblem::Present { path: path("d"), what: "directory" }
-    );
+    assert_eq!(problem(&site, &tip, create("a", b"2")), EditProblem::Present { path: path("a"), what: "file" });
+    assert_eq!(problem(&site, &tip, create("d", b"2")), EditProblem::Present { path: path("d"), what: "directory" });
     assert_eq!(problem(&site, &tip, create("a/b", b"2")), EditProblem::NotAFile { path: path("a/b"), what: "file" });
 }
 

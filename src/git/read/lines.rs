@@ -58,7 +58,7 @@ pub(crate) fn compare(old: &[u8], new: &[u8], limit: usize, options: &DiffOption
         }
         lines.context(old_end, &new_lines);
         found.shown += lines.so_far.len();
-        if found.shown > limit.saturating_add(context as usize * 2) {
+        if found.shown > limit {
             return None;
         }
         let header = format!("@@ -{} +{} @@", range(old_start, old_end), range(new_start, new_end));

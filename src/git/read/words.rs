@@ -45,7 +45,7 @@ fn differing(old: &str, new: &str) -> Option<(Ranges, Ranges)> {
     }
     let blanks = |text: &str| text.bytes().filter(u8::is_ascii_whitespace).count();
     let whole = new.len() - blanks(new);
-    let changed: usize = right.iter().map(|range| range.len()).sum();
+    let changed: usize = right.iter().map(|range| range.end - range.start).sum();
     let is_like = whole.saturating_sub(changed) * 100 >= whole.max(1) * COMMON;
     is_like.then(|| (closed(left, old), closed(right, new)))
 }

@@ -84,7 +84,9 @@ fn matching(data: &[u8], pattern: &Pattern, limit: usize, until: Instant) -> (Ve
         let end = rest.iter().position(|byte| *byte == b'\n').map_or(data.len(), |at| found.start() + at);
         let mark = found.start()..found.end().min(end);
         if last_line == start {
-            if let Some((_, _, marks)) = lines.last_mut().filter(|(_, line, marks)| line.start == start && marks.len() < MARKS) {
+            if let Some((_, _, marks)) =
+                lines.last_mut().filter(|(_, line, marks)| line.start == start && marks.len() < MARKS)
+            {
                 marks.push(mark);
             }
             continue;

@@ -123,7 +123,13 @@ impl Repo {
     }
 
     /// Files of the commit whose path has the letters of `text` in this order, the nearest first, at most `limit`.
-    pub async fn find_names(&self, commit: &Oid, text: &str, limit: usize, time: Duration) -> Result<FoundNames, Error> {
+    pub async fn find_names(
+        &self,
+        commit: &Oid,
+        text: &str,
+        limit: usize,
+        time: Duration,
+    ) -> Result<FoundNames, Error> {
         let (commit, text) = (commit.clone(), text.to_owned());
         self.read("file names", move |git| names::find(git, &commit, &text, limit, Instant::now() + time)).await
     }

@@ -68,10 +68,7 @@ fn lines_are_found_marked_and_counted_and_the_rest_is_said() {
 /// A search is a question from outside: no expression may take more memory or time than the limits say.
 #[test]
 fn expressions_that_would_eat_the_site_are_refused_or_linear() {
-    for (refused, expected) in [
-        ("", PatternProblem::Empty),
-        (&"a".repeat(501), PatternProblem::Long),
-    ] {
+    for (refused, expected) in [("", PatternProblem::Empty), (&"a".repeat(501), PatternProblem::Long)] {
         assert_eq!(Pattern::expression(refused, true).unwrap_err(), expected);
     }
     for refused in ["(", "a{1000}{1000}{1000}", r"\p{L}{5000}", "(?P<a", "[z-a]", r"(a)\1", "(?=a)"] {

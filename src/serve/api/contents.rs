@@ -128,7 +128,7 @@ pub(crate) async fn raw(
     let path = path(&at)?;
     let reference = reference(&state, &repo, &asked).await?;
     let revision = state.forge.revision(&repo, &reference).await?;
-    let id = state.forge.blob_id(&repo, &revision.commit, &path).await?.ok_or_else(Refusal::not_found)?;
+    let id = state.forge.file_id(&repo, &revision.commit, &path).await?;
     let file = state.forge.raw(&repo, &[revision.commit.as_str().as_bytes(), b"/", path.as_bytes()].concat()).await?;
     Ok(immutable(&headers, Some(id.as_str()), || crate::web::raw::answer(path.as_bytes(), file)))
 }

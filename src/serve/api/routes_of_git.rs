@@ -18,23 +18,23 @@ use crate::web::Audience;
 
 /// The addresses.
 pub(crate) const ROUTES: &[ApiRoute] = {
-    use Audience::{Reader, RepositoryWriter};
+    use Audience::{Reader, Writer};
     &[
         lists("/repos/{owner}/{repo}/branches", Reader, READ, "Branches", || get(branch::list)).gives(list::<Branch>()),
-        makes("/repos/{owner}/{repo}/branches", RepositoryWriter, WRITE, "Make a branch", || post(branch::create))
+        makes("/repos/{owner}/{repo}/branches", Writer, WRITE, "Make a branch", || post(branch::create))
             .takes(json::<CreateBranchRepoOption>())
             .gives(json::<Branch>()),
-        removes("/repos/{owner}/{repo}/branches/{*branch}", RepositoryWriter, WRITE, "Take a branch away", || {
+        removes("/repos/{owner}/{repo}/branches/{*branch}", Writer, WRITE, "Take a branch away", || {
             delete(branch::remove)
         }),
         shows("/repos/{owner}/{repo}/branches/{*branch}", Reader, READ, "A branch", || get(branch::show))
             .gives(json::<Branch>()),
         lists("/repos/{owner}/{repo}/tags", Reader, READ, "Tags, greatest version first", || get(tag::list))
             .gives(list::<Tag>()),
-        makes("/repos/{owner}/{repo}/tags", RepositoryWriter, WRITE, "Make a tag", || post(tag::create))
+        makes("/repos/{owner}/{repo}/tags", Writer, WRITE, "Make a tag", || post(tag::create))
             .takes(json::<CreateTagOption>())
             .gives(json::<Tag>()),
-        removes("/repos/{owner}/{repo}/tags/{*tag}", RepositoryWriter, WRITE, "Take a tag away", || {
+        removes("/repos/{owner}/{repo}/tags/{*tag}", Writer, WRITE, "Take a tag away", || {
             delete(tag::remove)
         }),
         shows("/repos/{owner}/{repo}/tags/{*tag}", Reader, READ, "A tag", || get(tag::show)).gives(json::<Tag>()),
@@ -51,7 +51,7 @@ pub(crate) const ROUTES: &[ApiRoute] = {
         .gives(json::<CombinedStatus>()),
         lists("/repos/{owner}/{repo}/statuses/{sha}", Reader, READ, "What was said of a commit", || get(status::list))
             .gives(list::<CommitStatus>()),
-        makes("/repos/{owner}/{repo}/statuses/{sha}", RepositoryWriter, WRITE, "Say something of a commit", || {
+        makes("/repos/{owner}/{repo}/statuses/{sha}", Writer, WRITE, "Say something of a commit", || {
             post(status::create)
         })
         .takes(json::<CreateStatusOption>())
@@ -113,19 +113,19 @@ pub(crate) const ROUTES: &[ApiRoute] = {
         })
         .with(&["ref"])
         .gives(Shape::OneOrList(schema::<ContentsResponse>)),
-        makes("/repos/{owner}/{repo}/contents", RepositoryWriter, WRITE, "Change several files", || {
+        makes("/repos/{owner}/{repo}/contents", Writer, WRITE, "Change several files", || {
             post(edit::several)
         })
         .takes(json::<ChangeFilesOptions>())
         .gives(json::<FilesResponse>()),
-        makes("/repos/{owner}/{repo}/contents/{*filepath}", RepositoryWriter, WRITE, "Make a file", || {
+        makes("/repos/{owner}/{repo}/contents/{*filepath}", Writer, WRITE, "Make a file", || {
             post(edit::create)
         })
         .takes(json::<CreateFileOptions>())
         .gives(json::<FileResponse>()),
         puts(
             "/repos/{owner}/{repo}/contents/{*filepath}",
-            RepositoryWriter,
+            Writer,
             WRITE,
             "Change a file, or make one",
             || put(edit::update),
@@ -133,7 +133,7 @@ pub(crate) const ROUTES: &[ApiRoute] = {
         .takes(json::<UpdateFileOptions>())
         .says(200)
         .gives(json::<FileResponse>()),
-        removes("/repos/{owner}/{repo}/contents/{*filepath}", RepositoryWriter, WRITE, "Remove a file", || {
+        removes("/repos/{owner}/{repo}/contents/{*filepath}", Writer, WRITE, "Remove a file", || {
             delete(edit::remove)
         })
         .takes(json::<DeleteFileOptions>())

@@ -34,6 +34,7 @@ const SOURCES: &[Source] = &[
     source!("icon-submodule.svg", "image/svg+xml"),
     source!("icon-symlink.svg", "image/svg+xml"),
     source!("copy.js", "text/javascript; charset=utf-8"),
+    source!("keys.js", "text/javascript; charset=utf-8"),
     source!("site.css", "text/css; charset=utf-8"),
 ];
 

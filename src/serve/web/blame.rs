@@ -7,13 +7,13 @@ use forge::{Blame, FileContent, RepoFrame};
 
 use super::failure::PageResult;
 use super::frame::{At, Crumb, RefMenu, RepoHead, Tab, crumbs};
-use super::moment;
 use super::page::{Shell, draw};
 use super::render::Renderer;
 use super::source::name_of;
 use super::target;
 use super::text::one_line;
 use super::visit::Visit;
+use super::{missing, moment};
 use crate::highlight::plain_lines;
 use crate::state::AppState;
 
@@ -46,6 +46,7 @@ pub(crate) struct BlamePage {
     pub(crate) name: String,
     pub(crate) source: String,
     pub(crate) history: String,
+    pub(crate) permalink: String,
     /// None for a file that has no lines to show, or too many.
     pub(crate) groups: Vec<Group>,
 }
@@ -58,7 +59,12 @@ pub(crate) async fn show(
     at: At,
 ) -> PageResult {
     let repo = state.forge.repo(&visit.actor, &at.repository).await?;
-    let (frame, blame) = tokio::try_join!(state.forge.frame(&repo), state.forge.blame(&repo, &at.rest))?;
+    let (frame, blame) = tokio::join!(state.forge.frame(&repo), state.forge.blame(&repo, &at.rest));
+    let (frame, blame) = match (frame, blame) {
+        (Ok(frame), Ok(blame)) => (frame, blame),
+        (Err(error), _) => return Err(error.into()),
+        (_, Err(error)) => return Err(missing::explained(&state, &repo, &at.rest, error).await),
+    };
     draw(&page(&renderer, &visit, &frame, &blame).await)
 }
 
@@ -73,6 +79,7 @@ pub(crate) async fn page(renderer: &Renderer, visit: &Visit, frame: &RepoFrame, 
         name: one_line(name_of(&file.path)),
         source: target::within(path, "src", &file.revision.name, &file.path),
         history: target::within(path, "commits", &file.revision.name, &file.path),
+        permalink: target::within(path, "blame", file.revision.commit.as_str(), &file.path),
         groups: groups(renderer, visit, frame, blame).await,
     }
 }

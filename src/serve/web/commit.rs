@@ -1,37 +1,25 @@
-//! One commit and what it changed.
-
-use std::fmt::Write;
+//! One commit and what it changed, and one file of a diff on a page of its own.
 
 use askama::Template;
-use axum::extract::{Path, State};
-use base::name::{Oid, RepoPath, TreePath};
-use forge::{ChangeKind, CommitView, DiffContent, DiffLine, FileDiff, LineKind, RepoFrame};
+use axum::extract::{Path, RawQuery, State};
+use base::name::{Oid, TreePath};
+use forge::{CommitView, OneDiff, PatchFormat, RepoFrame};
 
+use super::diff::{self, DiffBody, DiffFile, DiffPlace, DiffView, Look, Switch};
 use super::failure::PageResult;
 use super::frame::{At, RepoHead, Tab};
-use super::moment;
 use super::page::{Shell, draw};
+use super::patch;
+use super::query::Query;
 use super::target;
-use super::text::{counted, escaped, one_line};
 use super::visit::Visit;
+use super::{missing, moment};
 use crate::state::AppState;
 
 /// A link to a parent.
 pub(crate) struct Parent {
     href: String,
     short: String,
-}
-
-/// A changed file.
-pub(crate) struct Change {
-    anchor: String,
-    path: String,
-    old_path: Option<String>,
-    kind: &'static str,
-    added: u64,
-    removed: u64,
-    href: Option<String>,
-    content: DiffContent,
 }
 
 #[derive(Template)]
@@ -47,35 +35,70 @@ pub(crate) struct CommitPage {
     pub(crate) committed: String,
     pub(crate) is_committed_by_other: bool,
     pub(crate) id: String,
-    pub(crate) short: String,
     pub(crate) parents: Vec<Parent>,
     pub(crate) browse: String,
-    pub(crate) summary: String,
-    pub(crate) added: u64,
-    pub(crate) removed: u64,
-    pub(crate) files: Vec<Change>,
-    pub(crate) is_cut: bool,
+    pub(crate) here: String,
+    pub(crate) diff: DiffView,
 }
 
-/// `GET /{owner}/{repo}/commit/{id}`.
+#[derive(Template)]
+#[template(path = "pages/file-diff.html")]
+pub(crate) struct FileDiffPage {
+    pub(crate) shell: Shell,
+    pub(crate) repo: RepoHead,
+    pub(crate) file: DiffFile,
+    pub(crate) switches: Vec<Switch>,
+    pub(crate) back: String,
+    pub(crate) back_label: String,
+}
+
+/// `GET /{owner}/{repo}/commit/{id}`; `{id}.diff` and `{id}.patch` are texts.
 pub(crate) async fn show(
     State(state): State<AppState>,
     visit: Visit,
     at: At,
     Path((_, _, id)): Path<(String, String, String)>,
+    RawQuery(query): RawQuery,
 ) -> PageResult {
     let repo = state.forge.repo(&visit.actor, &at.repository).await?;
-    let (frame, commit) = tokio::try_join!(state.forge.frame(&repo), state.forge.commit(&repo, &id))?;
-    draw(&page(&visit, &frame, commit))
+    for (ending, format) in [(".diff", PatchFormat::Diff), (".patch", PatchFormat::Mail)] {
+        if let Some(id) = id.strip_suffix(ending) {
+            return Ok(patch::respond(state.forge.commit_patch(&repo, id, format).await?));
+        }
+    }
+    let look = Look::of(&Query::of(query.as_deref()));
+    let commit = state.forge.commit_as(&repo, &id, look.choice);
+    let (frame, commit) = tokio::join!(state.forge.frame(&repo), commit);
+    let commit = commit.map_err(|error| missing::commit(&at.repository, &id, error))?;
+    draw(&page(&visit, &frame?, commit, look))
+}
+
+/// `GET /{owner}/{repo}/diff/{rest}`.
+pub(crate) async fn one_file(
+    State(state): State<AppState>,
+    visit: Visit,
+    at: At,
+    RawQuery(query): RawQuery,
+) -> PageResult {
+    let repo = state.forge.repo(&visit.actor, &at.repository).await?;
+    let look = Look::of(&Query::of(query.as_deref()));
+    let one = state.forge.one_diff(&repo, &at.rest, look.choice);
+    let (frame, one) = tokio::try_join!(state.forge.frame(&repo), one)?;
+    draw(&file_page(&visit, &frame, one, look))
 }
 
 /// The page of a commit.
-pub(crate) fn page(visit: &Visit, frame: &RepoFrame, commit: CommitView) -> CommitPage {
+pub(crate) fn page(visit: &Visit, frame: &RepoFrame, commit: CommitView, look: Look) -> CommitPage {
     let path = &frame.repo.path;
     let summary = &commit.summary;
-    let count = commit.files.len();
     let parent =
         |id: &Oid| Parent { href: format!("{}/commit/{id}", target::repository(path)), short: id.short().to_owned() };
+    let here = format!("{}/commit/{}", target::repository(path), summary.id);
+    let place = DiffPlace { repository: path, base: None, head: &summary.id, look };
+    let counts = (commit.file_count, commit.added, commit.removed);
+    let is_merge = summary.parents.len() > 1;
+    let empty =
+        if is_merge { "The merge changed nothing against its first parent." } else { "This commit changes no file." };
     CommitPage {
         shell: Shell::of(visit),
         repo: RepoHead::of(frame, Tab::Commits, None),
@@ -87,59 +110,32 @@ pub(crate) fn page(visit: &Visit, frame: &RepoFrame, commit: CommitView) -> Comm
         committer: commit.committer,
         committed: moment::absolute(commit.committed, visit.now),
         id: summary.id.to_string(),
-        short: summary.id.short().to_owned(),
         parents: summary.parents.iter().map(parent).collect(),
         browse: target::within(path, "src", summary.id.as_str(), &TreePath::default()),
-        summary: format!("{} changed", counted(commit.file_count, "file")),
-        added: commit.added,
-        removed: commit.removed,
-        files: commit.files.into_iter().enumerate().map(|file| change(path, &summary.id, file)).collect(),
-        is_cut: commit.file_count > count,
+        diff: DiffView { empty, ..diff::view(place, &here, commit.files, counts) },
+        here,
     }
 }
 
-fn change(repository: &RepoPath, commit: &Oid, (index, file): (usize, FileDiff)) -> Change {
-    let is_there = file.kind != ChangeKind::Deleted;
-    Change {
-        anchor: format!("file-{}", index + 1),
-        href: is_there.then(|| target::within(repository, "src", commit.as_str(), &file.path)),
-        path: one_line(file.path.as_bytes()),
-        old_path: file.old_path.map(|path| one_line(path.as_bytes())),
-        kind: match file.kind {
-            ChangeKind::Added => "added",
-            ChangeKind::Deleted => "deleted",
-            ChangeKind::Modified => "changed",
-            ChangeKind::Renamed => "renamed",
-        },
-        added: file.added,
-        removed: file.removed,
-        content: file.content,
-    }
-}
-
-impl CommitPage {
-    fn line_class(line: &DiffLine) -> &'static str {
-        match line.kind {
-            LineKind::Context => "",
-            LineKind::Added => " class=p",
-            LineKind::Removed => " class=m",
+/// The page of one file of a diff.
+pub(crate) fn file_page(visit: &Visit, frame: &RepoFrame, one: OneDiff, look: Look) -> FileDiffPage {
+    let path = &frame.repo.path;
+    let place = DiffPlace { repository: path, base: one.base.as_ref(), head: &one.head, look };
+    let file = diff::alone(place, one.file);
+    let base = target::repository(path);
+    let (back, back_label) = match &one.base {
+        Some(from) => {
+            (format!("{base}/compare/{from}..{}", one.head), format!("{}..{}", from.short(), one.head.short()))
         }
-    }
-
-    fn line_number(number: Option<u32>) -> String {
-        number.map(|number| number.to_string()).unwrap_or_default()
-    }
-
-    /// The line's text, marked up as what it is, so that colour alone tells nothing.
-    fn line_html(line: &DiffLine) -> String {
-        let text = escaped(line.text.strip_suffix('\r').unwrap_or(&line.text));
-        let mut html = String::with_capacity(text.len() + 11);
-        // Writing into a String cannot fail.
-        let _ = match line.kind {
-            LineKind::Context => write!(html, "{text}"),
-            LineKind::Added => write!(html, "<ins>{text}</ins>"),
-            LineKind::Removed => write!(html, "<del>{text}</del>"),
-        };
-        html
+        None => (format!("{base}/commit/{}", one.head), format!("commit {}", one.head.short())),
+    };
+    let here = file.alone.split('?').next().unwrap_or_default().to_owned();
+    FileDiffPage {
+        shell: Shell::of(visit),
+        repo: RepoHead::of(frame, Tab::Commits, None),
+        switches: diff::switches(look, &here),
+        back: format!("{back}#{}", "changed"),
+        back_label,
+        file,
     }
 }

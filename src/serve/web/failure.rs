@@ -21,6 +21,8 @@ pub(crate) type PageResult = Result<Response, Failure>;
 pub(crate) enum Failure {
     /// Absent, or not for this visitor's eyes.
     NotFound,
+    /// Absent inside a repository that the visitor may read.
+    Lost(Box<Lost>),
     /// A visitor must sign in first.
     SignInNeeded,
     /// The visitor may know of it but not do it.
@@ -41,6 +43,15 @@ pub(crate) enum Failure {
     Away(Box<dyn std::error::Error + Send + Sync>),
     /// Our own fault.
     Internal(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What is not there, and where to go instead.
+#[derive(Clone, Debug)]
+pub(crate) struct Lost {
+    /// What was asked for, in a sentence.
+    pub(crate) what: String,
+    /// Words and addresses.
+    pub(crate) links: Vec<(String, String)>,
 }
 
 impl From<forge::Error> for Failure {
@@ -83,13 +94,14 @@ pub(crate) struct FailurePage {
     title: &'static str,
     explanation: String,
     advice: &'static str,
+    links: Vec<(String, String)>,
     can_sign_in: bool,
 }
 
 impl Failure {
     fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::Lost(_) => StatusCode::NOT_FOUND,
             Self::SignInNeeded => StatusCode::UNAUTHORIZED,
             Self::Denied(_) | Self::ForeignForm => StatusCode::FORBIDDEN,
             Self::TooManyAttempts(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -127,6 +139,7 @@ impl Failure {
             title,
             explanation,
             advice,
+            links: if let Self::Lost(lost) = self { lost.links.clone() } else { Vec::new() },
             can_sign_in: is_anonymous && matches!(self, Self::NotFound | Self::Denied(_)),
         }
     }
@@ -138,6 +151,9 @@ impl Failure {
                 "Either nothing has this address, or it is not for you to see.".into(),
                 "Check the spelling. If somebody sent you the address, ask them to let you in.",
             ),
+            Self::Lost(lost) => {
+                ("This is not here", lost.what.clone(), "It may have been moved or deleted, or the address has a slip.")
+            }
             Self::SignInNeeded => {
                 ("Sign in first", "This page is for signed-in users.".into(), "Sign in and try again.")
             }

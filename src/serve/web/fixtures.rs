@@ -16,6 +16,7 @@ use forge::{
     UserView, Visibility,
 };
 
+use super::diff::Look;
 use super::failure::Failure;
 use super::form::{Draft, Fields, Problem};
 use super::listing::{DashboardPage, ExplorePage, rows};
@@ -30,6 +31,8 @@ use super::{
     api_page, audit, blame, commit, fixtures_access, history, keys, references, repository_settings, source, tokens,
     tree, users,
 };
+
+mod content;
 
 const NOW: Timestamp = Timestamp(1_795_226_400_000_000);
 const SOURCE: &str = include_str!("render.rs");
@@ -266,9 +269,10 @@ pub(crate) async fn large_blame(count: usize) -> String {
 }
 
 fn a_commit() -> CommitView {
-    let line = |kind, old, new, text: &str| DiffLine { kind, old, new, text: text.into() };
+    let line = |kind, old, new, text: &str| DiffLine { kind, old, new, text: text.into(), emphasis: vec![] };
     let hunk = Hunk {
         header: "@@ -41,7 +41,9 @@".into(),
+        section: "impl Volume {".into(),
         lines: vec![
             line(
                 LineKind::Context,
@@ -302,6 +306,7 @@ fn a_commit() -> CommitView {
     let file = |path: &str, kind, added, removed, content| FileDiff {
         path: TreePath::parse(path.as_bytes()).unwrap(),
         old_path: (kind == ChangeKind::Renamed).then(|| TreePath::parse(b"docs/old name.md").unwrap()),
+        likeness: (kind == ChangeKind::Renamed).then_some(94),
         kind,
         added,
         removed,
@@ -487,7 +492,7 @@ async fn repository_pages() -> Vec<(&'static str, String)> {
         }),
         ("branches", references::page(&at, &full, &reference_page(RefKind::Branches)).render().unwrap()),
         ("tags", references::page(&at, &full, &reference_page(RefKind::Tags)).render().unwrap()),
-        ("commit", commit::page(&at, &full, a_commit()).render().unwrap()),
+        ("commit", commit::page(&at, &full, a_commit(), Look::default()).render().unwrap()),
         ("repository-settings", repository_settings::page(&at, &full, Draft::default()).render().unwrap()),
     ];
     for (name, file, is_source) in files {
@@ -531,6 +536,7 @@ pub(crate) async fn pages() -> Vec<(&'static str, String)> {
     let ground = fixtures_access::Ground { hostile: HOSTILE, now: NOW, repos: self::repos(), frame: frame(false) };
     pages.extend(fixtures_access::pages(&visit, ground));
     pages.extend(repository_pages().await);
+    pages.extend(content::pages());
     pages
 }
 

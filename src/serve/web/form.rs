@@ -11,8 +11,14 @@ use super::visit::Visit;
 /// The largest form that is read, in bytes.
 const LIMIT: usize = 64 << 10;
 
+/// The largest form that holds a file's text: 1 MiB, each byte of it written as three.
+const LONG_LIMIT: usize = 4 << 20;
+
 /// The fields of a form that came with its session's token.
 pub(crate) struct Form(Fields);
+
+/// The same for a form that holds a file's text.
+pub(crate) struct LongForm(Fields);
 
 /// The fields of a form that needs no session: sign-in. Guarded by where it came from alone.
 pub(crate) struct OpenForm(Fields);
@@ -25,27 +31,44 @@ impl<S: Send + Sync> FromRequest<S> for Form {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        let (mut parts, body) = request.into_parts();
-        let visit = Visit::from_request_parts(&mut parts, state).await?;
-        let expected = visit.csrf.ok_or(Failure::SignInNeeded)?;
-        let fields = read(body).await?;
-        if is_same(fields.text("csrf").as_bytes(), expected.expose().as_bytes()) {
-            Ok(Self(fields))
-        } else {
-            Err(Failure::ForeignForm)
-        }
+        guarded(request, state, LIMIT).await.map(Self)
     }
+}
+
+impl<S: Send + Sync> FromRequest<S> for LongForm {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        guarded(request, state, LONG_LIMIT).await.map(Self)
+    }
+}
+
+async fn guarded<S: Send + Sync>(request: Request, state: &S, limit: usize) -> Result<Fields, Failure> {
+    let (mut parts, body) = request.into_parts();
+    let visit = Visit::from_request_parts(&mut parts, state).await?;
+    let expected = visit.csrf.ok_or(Failure::SignInNeeded)?;
+    let fields = read(body, limit).await?;
+    let is_own = is_same(fields.text("csrf").as_bytes(), expected.expose().as_bytes());
+    if is_own { Ok(fields) } else { Err(Failure::ForeignForm) }
 }
 
 impl<S: Send + Sync> FromRequest<S> for OpenForm {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
-        Ok(Self(read(request.into_body()).await?))
+        Ok(Self(read(request.into_body(), LIMIT).await?))
     }
 }
 
 impl std::ops::Deref for Form {
+    type Target = Fields;
+
+    fn deref(&self) -> &Fields {
+        &self.0
+    }
+}
+
+impl std::ops::Deref for LongForm {
     type Target = Fields;
 
     fn deref(&self) -> &Fields {
@@ -182,12 +205,12 @@ fn sentence(text: &str) -> String {
     format!("{first}{}.", letters.as_str())
 }
 
-async fn read(body: Body) -> Result<Fields, Failure> {
+async fn read(body: Body, limit: usize) -> Result<Fields, Failure> {
     // Refused before it is sent when the sender says how much it will be.
-    if body.size_hint().lower() > LIMIT as u64 {
+    if body.size_hint().lower() > limit as u64 {
         return Err(Failure::UnreadableForm);
     }
-    let bytes = to_bytes(body, LIMIT).await.map_err(|_| Failure::UnreadableForm)?;
+    let bytes = to_bytes(body, limit).await.map_err(|_| Failure::UnreadableForm)?;
     let pairs = form_urlencoded::parse(&bytes).map(|(name, value)| (name.into_owned(), value.into_owned()));
     Ok(Fields(pairs.collect()))
 }
@@ -231,6 +254,6 @@ mod tests {
     #[tokio::test]
     async fn a_form_beyond_the_limit_is_refused() {
         let body = Body::from(vec![b'a'; LIMIT + 1]);
-        assert!(matches!(read(body).await, Err(Failure::UnreadableForm)));
+        assert!(matches!(read(body, LIMIT).await, Err(Failure::UnreadableForm)));
     }
 }

@@ -46,6 +46,8 @@ pub(crate) enum Tab {
     Code,
     /// History.
     Commits,
+    /// Search.
+    Search,
     /// Settings.
     Settings,
 }
@@ -92,10 +94,22 @@ impl RepoHead {
         }
     }
 
+    /// Search, at the page's revision.
+    pub(crate) fn search_href(&self) -> String {
+        let revision = self.revision.as_deref().map(|revision| format!("?ref={}", target::encode(revision.as_bytes())));
+        format!("{}/search{}", self.href(), revision.unwrap_or_default())
+    }
+
+    /// Search for a file by its name, at the page's revision.
+    pub(crate) fn names_href(&self) -> String {
+        super::search::names_href(&self.href(), self.revision.as_deref())
+    }
+
     pub(crate) fn current(&self, tab: &str) -> &'static str {
         let own = match self.tab {
             Tab::Code => "code",
             Tab::Commits => "commits",
+            Tab::Search => "search",
             Tab::Settings => "settings",
         };
         if own == tab { r#" aria-current="page""# } else { "" }

@@ -7,10 +7,10 @@ use forge::{CommitSummary, History, RepoFrame};
 
 use super::failure::PageResult;
 use super::frame::{At, Crumb, RefMenu, RepoHead, Tab, crumbs};
-use super::moment;
 use super::page::{Shell, draw};
 use super::target;
 use super::visit::Visit;
+use super::{missing, moment};
 use crate::state::AppState;
 
 /// The commits of one day in a row.
@@ -38,14 +38,20 @@ pub(crate) struct CommitsPage {
     pub(crate) days: Vec<Day>,
     pub(crate) newer: Option<String>,
     pub(crate) older: Option<String>,
+    pub(crate) compare: String,
 }
 
 /// `GET /{owner}/{repo}/commits[/{rest}]`.
 pub(crate) async fn show(State(state): State<AppState>, visit: Visit, at: At, RawQuery(query): RawQuery) -> PageResult {
     let repo = state.forge.repo(&visit.actor, &at.repository).await?;
     let history = state.forge.history(&repo, &at.rest, page_number(query.as_deref()));
-    let (frame, history) = tokio::try_join!(state.forge.frame(&repo), history)?;
-    draw(&page(&visit, &frame, &history))
+    let (frame, history) = tokio::join!(state.forge.frame(&repo), history);
+    match (frame, history) {
+        (Ok(frame), Ok(history)) => draw(&page(&visit, &frame, &history)),
+        (Err(error), _) => Err(error.into()),
+        (_, Err(error)) if at.rest.is_empty() => Err(error.into()),
+        (_, Err(error)) => Err(missing::explained(&state, &repo, &at.rest, error).await),
+    }
 }
 
 /// The page of a history.
@@ -61,6 +67,7 @@ pub(crate) fn page(visit: &Visit, frame: &RepoFrame, history: &History) -> Commi
         days: days(frame, &history.commits, visit.now),
         newer: (history.page > 1).then(|| link(history.page - 1)),
         older: history.has_more.then(|| link(history.page.saturating_add(1))),
+        compare: format!("{}/compare", target::repository(repository)),
     }
 }
 

@@ -7,6 +7,12 @@ mod asset;
 mod audit;
 mod blame;
 mod commit;
+mod compare;
+#[cfg(test)]
+mod content_test;
+mod diff;
+mod diff_lines;
+mod edit;
 mod failure;
 #[cfg(test)]
 mod fixtures;
@@ -14,9 +20,11 @@ mod fixtures;
 mod fixtures_access;
 mod form;
 mod frame;
+mod help;
 mod history;
 mod keys;
 mod listing;
+mod missing;
 mod moment;
 mod new_repository;
 mod organisation;
@@ -25,11 +33,14 @@ mod page;
 #[cfg(test)]
 mod page_test;
 mod password;
+mod patch;
+mod query;
 pub(crate) mod raw;
 mod references;
 pub(crate) mod render;
 mod repository_access;
 mod repository_settings;
+mod search;
 mod sign_in;
 mod site_settings;
 mod source;
@@ -68,8 +79,8 @@ pub enum Audience {
     SignedIn,
     /// Who may read the repository; it is absent for others.
     Reader,
-    /// Who may push to the repository.
-    RepositoryWriter,
+    /// Who may push to the repository; others are told that they may not, or sent to sign-in.
+    Writer,
     /// Who may change what the repository says of itself.
     Maintainer,
     /// Who may administer the repository.
@@ -100,7 +111,7 @@ pub struct Route {
 pub const ROUTES: &[Route] = {
     use Audience::{
         Everyone, Maintainer, Member, OrganisationOwner, OwnerSeen, Reader, RepositoryAdministrator, SignedIn,
-        SiteAdministrator,
+        SiteAdministrator, Writer,
     };
     &[
         shows("/", Everyone, || get(listing::start)),
@@ -152,6 +163,18 @@ pub const ROUTES: &[Route] = {
         shows("/{owner}/{repo}/commits", Reader, || get(history::show)),
         shows("/{owner}/{repo}/commits/{*rest}", Reader, || get(history::show)),
         shows("/{owner}/{repo}/commit/{id}", Reader, || get(commit::show)),
+        shows("/{owner}/{repo}/diff/{*rest}", Reader, || get(commit::one_file)),
+        shows("/{owner}/{repo}/compare", Reader, || get(compare::show)),
+        shows("/{owner}/{repo}/compare/{*rest}", Reader, || get(compare::show)),
+        shows("/{owner}/{repo}/search", Reader, || get(search::show)),
+        shows("/{owner}/{repo}/new", Writer, || get(edit::create)),
+        takes("/{owner}/{repo}/new", Writer, || post(edit::create_submit)),
+        shows("/{owner}/{repo}/new/{*rest}", Writer, || get(edit::create)),
+        takes("/{owner}/{repo}/new/{*rest}", Writer, || post(edit::create_submit)),
+        shows("/{owner}/{repo}/edit/{*rest}", Writer, || get(edit::change)),
+        takes("/{owner}/{repo}/edit/{*rest}", Writer, || post(edit::change_submit)),
+        shows("/{owner}/{repo}/delete/{*rest}", Writer, || get(edit::delete)),
+        takes("/{owner}/{repo}/delete/{*rest}", Writer, || post(edit::delete_submit)),
         shows("/{owner}/{repo}/archive/{*rest}", Reader, || get(archive::show)),
         shows("/{owner}/{repo}/branches", Reader, || get(references::branches)),
         shows("/{owner}/{repo}/tags", Reader, || get(references::tags)),
@@ -170,6 +193,7 @@ pub const ROUTES: &[Route] = {
         }),
         takes("/{owner}/{repo}/settings/delete", RepositoryAdministrator, || post(repository_settings::delete)),
         shows("/api/swagger", Everyone, || get(api_page::show)),
+        shows("/help/keyboard", Everyone, || get(help::keyboard)),
         shows("/assets/{file}", Everyone, || get(asset::show)),
         shows("/favicon.ico", Everyone, || get(asset::favicon)),
     ]

@@ -1,5 +1,5 @@
-//! A file's bytes as they are: `/raw/…`. The type never comes from the file's name or content beyond telling text and
-//! four kinds of pictures apart; nothing served here may run, load or frame anything.
+//! A file's bytes as they are: `/raw/…`, handed on piece by piece. The type never comes from the file's name or content
+//! beyond telling text and four kinds of pictures apart; nothing served here may run, load or frame anything.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -12,17 +12,19 @@ use futures_util::stream;
 
 use super::failure::PageResult;
 use super::frame::At;
+use super::missing;
+use super::patch::POLICY;
 use super::target::encode_value;
 use super::visit::Visit;
 use crate::state::AppState;
 
-/// No script, no request, an origin of its own.
-const POLICY: &str = "sandbox; default-src 'none'";
-
 /// `GET /{owner}/{repo}/raw/{rest}`.
 pub(crate) async fn show(State(state): State<AppState>, visit: Visit, at: At) -> PageResult {
     let repo = state.forge.repo(&visit.actor, &at.repository).await?;
-    let file = state.forge.raw(&repo, &at.rest).await?;
+    let file = match state.forge.raw(&repo, &at.rest).await {
+        Ok(file) => file,
+        Err(error) => return Err(missing::explained(&state, &repo, &at.rest, error).await),
+    };
     Ok(answer(&at.rest, file))
 }
 
@@ -31,9 +33,9 @@ pub(crate) fn answer(path: &[u8], file: RawFile) -> Response {
     respond(path, file.first(), file.size).map(|_| pieces(file))
 }
 
-/// The head of the answer.
+/// The head of the answer; `first` are the bytes that come first.
 fn respond(rest: &[u8], first: &[u8], size: u64) -> Response {
-    let kind = kind(first);
+    let kind = kind(first, size > first.len() as u64);
     let disposition = if kind == "application/octet-stream" { "attachment" } else { "inline" };
     let name = rest.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     let name = encode_value(&String::from_utf8_lossy(name));
@@ -47,7 +49,7 @@ fn respond(rest: &[u8], first: &[u8], size: u64) -> Response {
     headers.into_response()
 }
 
-/// One piece at a time: the next is read when this one was taken.
+/// The body: the next piece is read when this one was taken.
 fn pieces(file: RawFile) -> Body {
     Body::from_stream(stream::try_unfold(file, |mut file| async move {
         let piece = file.next().await.inspect_err(|error| tracing::warn!(%error, "a file was cut short"))?;
@@ -56,15 +58,23 @@ fn pieces(file: RawFile) -> Body {
 }
 
 /// The type to serve bytes as: a picture that cannot hold script, text, or bytes to keep.
-fn kind(bytes: &[u8]) -> &'static str {
+fn kind(bytes: &[u8], has_more: bool) -> &'static str {
     let is_webp = bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
     match bytes {
         [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => "image/png",
         [0xff, 0xd8, 0xff, ..] => "image/jpeg",
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => "image/gif",
         _ if is_webp => "image/webp",
-        _ if !bytes.contains(&0) && std::str::from_utf8(bytes).is_ok() => "text/plain; charset=utf-8",
+        _ if !bytes.contains(&0) && is_text(bytes, has_more) => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
+    }
+}
+
+/// Says whether it is UTF-8, but for a character that the next piece ends.
+fn is_text(bytes: &[u8], has_more: bool) -> bool {
+    match std::str::from_utf8(bytes) {
+        Ok(_) => true,
+        Err(error) => has_more && error.error_len().is_none(),
     }
 }
 
@@ -82,8 +92,10 @@ mod tests {
             (b"\x89PNG\r\n\x1a\n..", "image/png"),
             (b"", "text/plain; charset=utf-8"),
         ] {
-            assert_eq!(kind(bytes), expected);
+            assert_eq!(kind(bytes, false), expected);
         }
+        assert_eq!(kind("aä".as_bytes().get(..2).unwrap(), true), "text/plain; charset=utf-8");
+        assert_eq!(kind("aä".as_bytes().get(..2).unwrap(), false), "application/octet-stream");
     }
 
     #[test]

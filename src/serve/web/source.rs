@@ -5,21 +5,27 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
-use base::name::TreePath;
-use forge::{File, FileContent, RepoFrame, TreeOrFile};
+use base::name::{RefName, TreePath};
+use forge::{File, FileContent, RepoFrame, TreeOrFile, Window};
 
 use super::failure::PageResult;
 use super::frame::{At, Crumb, RefMenu, RepoHead, Tab, crumbs};
+use super::missing;
 use super::page::{Shell, draw};
+use super::query::Query;
 use super::render::Renderer;
 use super::target;
 use super::text::{counted, one_line, size};
 use super::tree::{directory_page, place, readme};
 use super::visit::Visit;
+use crate::highlight::plain_lines_from;
 use crate::state::AppState;
 
 /// Names of pictures that `/raw/` serves as such, by their first bytes.
 const PICTURES: [&str; 5] = [".png", ".jpg", ".jpeg", ".gif", ".webp"];
+
+/// Lines that a window holds, at most.
+const WINDOW: usize = 2_000;
 
 /// What a page shows of a file.
 pub(crate) enum FileBody {
@@ -52,8 +58,19 @@ pub(crate) struct FilePage {
     pub(crate) permalink: String,
     pub(crate) history: String,
     pub(crate) blame: Option<String>,
+    pub(crate) edit: Option<String>,
+    pub(crate) delete: Option<String>,
+    pub(crate) path: String,
     pub(crate) other_view: Option<(&'static str, String)>,
+    pub(crate) window: Option<WindowLinks>,
     pub(crate) body: FileBody,
+}
+
+/// Where a window of a large file is, and the windows beside it.
+pub(crate) struct WindowLinks {
+    pub(crate) shown: String,
+    pub(crate) before: Option<String>,
+    pub(crate) after: Option<String>,
 }
 
 /// `GET /{owner}/{repo}/src/{rest}`; `?source` shows the text behind rendered Markdown.
@@ -65,16 +82,31 @@ pub(crate) async fn show(
     RawQuery(query): RawQuery,
 ) -> PageResult {
     let repo = state.forge.repo(&visit.actor, &at.repository).await?;
-    let (frame, found) = tokio::try_join!(state.forge.frame(&repo), state.forge.tree_or_file(&repo, &at.rest))?;
+    let (frame, found) = tokio::join!(state.forge.frame(&repo), state.forge.tree_or_file(&repo, &at.rest));
+    let (frame, found) = match (frame, found) {
+        (Ok(frame), Ok(found)) => (frame, found),
+        (Err(error), _) => return Err(error.into()),
+        (_, Err(error)) => return Err(missing::explained(&state, &repo, &at.rest, error).await),
+    };
+    let query = Query::of(query.as_deref());
     match found {
         TreeOrFile::Tree(tree) => {
             let readme = readme(&renderer, &frame, &tree).await;
             draw(&directory_page(&visit, &frame, &tree, readme))
         }
         TreeOrFile::File(file) => {
-            let is_source = query.as_deref() == Some("source");
-            let body = body(&renderer, &frame, &file, is_source).await;
-            draw(&file_page(&visit, &frame, &file, body))
+            let mut page = if matches!(file.content, FileContent::TooLarge) {
+                let first = query.text("line").parse().unwrap_or(1);
+                large_page(&visit, &frame, &file, state.forge.window(&repo, &at.rest, first).await?)
+            } else {
+                let body = body(&renderer, &frame, &file, query.has("source")).await;
+                file_page(&visit, &frame, &file, body)
+            };
+            let is_branch = file.revision.reference.as_ref().is_some_and(RefName::is_branch);
+            if !(is_branch && frame.can_write) {
+                (page.edit, page.delete) = (None, None);
+            }
+            draw(&page)
         }
     }
 }
@@ -100,9 +132,30 @@ pub(crate) fn file_page(visit: &Visit, frame: &RepoFrame, file: &File, body: Fil
             .then(|| target::within(path, "blame", &file.revision.name, &file.path)),
         history: target::within(path, "commits", &file.revision.name, &file.path),
         permalink: target::within(path, "src", file.revision.commit.as_str(), &file.path),
+        edit: matches!(&file.content, FileContent::Text(_))
+            .then(|| target::within(path, "edit", &file.revision.name, &file.path)),
+        delete: (!matches!(&file.content, FileContent::Symlink(_)))
+            .then(|| target::within(path, "delete", &file.revision.name, &file.path)),
+        path: one_line(file.path.as_bytes()),
+        window: None,
         other_view,
         body,
     }
+}
+
+/// The page of a file that is too large for one: a window of its lines, when it is text.
+pub(crate) fn large_page(visit: &Visit, frame: &RepoFrame, file: &File, window: Option<Window>) -> FilePage {
+    let Some(window) = window else { return file_page(visit, frame, file, FileBody::Binary) };
+    let here = target::within(&frame.repo.path, "src", &file.revision.name, &file.path);
+    let to = |line: usize| if line <= 1 { here.clone() } else { format!("{here}?line={line}") };
+    let last = window.first + window.text.lines().count().max(1) - 1;
+    let links = WindowLinks {
+        shown: format!("Lines {} to {last}", window.first),
+        before: (window.first > 1).then(|| to(window.first.saturating_sub(WINDOW).max(1))),
+        after: window.next.map(to),
+    };
+    let body = FileBody::Lines(plain_lines_from(&window.text, window.first).into());
+    FilePage { window: Some(links), ..file_page(visit, frame, file, body) }
 }
 
 /// What is shown of a file; `is_source` asks for the text behind Markdown.

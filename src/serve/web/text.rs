@@ -43,6 +43,11 @@ pub(crate) fn revealed(text: &str) -> String {
     out
 }
 
+/// Says whether a text holds characters that cannot be seen.
+pub(crate) fn has_hidden(text: &str) -> bool {
+    text.chars().any(|c| !c.is_ascii_graphic() && c != '\r' && hidden(c).is_some())
+}
+
 /// One line for a list or a title: bytes as Git has them, line breaks made visible too.
 pub(crate) fn one_line(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).replace('\n', "[U+000A]").replace('\t', "[U+0009]")

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::State;
 use base::clock::Timestamp;
-use base::name::{RepoPath, TreePath};
+use base::name::{RefName, RepoPath, TreePath};
 use forge::{CloneUrls, Entry, EntryKind, LatestCommit, RepoFrame, Tree};
 
 use super::failure::PageResult;
@@ -36,6 +36,7 @@ pub(crate) struct About {
     description: String,
     clone: CloneBox,
     branch_count: usize,
+    new_file: Option<String>,
     tag_count: usize,
     pushed: String,
     archive: String,
@@ -114,6 +115,8 @@ pub(crate) struct DirectoryPage {
     pub(crate) refs: RefMenu,
     pub(crate) crumbs: Vec<Crumb>,
     pub(crate) history: String,
+    pub(crate) permalink: String,
+    pub(crate) new_file: Option<String>,
     pub(crate) listing: Listing,
 }
 
@@ -143,6 +146,7 @@ pub(crate) fn repository_page(
         description: frame.repo.description.clone(),
         clone: clone_box(&frame.clone),
         branch_count: frame.branches.len(),
+        new_file: new_file(frame, tree),
         tag_count: frame.tags.len(),
         pushed: moment::ago_or_never(frame.repo.pushed, visit.now),
         archive: target::within(&frame.repo.path, "archive", &tree.revision.name, &TreePath::default()),
@@ -183,8 +187,16 @@ pub(crate) fn directory_page(
         refs: RefMenu::of(frame, "src", &tree.revision, &tree.path),
         crumbs: crumbs(path, &tree.revision, &tree.path),
         history: target::within(path, "commits", &tree.revision.name, &tree.path),
+        permalink: target::within(path, "src", tree.revision.commit.as_str(), &tree.path),
+        new_file: new_file(frame, tree),
         listing: listing(path, tree, readme, visit.now),
     }
+}
+
+/// The address that makes a file here, for who may and on a branch.
+fn new_file(frame: &RepoFrame, tree: &Tree) -> Option<String> {
+    let is_branch = tree.revision.reference.as_ref().is_some_and(RefName::is_branch);
+    (is_branch && frame.can_write).then(|| target::within(&frame.repo.path, "new", &tree.revision.name, &tree.path))
 }
 
 /// The directory's README, rendered; plain text where it is not Markdown or rendering took too long.

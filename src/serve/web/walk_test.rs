@@ -9,13 +9,13 @@ use crate::test_site::{PASSWORD, Site};
 const ORIGIN: &str = "Origin: https://localhost:8828\r\n";
 
 /// A browser that is signed in.
-struct Browser {
+pub(super) struct Browser {
     cookie: String,
     csrf: String,
 }
 
 impl Browser {
-    async fn signed_in(site: &Site, name: &str) -> Self {
+    pub(super) async fn signed_in(site: &Site, name: &str) -> Self {
         let answer =
             post(site, "/sign-in", ORIGIN, &[("name", name), ("password", PASSWORD), ("next", "/explore")]).await;
         assert_eq!((answer.status, header(&answer, "location")), (303, "/explore".into()), "{}", answer.body);
@@ -26,11 +26,11 @@ impl Browser {
         browser
     }
 
-    async fn get(&self, site: &Site, path: &str) -> Answer {
+    pub(super) async fn get(&self, site: &Site, path: &str) -> Answer {
         get(site, path, &format!("Cookie: {}\r\n", self.cookie)).await
     }
 
-    async fn post(&self, site: &Site, path: &str, fields: &[(&str, &str)]) -> Answer {
+    pub(super) async fn post(&self, site: &Site, path: &str, fields: &[(&str, &str)]) -> Answer {
         let fields: Vec<_> = fields.iter().copied().chain([("csrf", self.csrf.as_str())]).collect();
         post(site, path, &format!("{ORIGIN}Cookie: {}\r\n", self.cookie), &fields).await
     }
@@ -42,7 +42,7 @@ async fn post(site: &Site, path: &str, headers: &str, fields: &[(&str, &str)]) -
     send(site, "POST", path, &headers, body.as_bytes()).await
 }
 
-fn header(answer: &Answer, name: &str) -> String {
+pub(super) fn header(answer: &Answer, name: &str) -> String {
     let line = answer.head.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
     line.unwrap_or_default().to_owned()
 }
@@ -109,6 +109,17 @@ async fn a_hidden_repository_looks_like_a_missing_one_on_every_page() {
         "/commit/0123456789",
         "/branches",
         "/archive/main.zip",
+        "/compare",
+        "/compare/main...a",
+        "/compare/main...a.patch",
+        "/commit/0123456789.diff",
+        "/diff/1111111111111111111111111111111111111111/a",
+        "/search",
+        "/search?q=x",
+        "/new",
+        "/new/main",
+        "/edit/main/a",
+        "/delete/main/a",
         "/tags",
         "/settings",
     ] {
@@ -183,7 +194,9 @@ async fn a_visitor_makes_a_repository_pushes_and_reads_it_on_every_page() {
     let commits = get(&site, "/alice/parcel/commits", "").await.body;
     let commit = commits.split("href=\"/alice/parcel/commit/").nth(1).unwrap().split('"').next().unwrap();
     let shown = get(&site, &format!("/alice/parcel/commit/{commit}"), "").await;
-    assert!(shown.status == 200 && shown.body.contains("<ins>2</ins>"), "{}", shown.body);
+    assert!(shown.status == 200 && shown.body.contains("A large change: 2,000 lines."), "{}", shown.body);
+    let alone = get(&site, &format!("/alice/parcel/diff/{commit}/file"), "").await;
+    assert!(alone.status == 200 && alone.body.contains("<ins>2</ins>"), "{}", alone.body);
 
     let refused = alice.post(&site, "/alice/parcel/settings/delete", &[("confirm", "parcel")]).await;
     assert_eq!(refused.status, 422);
