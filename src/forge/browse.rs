@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use base::name::{Oid, RefName, TreePath};
+use base::name::{Oid, RefName, RepoPath, TreePath};
 use git::{DiffLimits, Repo};
 
 use crate::compare::{DiffChoice, options};
@@ -22,7 +22,7 @@ const TEXT: u64 = 1 << 20;
 /// Bytes of a README on a page.
 const README: u64 = 512 << 10;
 /// Time that a directory waits for the commits that last changed its entries.
-const LATEST: Duration = Duration::from_millis(80);
+pub(crate) const LATEST: Duration = Duration::from_millis(80);
 /// Commits on a page.
 const COMMITS: usize = 50;
 /// Lines of a file whose last changes are looked for.
@@ -36,17 +36,10 @@ impl Forge {
     /// What surrounds every page of the repository.
     pub async fn frame(&self, repo: &RepoRead) -> Result<RepoFrame, Error> {
         let handle = self.handle(repo)?;
-        let (settings, path) = (self.settings(), &repo.summary.path);
         let names = |list: git::RefList| list.refs.into_iter().map(|one| one.name).collect();
-        let ssh_host = &settings.ssh_clone_host;
-        let ssh = if settings.ssh_port == 22 {
-            format!("git@{ssh_host}:{path}.git")
-        } else {
-            format!("ssh://git@{ssh_host}:{}/{path}.git", settings.ssh_port)
-        };
         Ok(RepoFrame {
             repo: repo.summary.clone(),
-            clone: CloneUrls { http: format!("{}/{path}.git", settings.site_url), ssh },
+            clone: self.clone_urls(&repo.summary.path),
             default_branch: handle.head().await?,
             branches: names(handle.branches(REFS).await?),
             tags: names(handle.tags(REFS).await?),
@@ -54,6 +47,18 @@ impl Forge {
             can_maintain: repo.access >= Access::Maintain,
             can_admin: repo.access >= Access::Admin,
         })
+    }
+
+    /// Where a repository is cloned from.
+    pub(crate) fn clone_urls(&self, path: &RepoPath) -> CloneUrls {
+        let settings = self.settings();
+        let ssh_host = &settings.ssh_clone_host;
+        let ssh = if settings.ssh_port == 22 {
+            format!("git@{ssh_host}:{path}.git")
+        } else {
+            format!("ssh://git@{ssh_host}:{}/{path}.git", settings.ssh_port)
+        };
+        CloneUrls { http: format!("{}/{path}.git", settings.site_url), ssh }
     }
 
     /// The root directory of the default branch; `None` while the repository is empty.

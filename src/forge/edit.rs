@@ -148,7 +148,7 @@ impl Forge {
     }
 
     /// The actor as the author of a commit: the account has no address, so it is one that no mail reaches.
-    async fn person(&self, actor: &Actor) -> Result<Person, Error> {
+    pub(crate) async fn person(&self, actor: &Actor) -> Result<Person, Error> {
         let user = actor.user().ok_or(Error::SignInNeeded)?;
         let record = users::by_id(&self.0.store.read(), user.id).await?.ok_or(Error::SignInNeeded)?;
         let name = if record.full_name.trim().is_empty() { record.name.clone() } else { record.full_name };

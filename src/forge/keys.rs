@@ -72,7 +72,7 @@ pub(crate) fn in_use(key: &PublicKey) -> Error {
     Error::Field { field: "key", problem: format!("{} is in use already", shown(&key.fingerprint)) }
 }
 
-fn view(key: SshKeyRecord) -> SshKeyView {
+pub(crate) fn view(key: SshKeyRecord) -> SshKeyView {
     let SshKeyRecord { id, title, kind, fingerprint, created, used } = key;
     SshKeyView { id, title, fingerprint, kind, created, used }
 }

@@ -30,13 +30,6 @@ pub struct RepoMaintain(pub(crate) RepoRead);
 #[derive(Clone, Debug)]
 pub struct RepoAdmin(pub(crate) RepoRead);
 
-impl RepoWrite {
-    /// What lists show of it.
-    pub const fn summary(&self) -> &RepoSummary {
-        self.0.summary()
-    }
-}
-
 impl RepoRead {
     /// What lists show of it.
     pub const fn summary(&self) -> &RepoSummary {
@@ -82,6 +75,13 @@ impl RepoRead {
 
     pub(crate) fn who(&self) -> Result<&Who, Error> {
         self.by.as_ref().ok_or(Error::SignInNeeded)
+    }
+}
+
+impl RepoWrite {
+    /// What lists show of it.
+    pub const fn summary(&self) -> &RepoSummary {
+        self.0.summary()
     }
 }
 

@@ -181,7 +181,7 @@ impl Repo {
     }
 
     /// As [`Repo::read`], for what also looks at refs.
-    async fn read_refs<T: Send + 'static>(
+    pub(crate) async fn read_refs<T: Send + 'static>(
         &self,
         what: &'static str,
         work: impl Fn(&gix::Repository, &Table) -> Result<T, Cause> + Send + 'static,

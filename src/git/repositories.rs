@@ -18,6 +18,7 @@ use crate::latest::Latest;
 use crate::ls_refs::Spoken;
 use crate::read::table::Tables;
 use crate::receive::INCOMING;
+use crate::records::{ChangeSums, KEPT_COUNTS};
 use crate::{Error, Repo, moving};
 
 /// Prefix of a repository that is being made.
@@ -47,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) tables: Tables,
     pub(crate) spoken: Spoken,
     pub(crate) blames: Kept<Place, Blame>,
+    pub(crate) counts: Kept<Place, usize>,
+    pub(crate) sums: Kept<Place, ChangeSums>,
 }
 
 impl Repositories {
@@ -56,7 +59,8 @@ impl Repositories {
         let root = fs::canonicalize(root).map_err(failed("open", root))?;
         let (gates, handles, latest) = (Gates::new(), Handles::new(), Latest::new());
         let (blames, tables, spoken) = (Kept::new(KEPT_SPANS), Tables::new(), Spoken::default());
-        let shared = Shared { root, gates, handles, latest, tables, spoken, blames };
+        let (counts, sums) = (Kept::new(KEPT_COUNTS), Kept::new(KEPT_COUNTS));
+        let shared = Shared { root, gates, handles, latest, tables, spoken, blames, counts, sums };
         let repositories = Self { shared: Arc::new(shared) };
         sweep(&repositories.shared.root)?;
         Ok(repositories)

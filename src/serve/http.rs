@@ -6,11 +6,12 @@ use tower_http::compression::CompressionLayer;
 
 use crate::request::around;
 use crate::state::AppState;
-use crate::{git_http, health, lfs, web};
+use crate::{api, git_http, health, lfs, web};
 
 /// All routes of the site.
 pub(crate) fn router(state: AppState) -> Router {
     web::router(&state)
+        .merge(api::router(&state))
         .layer(CompressionLayer::new())
         .merge(git_http::router())
         .merge(lfs::router())

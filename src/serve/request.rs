@@ -166,7 +166,8 @@ impl Record {
     }
 
     fn known_method(&self) -> &str {
-        let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS];
+        let known =
+            [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::PATCH];
         if known.contains(&self.method) { self.method.as_str() } else { "other" }
     }
 }

@@ -56,6 +56,7 @@ pub mod sessions;
 pub mod sign_in_failures;
 pub mod ssh_authorities;
 pub mod ssh_keys;
+pub mod statuses;
 pub mod teams;
 pub mod tokens;
 pub mod users;

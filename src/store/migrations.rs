@@ -58,6 +58,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("migrations/0007_second_factor.sql"),
         postgres: include_str!("migrations/0007_second_factor.postgres.sql"),
     },
+    Migration {
+        number: 8,
+        name: "commit statuses",
+        sql: include_str!("migrations/0008_commit_statuses.sql"),
+        postgres: include_str!("migrations/0008_commit_statuses.postgres.sql"),
+    },
 ];
 
 /// The newest schema that this program knows.

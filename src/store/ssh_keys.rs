@@ -74,6 +74,12 @@ pub async fn of_user(database: &impl Query, user_id: i64) -> Result<Vec<SshKeyRe
     database.rows(SQL, values![user_id]).await?.iter().map(record).collect()
 }
 
+/// The ids of a user's keys and the lines of each in OpenSSH's form.
+pub async fn lines_of_user(database: &impl Query, user_id: i64) -> Result<Vec<(i64, String)>, StoreError> {
+    let rows = database.rows("SELECT id, line FROM ssh_keys WHERE user_id = $1", values![user_id]).await?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+}
+
 /// Whose key this is.
 pub async fn owner(database: &impl Query, fingerprint: &str) -> Result<Option<KeyOwner>, StoreError> {
     const SQL: &str = "SELECT k.id, k.used, u.id, o.name, u.is_admin, u.is_active

@@ -165,6 +165,12 @@ pub async fn set_seen(tx: &Tx, id: i64, at: Timestamp) -> Result<(), StoreError>
     tx.rows("UPDATE users SET seen = $2 WHERE id = $1", values![id, at]).await.map(drop)
 }
 
+/// The name of the owner with this id, unless it is one of the program's own accounts.
+pub async fn owner_name(database: &impl Query, id: i64) -> Result<Option<String>, StoreError> {
+    const SQL: &str = "SELECT name FROM owners WHERE id = $1 AND kind <> 'service'";
+    database.first(SQL, values![id]).await?.map(|row| row.get(0)).transpose()
+}
+
 /// What kind of owner has this name key, and its name: `user`, `organisation` or `service`.
 pub async fn owner_kind(database: &impl Query, name_key: &str) -> Result<Option<(i64, String, String)>, StoreError> {
     const SQL: &str = "SELECT id, kind, name FROM owners WHERE name_key = $1";

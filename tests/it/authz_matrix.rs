@@ -148,6 +148,7 @@ fn expected(route: &Route, person: &str, place: (&str, &str), permitted: u16) ->
         Audience::SignedIn if person == ANONYMOUS => return Expected::SignIn,
         Audience::SignedIn => permitted,
         Audience::Reader => at_least(Level::Read),
+        Audience::Writer => at_least(Level::Write),
         Audience::Maintainer => at_least(Level::Maintain),
         Audience::RepositoryAdministrator => at_least(Level::Admin),
         Audience::OwnerSeen => refused(false, sees(person, organisation)),

@@ -8,6 +8,11 @@
 )]
 
 mod access;
+mod api;
+mod api_caller;
+mod api_fj;
+mod api_matrix;
+mod api_schema;
 mod audit;
 mod authz_matrix;
 mod authz_people;

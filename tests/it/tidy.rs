@@ -50,6 +50,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tokio-postgres", &["store"]),
     ("tokio-postgres-rustls", &["store"]),
     ("tower-http", &["serve"]),
+    ("utoipa", &["serve"]),
 ];
 
 #[derive(Deserialize)]

@@ -118,7 +118,7 @@ fn text(draft: &CommitDraft, tree: ObjectId) -> Vec<u8> {
 }
 
 /// `Name <address> seconds +0100`.
-fn line(person: &Person) -> String {
+pub(super) fn line(person: &Person) -> String {
     let (name, email) = (plain(&person.name), plain(&person.email));
     let offset = person.offset.clamp(-14 * 60, 14 * 60);
     let sign = if offset < 0 { '-' } else { '+' };
@@ -134,7 +134,7 @@ fn plain(text: &str) -> String {
 }
 
 /// The message with line ends of one kind, nothing behind its lines, and one line end at the end.
-fn mended(message: &str) -> String {
+pub(super) fn mended(message: &str) -> String {
     let message = message.replace("\r\n", "\n").replace('\r', "\n").replace('\0', "");
     let lines: Vec<_> = message.lines().map(str::trim_end).collect();
     let text = lines.join("\n");

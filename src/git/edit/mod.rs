@@ -5,6 +5,7 @@ mod commit;
 mod directory;
 mod door;
 mod pack;
+mod tag;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use base::file_path::FilePath;
 use base::name::Oid;
 
 pub use door::{Outcome, as_push, outcome};
+pub use tag::TagDraft;
 
 /// What is to become of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ pub(crate) mod commits;
 pub(crate) mod diff;
 pub(crate) mod latest;
 pub(crate) mod lines;
+pub(crate) mod records;
 pub(crate) mod ref_pages;
 pub(crate) mod refs;
 pub(crate) mod renames;
@@ -13,6 +14,7 @@ pub(crate) mod table;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trees;
+pub(crate) mod walks;
 mod words;
 
 use base::name::Oid;

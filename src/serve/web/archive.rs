@@ -4,7 +4,7 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use forge::{Archive, ArchiveFormat};
 use futures_util::stream;
 
@@ -16,7 +16,11 @@ use crate::state::AppState;
 /// `GET /{owner}/{repo}/archive/{rest}`.
 pub(crate) async fn show(State(state): State<AppState>, visit: Visit, at: At) -> PageResult {
     let repo = state.forge.repo(&visit.actor, &at.repository).await?;
-    let archive = state.forge.archive(&repo, &at.rest).await?;
+    Ok(answer(state.forge.archive(&repo, &at.rest).await?))
+}
+
+/// The answer that carries the archive.
+pub(crate) fn answer(archive: Archive) -> Response {
     let kind = match archive.format {
         ArchiveFormat::TarGz => "application/gzip",
         ArchiveFormat::Zip => "application/zip",
@@ -26,7 +30,7 @@ pub(crate) async fn show(State(state): State<AppState>, visit: Visit, at: At) ->
         (CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", archive.name)),
         (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
     ];
-    Ok((headers, pieces(archive)).into_response())
+    (headers, pieces(archive)).into_response()
 }
 
 /// One piece at a time: the next is made when this one was taken.

@@ -30,8 +30,8 @@ use super::sign_in::SignInPage;
 use super::target::{LocalPath, Notice};
 use super::visit::Visit;
 use super::{
-    audit, blame, commit, fixtures_access, history, keys, limits, protection, references, repository_settings, source,
-    ssh_authorities, tokens, tree, users,
+    api_page, audit, blame, commit, fixtures_access, history, keys, limits, protection, references,
+    repository_settings, source, ssh_authorities, tokens, tree, users,
 };
 
 mod content;
@@ -442,6 +442,7 @@ fn account_pages() -> Vec<(&'static str, String)> {
             .render()
             .unwrap(),
         ),
+        ("api", api_page::page(&visit("/api/swagger")).render().unwrap()),
         ("audit", audit::page(&visit("/admin/audit"), &AuditFilter::default(), &audit_log()).render().unwrap()),
         (
             "limits",

@@ -2,7 +2,8 @@
 //! into a page; no right is decided here, and no page needs a script.
 
 mod agent;
-mod archive;
+mod api_page;
+pub(crate) mod archive;
 mod asset;
 mod audit;
 mod blame;
@@ -43,9 +44,9 @@ mod patch;
 mod protection;
 mod query;
 mod quick_code;
-mod raw;
+pub(crate) mod raw;
 mod references;
-mod render;
+pub(crate) mod render;
 mod repository_access;
 mod repository_settings;
 mod search;
@@ -231,6 +232,7 @@ pub const ROUTES: &[Route] = {
             post(repository_access::remove_key)
         }),
         takes("/{owner}/{repo}/settings/delete", RepositoryAdministrator, || post(repository_settings::delete)),
+        shows("/api/swagger", Everyone, || get(api_page::show)),
         shows("/help/keyboard", Everyone, || get(help::keyboard)),
         shows("/{owner}/{repo}/settings/protection", RepositoryAdministrator, || get(protection::show)),
         takes("/{owner}/{repo}/settings/protection", RepositoryAdministrator, || post(protection::add)),

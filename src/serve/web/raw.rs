@@ -34,7 +34,12 @@ pub(crate) async fn show(State(state): State<AppState>, visit: Visit, at: At) ->
     {
         return large(state.forge.lfs_object(&repo, &pointer.oid).await?, &at.rest).await;
     }
-    Ok(respond(&at.rest, file.first(), file.size).map(|_| pieces(file)))
+    Ok(answer(&at.rest, file))
+}
+
+/// The answer that carries the file; `path` ends with its name.
+pub(crate) fn answer(path: &[u8], file: RawFile) -> Response {
+    respond(path, file.first(), file.size).map(|_| pieces(file))
 }
 
 /// What a pointer of Git LFS stands for: a picture as one, anything else to keep.

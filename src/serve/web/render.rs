@@ -61,6 +61,20 @@ impl Renderer {
         self.kept(key, work).await.filter(|html| !html.is_empty())
     }
 
+    /// Markdown that has no blob and is not kept; `None` when it took too long or is nested as no author nests.
+    pub(crate) async fn passing(&self, text: String, place: Place) -> Option<Arc<str>> {
+        let (highlighter, slots) = (Arc::clone(&self.highlighter), Arc::clone(&self.slots));
+        let rendered = async {
+            let slot = slots.acquire_owned().await.ok()?;
+            let task = tokio::task::spawn_blocking(move || {
+                let _held_until_done = slot;
+                markdown::render(&text, &place, &highlighter)
+            });
+            task.await.ok().flatten().map(Arc::from)
+        };
+        tokio::time::timeout(BUDGET, rendered).await.ok().flatten()
+    }
+
     async fn kept(&self, key: String, work: impl FnOnce() -> String + Send + 'static) -> Option<Arc<str>> {
         let known = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(&key);
         if known.is_some() {
