@@ -1,6 +1,7 @@
 //! Parts that a machine may not have. A test that misses one says so by name and ends, unless `GITGRIT_TEST_REQUIRE`
 //! lists the part: then it fails. Nothing here decides that a part is good enough: it is there and works, or not.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use base::process::{Finished, Program};
@@ -35,6 +36,14 @@ pub(crate) fn runsc() -> Result<(), String> {
     } else {
         Err("the engine has no runtime runsc".into())
     }
+}
+
+/// A program of this name in PATH, or among those for administrators.
+pub(crate) fn program(name: &str) -> Result<PathBuf, String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
+    let found = folders.map(|folder| folder.join(name)).find(|path| path.is_file());
+    found.ok_or_else(|| format!("`{name}` is not installed"))
 }
 
 /// A port of the loopback address that nobody listens on right now.
