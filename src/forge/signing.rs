@@ -68,12 +68,11 @@ impl Forge {
                 found.push(one.into());
                 continue;
             };
-            let owner = match owners.get(&fingerprint) {
-                Some(owner) => owner.clone(),
-                None => {
-                    let owner = ssh_keys::owner(&database, &fingerprint).await?.filter(|owner| owner.is_active);
-                    owner.map(|owner| OwnerName::parse(&owner.user_name)).transpose()?
-                }
+            let owner = if let Some(owner) = owners.get(&fingerprint) {
+                owner.clone()
+            } else {
+                let owner = ssh_keys::owner(&database, &fingerprint).await?.filter(|owner| owner.is_active);
+                owner.map(|owner| OwnerName::parse(&owner.user_name)).transpose()?
             };
             owners.insert(fingerprint.clone(), owner.clone());
             found.push(match owner {

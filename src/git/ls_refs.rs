@@ -193,15 +193,15 @@ impl Asked {
             match table.head.id {
                 Some(id) => {
                     let peeled = target.and_then(|name| Held::named(table, name)).and_then(|held| held.peeled);
-                    self.put(&mut out, Some(id), b"HEAD", target, peeled);
+                    self.put(&mut out, (Some(id), b"HEAD"), target, peeled);
                 }
-                None if self.has_unborn && self.has_symrefs => self.put(&mut out, None, b"HEAD", target, None),
+                None if self.has_unborn && self.has_symrefs => self.put(&mut out, (None, b"HEAD"), target, None),
                 None => {}
             }
         }
         for held in &table.refs {
             if self.is_wanted(&held.name) && !is_hidden(&held.name, hidden) {
-                self.put(&mut out, Some(held.id), &held.name, held.symbolic.as_deref(), held.peeled);
+                self.put(&mut out, (Some(held.id), &held.name), held.symbolic.as_deref(), held.peeled);
             }
         }
         pktline::put_flush(&mut out);
@@ -215,8 +215,7 @@ impl Asked {
     fn put(
         &self,
         out: &mut Vec<u8>,
-        id: Option<ObjectId>,
-        name: &[u8],
+        (id, name): (Option<ObjectId>, &[u8]),
         target: Option<&[u8]>,
         peeled: Option<ObjectId>,
     ) {
@@ -286,7 +285,7 @@ fn is_hidden(name: &[u8], hidden: &[&str]) -> bool {
         let rest = name.strip_prefix(prefix.trim_end_matches('/').as_bytes());
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
     };
-    hidden.iter().any(|prefix| is_below(prefix))
+    hidden.iter().any(is_below)
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ fn set_refs(site: &Site, refs: &[(String, Oid)], head: &str) {
         let _ = std::fs::remove_file(&path);
     }
     std::fs::create_dir_all(site.repo.path().join("refs/heads")).unwrap();
-    let script: String = refs.iter().map(|(name, id)| format!("create {name} {id}\n")).collect();
+    let script = refs.iter().fold(String::new(), |script, (name, id)| script + &format!("create {name} {id}\n"));
     let update = |command: &str| Program::new("git").option(command).env("GIT_DIR", site.repo.path());
     let done = update("update-ref").option("--stdin").run(script.as_bytes()).unwrap();
     assert!(done.status.success(), "{}", done.stderr);

@@ -138,7 +138,7 @@ impl Asked {
                     Permitted::Archive(upload) => upload.archive(Transport::Http, input, output).await,
                 }
             };
-            within(limits, run).await
+            Box::pin(within(limits, run)).await
         };
         Ok(streamed(self.answer(service, "result"), run).await)
     }

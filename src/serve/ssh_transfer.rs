@@ -102,7 +102,7 @@ impl Transfer {
             },
             // A push is not cut down from here: once its pack has come whole it ends by itself, with the refs moved
             // or not. Before that, the end of its input ends it.
-            Service::ReceivePack => within(limits, push(forge, actor, path, streams)).await,
+            Service::ReceivePack => Box::pin(within(limits, push(forge, actor, path, streams))).await,
         };
         drop(turn);
         let (service, duration_ms) = (service.name(), milliseconds(begun.elapsed()));

@@ -159,7 +159,7 @@ async fn sum(transaction: &Transaction<'_>, table: &Table, digests: &Digests) ->
         let line = line.map_err(fault)?;
         digest.add(&line);
         // Line ends within texts are written as \n, so each of these ends a row.
-        let ends = line.iter().filter(|byte| **byte == b'\n').count();
+        let ends = line.split(|byte| *byte == b'\n').count().saturating_sub(1);
         rows = rows.saturating_add(u64::try_from(ends).unwrap_or(u64::MAX));
     }
     Ok(CountedTable { name: table.name.clone(), rows, digest: digest.finish() })

@@ -1,6 +1,8 @@
 //! Stories of programs at the API: what git pushed is read as JSON, who may not know learns nothing, and what does not
 //! fit is refused in the words that clients of the family read.
 
+use std::fmt::Write;
+
 use regex::Regex;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -313,7 +315,7 @@ fn the_shapes_are_those_of_the_family() {
         "/repos/ada/notes/git/trees/main",
         "/repos/ada/notes/git/refs",
     ] {
-        text.push_str(&format!("GET {path}\n{:#}\n\n", ada.get(path).expect(200)));
+        write!(text, "GET {path}\n{:#}\n\n", ada.get(path).expect(200)).unwrap();
     }
     let stable =
         |pattern: &str, with: &str, text: &str| Regex::new(pattern).unwrap().replace_all(text, with).into_owned();

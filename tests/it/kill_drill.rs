@@ -173,7 +173,7 @@ fn a_server_killed_over_a_push_is_whole_after_each_restart() {
     let (mut at_points, mut partial, mut whole) = (0, 0, 0);
     for round in 1..=kills {
         let place = ROUNDS[(round - 1) % ROUNDS.len()];
-        let is_atomic = (round + round / ROUNDS.len()) % 2 == 0;
+        let is_atomic = (round + round / ROUNDS.len()).is_multiple_of(2);
         let mut server = Server::start(&mut site, place);
         let before = refs(&git, &url);
         let new = commit(round);

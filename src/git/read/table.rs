@@ -103,6 +103,7 @@ impl Tables {
         if let Some(table) = known.as_ref().filter(|table| table.is_current()) {
             return Ok(Arc::clone(table));
         }
+        #[expect(clippy::disallowed_methods, reason = "compared with the file system's own times")]
         let begun = SystemTime::now();
         // Before the refs are read: what moves meanwhile is seen the next time.
         let stamps = stamps(path);
@@ -200,13 +201,14 @@ fn read(git: &gix::Repository, before: Option<&Table>) -> Result<Table, Cause> {
         let mut found = found;
         let id = match (found.try_id(), &symbolic) {
             (Some(id), _) => id.detach(),
-            (None, _) => match found.follow_to_object() {
-                Ok(id) => id.detach(),
-                Err(_) => {
+            (None, _) => {
+                if let Ok(id) = found.follow_to_object() {
+                    id.detach()
+                } else {
                     is_exact = false;
                     continue;
                 }
-            },
+            }
         };
         match known.get(&id) {
             Some(held) => refs.push(Held { name, id, symbolic, peeled: held.peeled, commit: held.commit.clone() }),

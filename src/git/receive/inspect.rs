@@ -103,7 +103,7 @@ impl crate::Repo {
 
 async fn signables(program: Program, ids: &[Oid]) -> Result<Vec<Signable>, Error> {
     let program = program.options(["--batch", "--buffer"]);
-    let input: String = ids.iter().map(|id| format!("{id}\n")).collect();
+    let input = ids.iter().fold(String::new(), |lines, id| lines + id.as_str() + "\n");
     let mut found = run(program, "cat-file", input.as_bytes(), read_signables).await?;
     found.resize(ids.len(), Signable::Odd);
     Ok(found)

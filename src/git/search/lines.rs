@@ -23,8 +23,7 @@ const MARKS: usize = 20;
 pub(super) fn search(
     git: &gix::Repository,
     commit: &Oid,
-    pattern: &Pattern,
-    paths: Option<&Pattern>,
+    (pattern, paths): (&Pattern, Option<&Pattern>),
     limits: SearchLimits,
     until: Instant,
 ) -> Result<Found, Cause> {
@@ -77,7 +76,8 @@ fn matching(data: &[u8], pattern: &Pattern, limit: usize, until: Instant) -> (Ve
             break;
         }
         let before = data.get(..found.start()).unwrap_or_default();
-        number += data.get(counted..found.start()).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count();
+        number +=
+            data.get(counted..found.start()).unwrap_or_default().split(|byte| *byte == b'\n').count().saturating_sub(1);
         counted = found.start();
         let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let rest = data.get(found.start()..).unwrap_or_default();

@@ -117,7 +117,7 @@ impl Repo {
         let commit = commit.clone();
         self.read("files", move |git| {
             let until = Instant::now() + limits.time;
-            lines::search(git, &commit, &pattern, paths.as_ref(), limits, until)
+            lines::search(git, &commit, (&pattern, paths.as_ref()), limits, until)
         })
         .await
     }

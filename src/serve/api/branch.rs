@@ -54,6 +54,7 @@ pub(crate) struct PayloadUser {
 
 /// A branch to make.
 #[derive(Debug, Deserialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names that clients send")]
 pub(crate) struct CreateBranchRepoOption {
     new_branch_name: String,
     /// A branch, a tag or a commit that it begins at; the default branch, when absent.

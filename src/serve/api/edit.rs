@@ -129,7 +129,7 @@ pub(crate) async fn create(
 ) -> ApiResult {
     let content = decoded(&options.content)?;
     let change = FileChange::Create { path: path(at.text("filepath"))?, content, is_executable: false };
-    one(&state, &caller, &at, (change, options.change), StatusCode::CREATED).await
+    Box::pin(one(&state, &caller, &at, (change, options.change), StatusCode::CREATED)).await
 }
 
 /// `PUT /repos/{owner}/{repo}/contents/{filepath}`.
@@ -143,7 +143,7 @@ pub(crate) async fn update(
     let is_new = options.sha.is_none();
     let change = changed(to, content, options.sha.as_deref(), options.from_path.as_deref())?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    one(&state, &caller, &at, (change, options.change), status).await
+    Box::pin(one(&state, &caller, &at, (change, options.change), status)).await
 }
 
 /// `DELETE /repos/{owner}/{repo}/contents/{filepath}`.
@@ -154,7 +154,7 @@ pub(crate) async fn remove(
     Taken(options): Taken<DeleteFileOptions>,
 ) -> ApiResult {
     let change = FileChange::Delete { path: path(at.text("filepath"))?, expected: Some(blob(&options.sha)?) };
-    one(&state, &caller, &at, (change, options.change), StatusCode::OK).await
+    Box::pin(one(&state, &caller, &at, (change, options.change), StatusCode::OK)).await
 }
 
 /// `POST /repos/{owner}/{repo}/contents`.
@@ -168,7 +168,7 @@ pub(crate) async fn several(
     if changes.is_empty() {
         return Err(Refusal::Unfit("files must name at least one".into()));
     }
-    let (repo, done) = commit(&state, &caller, &at, changes.clone(), options.change).await?;
+    let (repo, done) = Box::pin(commit(&state, &caller, &at, changes.clone(), options.change)).await?;
     let mut files = Vec::with_capacity(changes.len());
     for change in &changes {
         files.push(content(&state, &repo, &done, change).await?);
@@ -184,7 +184,7 @@ async fn one(
     (file, change): (FileChange, Change),
     status: StatusCode,
 ) -> Result<Response, Refusal> {
-    let (repo, done) = commit(state, caller, at, vec![file.clone()], change).await?;
+    let (repo, done) = Box::pin(commit(state, caller, at, vec![file.clone()], change)).await?;
     let content = content(state, &repo, &done, &file).await?;
     let commit = said(state, &repo, &done).await?;
     Ok((status, Json(FileResponse { content, commit })).into_response())

@@ -150,6 +150,7 @@ impl Failure {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one table of words")]
     fn words(&self) -> (&'static str, String, &'static str) {
         match self {
             Self::NotFound => (

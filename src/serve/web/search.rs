@@ -140,13 +140,13 @@ fn summary(lines: &SearchLines) -> Vec<String> {
     }
     match lines.stop {
         Some(SearchStop::Time) => {
-            said.push("The search stopped after two seconds; a filter for files makes it smaller.".into())
+            said.push("The search stopped after two seconds; a filter for files makes it smaller.".into());
         }
         Some(SearchStop::Bytes) => {
-            said.push("There was more to read than a search reads; a filter for files makes it smaller.".into())
+            said.push("There was more to read than a search reads; a filter for files makes it smaller.".into());
         }
         Some(SearchStop::Results) => {
-            said.push("The first files are shown; more words or a filter find the others.".into())
+            said.push("The first files are shown; more words or a filter find the others.".into());
         }
         None => {}
     }
