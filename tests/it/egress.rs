@@ -9,7 +9,7 @@ use crate::require;
 use crate::site::{ADMIN, Ground, PASSWORD, binary, out};
 
 /// A loopback, and a sink behind which everything else would be.
-const NETWORK: &str = "ip link set lo up && ip link add sink type dummy \
+const NETWORK: &str = "ip link set lo up && ip link add sink type bridge mcast_snooping 0 \
     && echo 1 > /proc/sys/net/ipv6/conf/sink/disable_ipv6 && ip address add 192.0.2.2/24 dev sink \
     && ip link set sink up && ip route add default dev sink";
 /// Packets that went into the sink.
@@ -35,7 +35,7 @@ fn pages() -> Vec<String> {
 fn visit() -> String {
     let password = PASSWORD.replace(' ', "%20");
     let mut script = format!(
-        "set -e; C='curl --silent --insecure --noproxy * --max-time 30 --cookie jar --cookie-jar jar'; \
+        "set -e; C='curl --silent --insecure --max-time 30 --cookie jar --cookie-jar jar'; \
          $C --output /dev/null -H \"Origin: $U\" --data-urlencode name={ADMIN} --data-urlencode 'password={PASSWORD}' $U/sign-in; \
          T=$($C $U/new | sed -n 's/.*name=\"csrf\" value=\"\\([0-9a-f]*\\)\".*/\\1/p' | head -n 1); \
          $C --output /dev/null -H \"Origin: $U\" --data csrf=$T --data name=project --data visibility=public $U/new; \
