@@ -95,7 +95,7 @@ fn the_forgejo_client_works_unmodified() {
     fj.says("org members acme", &["ada"]);
     fj.says("org repo create acme plans", &["acme/plans"]);
     fj.says("org repo list acme", &["plans"]);
-    fj.says("org team list acme", &["Owners"]);
+    fj.says("org team list acme", &["owners"]);
     fj.says("user orgs ada", &["acme"]);
 
     fj.answered("repo delete ada/notes", "y\n", &["notes"]);

@@ -87,10 +87,10 @@ pub(crate) async fn show(State(state): State<AppState>, caller: Caller, at: At) 
 
 /// `GET /repos/{owner}/{repo}/collaborators/{collaborator}/permission`.
 pub(crate) async fn permission(State(state): State<AppState>, caller: Caller, at: At) -> ApiResult {
+    administered(&state, &caller, &at).await?;
     let user = |id, name: &str| User::named(Links::of(&state), id, name, "");
     let account = state.forge.account(&caller.actor, &at.owner("collaborator")?).await?;
     let answer = if account.name.key() == at.repo()?.owner.key() {
-        administered(&state, &caller, &at).await?;
         let user = user(account.id, account.name.as_str());
         RepoCollaboratorPermission { permission: "owner".into(), role_name: "owner".into(), user }
     } else {

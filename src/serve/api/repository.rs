@@ -138,7 +138,7 @@ impl Repository {
             archived: false,
             size: details.bytes.div_ceil(1024),
             language: String::new(),
-            languages_url: links.repo(path, "/languages"),
+            languages_url: String::new(),
             html_url: links.repo_page(path, ""),
             url: links.repo(path, ""),
             link: String::new(),
