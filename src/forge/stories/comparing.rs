@@ -61,7 +61,7 @@ async fn two_branches_are_compared_from_where_they_parted_or_as_they_are() {
     let DiffContent::Hunks(hunks) = &three.files[0].content else { panic!("text") };
     assert_eq!(hunks[0].section, "fn one() {");
     let removed = hunks[0].lines.iter().find(|line| line.kind == LineKind::Removed).unwrap();
-    assert_eq!(removed.emphasis.as_slice(), std::slice::from_ref(&(8..9)));
+    assert_eq!(removed.emphasis, vec![std::ops::Range { start: 8, end: 9 }]);
     let Compared::Found(two) = site.forge.compare(&repo, &spec("main..feature/x"), choice).await.unwrap() else {
         panic!("both are there");
     };

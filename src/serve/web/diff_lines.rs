@@ -114,7 +114,7 @@ mod tests {
             old,
             new,
             text: text.into(),
-            emphasis: if text.starts_with("a<") { std::iter::once(1..3).collect() } else { Vec::new() },
+            emphasis: text.starts_with("a<").then_some(1..3).into_iter().collect(),
         }
     }
 
