@@ -15,6 +15,7 @@ pub mod fault;
 pub mod file;
 pub mod finding;
 pub mod hint;
+pub mod kept;
 mod load;
 pub mod name;
 pub mod network;

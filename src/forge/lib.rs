@@ -14,6 +14,7 @@ mod passwords;
 mod probe;
 mod push;
 mod repositories;
+mod seen;
 mod session;
 mod settle;
 mod site;

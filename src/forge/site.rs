@@ -16,6 +16,7 @@ use vault::fernet::{FernetError, Key};
 
 use crate::audit_queue::AuditQueue;
 use crate::passwords::Passwords;
+use crate::seen::Seen;
 use crate::throttle::Throttle;
 use crate::{Error, settle};
 
@@ -116,6 +117,8 @@ pub(crate) struct Inner {
     pub(crate) throttle: Throttle,
     /// Takes what is told after the fact.
     pub(crate) audit: AuditQueue,
+    /// What pages were made of before.
+    pub(crate) seen: Seen,
     /// Bytes that large files on their way may still take.
     pub(crate) raw_room: Arc<Semaphore>,
     pub(crate) tasks: Mutex<JoinSet<()>>,
@@ -160,6 +163,7 @@ impl Forge {
             passwords: Passwords::new(),
             throttle,
             audit,
+            seen: Seen::new(),
             raw_room: Arc::new(Semaphore::new(crate::browse::ON_THEIR_WAY)),
             tasks: Mutex::default(),
             closing: watch::Sender::new(false),

@@ -3,25 +3,32 @@
 use crate::Forge;
 
 impl Forge {
-    /// Joins the repository's packs when there are many, in the background.
+    /// Brings up to date what makes reading quick, in the background: the index of what was pushed, and the default
+    /// branch's directory for its first visitor.
     pub(crate) fn tidy(&self, repo: git::Repo) {
         let mut closing = self.0.closing.subscribe();
         self.spawn(async move {
             let tidied = tokio::select! {
-                tidied = repo.tidy() => tidied,
+                tidied = keep_quick(&repo) => tidied,
                 _ = closing.wait_for(|is_closing| *is_closing) => return,
             };
             match tidied {
                 Ok(false) => {}
-                Ok(true) => tracing::info!(repo.id = repo.id(), "packs joined"),
+                Ok(true) => tracing::info!(repo.id = repo.id(), "repository tidied"),
                 Err(error) => {
                     tracing::error!(
                         repo.id = repo.id(),
                         error = &error as &dyn std::error::Error,
-                        "packs were not joined"
+                        "a repository was not tidied"
                     );
                 }
             }
         });
     }
+}
+
+async fn keep_quick(repo: &git::Repo) -> Result<bool, git::Error> {
+    let tidied = repo.tidy().await?;
+    repo.look_ahead(crate::browse::ENTRIES).await?;
+    Ok(tidied)
 }

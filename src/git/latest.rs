@@ -5,14 +5,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use base::kept::Kept;
 use base::name::{Oid, TreePath};
 use tokio::sync::watch;
 
-use crate::error::Cause;
-use crate::kept::{Kept, Place};
 use crate::columns;
+use crate::error::Cause;
 use crate::read::latest::{Column, Report, latest};
 use crate::read::object_id;
+use crate::repositories::Place;
 use crate::{CommitSummary, Error, Repo};
 
 /// Time that a walk may take, most of it after the page was sent.
@@ -146,7 +147,9 @@ impl Repo {
         latest(&git, &Column { commit, path, names }, &before, walk)?;
         // That of another branch would be of no use to the walks after the next push.
         let is_default = || Ok::<_, Cause>(self.shared().tables.get(self.id(), self.path(), &git)?.head.id);
-        if begun.elapsed() > COSTLY && before.tip != Some(object_id(commit)?) && is_default()? == Some(object_id(commit)?)
+        if begun.elapsed() > COSTLY
+            && before.tip != Some(object_id(commit)?)
+            && is_default()? == Some(object_id(commit)?)
         {
             let cells = walk.cells();
             let found = names.iter().zip(&cells).filter_map(|(name, cell)| Some((name.as_slice(), &cell.as_ref()?.id)));

@@ -12,7 +12,6 @@ mod error;
 mod gates;
 mod handles;
 mod head;
-mod kept;
 mod latest;
 mod ls_refs;
 mod maintenance;

@@ -102,10 +102,20 @@ fn every_advertisement_and_every_list_is_that_of_git() {
     assert!(advertised(&site, Protocol::V0).is_some());
     let branch = prop_oneof!["[a-c]{1,2}", "[a-c]/[x-z]{1,3}", "feature-[0-9]{1,3}"];
     let branches = proptest::collection::btree_map(branch, 0..commits.len(), 0..6);
-    let tags = proptest::collection::btree_map("v[0-9]\\.[0-9]{1,2}|pull-[a-z]|[d-f]{1,3}", 0..commits.len() + others.len(), 0..6);
-    let head = prop_oneof![Just("ref: refs/heads/a".to_owned()), Just("ref: refs/heads/main".to_owned()), Just(commits[1].to_string())];
+    let tags = proptest::collection::btree_map(
+        "v[0-9]\\.[0-9]{1,2}|pull-[a-z]|[d-f]{1,3}",
+        0..commits.len() + others.len(),
+        0..6,
+    );
+    let head = prop_oneof![
+        Just("ref: refs/heads/a".to_owned()),
+        Just("ref: refs/heads/main".to_owned()),
+        Just(commits[1].to_string())
+    ];
     let word = prop_oneof![
-        Just("peel".to_owned()), Just("symrefs".to_owned()), Just("unborn".to_owned()),
+        Just("peel".to_owned()),
+        Just("symrefs".to_owned()),
+        Just("unborn".to_owned()),
         "ref-prefix (HEAD|refs/heads/|refs/tags/v|refs/|refs/heads/a|refs/pull/|x|)",
     ];
     let questions = proptest::collection::vec(proptest::collection::vec(word, 0..6), 1..4);

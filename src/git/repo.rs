@@ -11,7 +11,8 @@ use crate::read::table::Table;
 use crate::read::{commits, diff, ref_pages, refs, trees};
 use crate::repositories::Shared;
 use crate::{
-    Blob, Commit, CommitSummary, Diff, DiffLimits, Entry, Error, Listing, Log, Overview, RefKind, RefList, RefPage, Resolved,
+    Blob, Commit, CommitSummary, Diff, DiffLimits, Entry, Error, Listing, Log, Overview, RefKind, RefList, RefPage,
+    Resolved,
 };
 
 /// A repository on disk. Cheap to clone.

@@ -8,15 +8,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use base::file::{self, FileError};
-use base::name::RefName;
+use base::kept::Kept;
+use base::name::{Oid, RefName, TreePath};
 
 use crate::blame::{Blame, KEPT_SPANS};
 use crate::gates::{Gates, blocking};
 use crate::handles::Handles;
-use crate::kept::{Kept, Place};
 use crate::latest::Latest;
-use crate::read::table::Tables;
 use crate::ls_refs::Spoken;
+use crate::read::table::Tables;
 use crate::receive::INCOMING;
 use crate::{Error, Repo, moving};
 
@@ -26,6 +26,9 @@ const MAKING: &str = ".new-";
 const REMOVING: &str = ".gone-";
 /// A half-made repository older than this was left by a crash; a younger one may be another process's own.
 const ABANDONED: Duration = Duration::from_mins(10);
+
+/// A path in a commit of one repository.
+pub(crate) type Place = (i64, Oid, TreePath);
 
 /// The directory of all bare repositories: `<root>/xx/<id>.git`, `xx` the id's lowest byte. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use askama::Template;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use base::name::{Oid, RepoPath, TreePath};
 use forge::{ChangeKind, CommitView, DiffContent, DiffLine, FileDiff, LineKind, RepoFrame};
 
@@ -13,6 +14,7 @@ use super::moment;
 use super::page::{Shell, draw};
 use super::target;
 use super::text::{counted, escaped, one_line};
+use super::unchanged::Tag;
 use super::visit::Visit;
 use crate::state::AppState;
 
@@ -63,10 +65,16 @@ pub(crate) async fn show(
     visit: Visit,
     at: At,
     Path((_, _, id)): Path<(String, String, String)>,
+    headers: HeaderMap,
 ) -> PageResult {
     let repo = state.forge.repo(&visit.actor, &at.repository).await?;
     let (frame, commit) = tokio::try_join!(state.forge.frame(&repo), state.forge.commit(&repo, &id))?;
-    draw(&page(&visit, &frame, commit))
+    let tag = Tag::of(&visit, &frame, &commit.summary.id);
+    let tag = tag.at(commit.summary.authored, visit.now).at(commit.committed, visit.now);
+    match tag.known(&headers) {
+        Some(answer) => Ok(answer),
+        None => tag.on(draw(&page(&visit, &frame, commit)), true),
+    }
 }
 
 /// The page of a commit.

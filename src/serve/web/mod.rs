@@ -30,6 +30,9 @@ pub(crate) mod target;
 pub(crate) mod text;
 mod tokens;
 mod tree;
+mod unchanged;
+#[cfg(test)]
+mod unchanged_test;
 mod users;
 mod visit;
 #[cfg(test)]

@@ -8,7 +8,9 @@ use axum::extract::State;
 use axum::http::header::{
     CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
 };
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use base::name::Oid;
 use bytes::Bytes;
 use forge::RawFile;
 use futures_util::stream;
@@ -16,6 +18,7 @@ use futures_util::stream;
 use super::failure::PageResult;
 use super::frame::At;
 use super::target::encode_value;
+use super::unchanged;
 use super::visit::Visit;
 use crate::state::AppState;
 
@@ -25,10 +28,24 @@ const PIECE: usize = 64 << 10;
 const POLICY: &str = "sandbox; default-src 'none'";
 
 /// `GET /{owner}/{repo}/raw/{rest}`.
-pub(crate) async fn show(State(state): State<AppState>, visit: Visit, at: At) -> PageResult {
+pub(crate) async fn show(State(state): State<AppState>, visit: Visit, at: At, headers: HeaderMap) -> PageResult {
     let repo = state.forge.repo(&visit.actor, &at.repository).await?;
     let file = state.forge.raw(&repo, &at.rest).await?;
-    Ok(respond(&at.rest, &file.bytes).map(|_| pieces(file)))
+    if visit.actor.user().is_some() {
+        return Ok(respond(&at.rest, &file.bytes).map(|_| pieces(file)));
+    }
+    let is_fixed = at
+        .rest
+        .split(|byte| *byte == b'/')
+        .next()
+        .is_some_and(|name| std::str::from_utf8(name).is_ok_and(|name| Oid::parse(name).is_ok()));
+    let (marks, is_known) = unchanged::raw(&file.id, &headers, is_fixed);
+    if is_known {
+        return Ok((StatusCode::NOT_MODIFIED, marks).into_response());
+    }
+    let mut response = respond(&at.rest, &file.bytes).map(|_| pieces(file));
+    response.headers_mut().extend(marks);
+    Ok(response)
 }
 
 /// The head of the answer.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
 use base::name::TreePath;
 use forge::{File, FileContent, RepoFrame, TreeOrFile};
 
@@ -15,6 +16,7 @@ use super::render::Renderer;
 use super::target;
 use super::text::{counted, one_line, size};
 use super::tree::{directory_page, place, readme};
+use super::unchanged::Tag;
 use super::visit::Visit;
 use crate::state::AppState;
 
@@ -62,7 +64,7 @@ pub(crate) async fn show(
     Extension(renderer): Extension<Renderer>,
     visit: Visit,
     at: At,
-    RawQuery(query): RawQuery,
+    (RawQuery(query), headers): (RawQuery, HeaderMap),
 ) -> PageResult {
     let repo = state.forge.repo(&visit.actor, &at.repository).await?;
     let (frame, found) = tokio::try_join!(state.forge.frame(&repo), state.forge.tree_or_file(&repo, &at.rest))?;
@@ -73,9 +75,38 @@ pub(crate) async fn show(
         }
         TreeOrFile::File(file) => {
             let is_source = query.as_deref() == Some("source");
+            let tag =
+                Tag::of(&visit, &frame, &file.id).with(file.revision.commit.as_str()).with(kind_of(&file.content));
+            if let Some(answer) = tag.known(&headers) {
+                return Ok(answer);
+            }
             let body = body(&renderer, &frame, &file, is_source).await;
-            draw(&file_page(&visit, &frame, &file, body))
+            let is_final = is_final(&renderer, &frame, &file, &body, is_source);
+            tag.on(draw(&file_page(&visit, &frame, &file, body)), is_final)
         }
+    }
+}
+
+/// A link and a file may hold the same bytes.
+fn kind_of(content: &FileContent) -> u8 {
+    match content {
+        FileContent::Text(_) => 0,
+        FileContent::Binary => 1,
+        FileContent::TooLarge => 2,
+        FileContent::Symlink(_) => 3,
+    }
+}
+
+/// Says whether the page shows all that it can, and not plain lines because colours or prose were not ready.
+fn is_final(renderer: &Renderer, frame: &RepoFrame, file: &File, body: &FileBody, is_source: bool) -> bool {
+    let is_prose = is_markdown(&file.path) && !is_source;
+    match body {
+        FileBody::Lines(_) if is_prose => false,
+        FileBody::Lines(_) => renderer.has_lines(&file.id, &String::from_utf8_lossy(name_of(&file.path))),
+        FileBody::Prose(_) => {
+            renderer.has_prose(&file.id, &place(&frame.repo.path, &file.revision.name, &above(&file.path)))
+        }
+        _ => true,
     }
 }
 
