@@ -17,6 +17,7 @@ pub mod file;
 pub mod file_path;
 pub mod finding;
 pub mod hint;
+pub mod kept;
 mod load;
 pub mod name;
 pub mod network;

@@ -1,6 +1,7 @@
 //! What pages read from a repository. Every function takes the proof that the actor may. Never holds more of a
 //! repository in memory than one page shows.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base::name::{Oid, RefName, RepoPath, TreePath};
@@ -16,7 +17,7 @@ use crate::{
 /// Branches, and tags, around a page.
 const REFS: usize = 1_000;
 /// Entries of a directory on a page.
-const ENTRIES: usize = 5_000;
+pub(crate) const ENTRIES: usize = 5_000;
 /// Bytes of a file on a page.
 const TEXT: u64 = 1 << 20;
 /// Bytes of a README on a page.
@@ -36,13 +37,14 @@ impl Forge {
     /// What surrounds every page of the repository.
     pub async fn frame(&self, repo: &RepoRead) -> Result<RepoFrame, Error> {
         let handle = self.handle(repo)?;
-        let names = |list: git::RefList| list.refs.into_iter().map(|one| one.name).collect();
+        let refs = handle.overview().await?;
+        let names = |list: &[RefName]| list.iter().take(REFS).cloned().collect();
         Ok(RepoFrame {
             repo: repo.summary.clone(),
             clone: self.clone_urls(&repo.summary.path),
-            default_branch: handle.head().await?,
-            branches: names(handle.branches(REFS).await?),
-            tags: names(handle.tags(REFS).await?),
+            branches: names(&refs.branches),
+            tags: names(&refs.tags),
+            default_branch: refs.default_branch,
             can_write: repo.access >= Access::Write,
             can_maintain: repo.access >= Access::Maintain,
             can_admin: repo.access >= Access::Admin,
@@ -65,7 +67,7 @@ impl Forge {
     pub async fn home(&self, repo: &RepoRead) -> Result<Option<Tree>, Error> {
         let handle = self.handle(repo)?;
         match default_revision(&handle).await? {
-            Some(revision) => tree(&handle, revision, TreePath::default()).await.map(Some),
+            Some(revision) => self.tree(&handle, revision, TreePath::default()).await.map(Some),
             None => Ok(None),
         }
     }
@@ -76,7 +78,7 @@ impl Forge {
         let (revision, path) = locate(&handle, rest).await?;
         let entry = handle.entry(&revision.commit, &path).await?.ok_or(Error::NotFound)?;
         match entry.kind {
-            git::EntryKind::Tree => tree(&handle, revision, path).await.map(TreeOrFile::Tree),
+            git::EntryKind::Tree => self.tree(&handle, revision, path).await.map(TreeOrFile::Tree),
             git::EntryKind::Submodule => Err(Error::NotFound),
             kind => file(&handle, revision, path, &entry.id, kind).await.map(TreeOrFile::File),
         }
@@ -93,15 +95,17 @@ impl Forge {
         let (revision, path) = starting_point(&handle, rest).await?;
         let page = page.max(1);
         let skip = usize::try_from(page - 1).unwrap_or(usize::MAX).saturating_mul(COMMITS);
-        let log = if path.is_root() {
-            handle.log(&revision.commit, skip, COMMITS).await?
-        } else {
-            handle.log_of_path(&revision.commit, &path, skip, COMMITS).await.map_err(in_time)?
+        let place = (repo.id, revision.commit.clone(), path.clone(), page);
+        let log = match self.0.seen.logs.get(&place) {
+            Some(log) => log,
+            None if path.is_root() => Arc::new(handle.log(&revision.commit, skip, COMMITS).await?),
+            None => Arc::new(handle.log_of_path(&revision.commit, &path, skip, COMMITS).await.map_err(in_time)?),
         };
         if log.commits.is_empty() && page == 1 {
             return Err(Error::NotFound);
         }
-        let commits = log.commits.into_iter().map(commit_summary).collect();
+        self.0.seen.logs.put(place, log.commits.len() + 1, Arc::clone(&log));
+        let commits = log.commits.iter().cloned().map(commit_summary).collect();
         Ok(History { revision, path, commits, page, has_more: log.has_more })
     }
 
@@ -188,9 +192,8 @@ impl Forge {
 }
 
 pub(crate) async fn default_revision(handle: &Repo) -> Result<Option<Revision>, Error> {
-    let head = handle.head().await?;
-    let commit = handle.tip(&head).await?;
-    Ok(commit.map(|commit| Revision { name: head.short().into(), reference: Some(head), commit }))
+    let git::Overview { default_branch: head, tip, .. } = handle.overview().await?;
+    Ok(tip.map(|commit| Revision { name: head.short().into(), reference: Some(head), commit }))
 }
 
 /// What a history starts from: the whole of `rest` as a revision, else a revision and a path.
@@ -219,7 +222,23 @@ pub(crate) async fn locate(handle: &Repo, rest: &[u8]) -> Result<(Revision, Tree
     Ok((resolved.into(), path))
 }
 
-async fn tree(handle: &Repo, revision: Revision, path: TreePath) -> Result<Tree, Error> {
+impl Forge {
+    /// A directory, as it was seen before when nothing was left to find in it.
+    async fn tree(&self, handle: &Repo, revision: Revision, path: TreePath) -> Result<Tree, Error> {
+        let place = (handle.id(), revision.commit.clone(), path.clone());
+        if let Some(seen) = self.0.seen.trees.get(&place) {
+            return Ok(Tree { revision, ..Tree::clone(&seen) });
+        }
+        let tree = read_tree(handle, revision, path).await?;
+        if tree.entries.iter().all(|entry| entry.latest.is_some()) {
+            let weight = tree.entries.len() + tree.readme.as_ref().map_or(0, |readme| readme.text.len() >> 9) + 1;
+            self.0.seen.trees.put(place, weight, Arc::new(tree.clone()));
+        }
+        Ok(tree)
+    }
+}
+
+async fn read_tree(handle: &Repo, revision: Revision, path: TreePath) -> Result<Tree, Error> {
     let listing = handle.tree(&revision.commit, &path, ENTRIES).await?.ok_or(Error::NotFound)?;
     let latest = handle.commit(&revision.commit).await?.ok_or(Error::NotFound)?;
     let readme = match choose_readme(&listing.entries) {

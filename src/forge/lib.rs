@@ -52,6 +52,7 @@ mod repository_changes;
 mod scope;
 mod search;
 mod second_factor;
+mod seen;
 mod session;
 mod settle;
 mod signing;

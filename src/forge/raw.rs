@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use base::name::TreePath;
+use base::name::{Oid, TreePath};
 use bytes::Bytes;
 
 use crate::browse::locate;
@@ -23,6 +23,8 @@ const TIME: Duration = Duration::from_secs(10);
 pub struct RawFile {
     /// Bytes in all.
     pub size: u64,
+    /// The blob, a cache key.
+    pub id: Oid,
     source: Source,
 }
 
@@ -91,10 +93,10 @@ impl Forge {
         let size = entry.size.ok_or(Error::NotFound)?;
         if size > SMALL {
             let pieces = Pieces::begun(handle.blob_pieces(&entry.id)).await?;
-            return Ok(RawFile { size, source: Source::Pieces(Box::new(pieces)) });
+            return Ok(RawFile { size, id: entry.id, source: Source::Pieces(Box::new(pieces)) });
         }
         let bytes = handle.blob(&entry.id, SMALL).await?.and_then(|blob| blob.content).ok_or(Error::NotFound)?;
-        Ok(RawFile { size, source: Source::Whole(bytes.into()) })
+        Ok(RawFile { size, id: entry.id, source: Source::Whole(bytes.into()) })
     }
 
     /// The lines of a file from number `first` on. `None` when they are no text; `NotFound` behind the end; `Busy` when

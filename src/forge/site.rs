@@ -19,6 +19,7 @@ use crate::audit_queue::AuditQueue;
 use crate::lfs_pass::LfsReaders;
 use crate::lfs_shelf::Shelf;
 use crate::passwords::Passwords;
+use crate::seen::Seen;
 use crate::throttle::Throttle;
 use crate::{Error, settle, site_settings};
 
@@ -131,6 +132,8 @@ pub(crate) struct Inner {
     pub(crate) places: crate::quota::Places,
     /// The way to other replicas, and the wake-ups of this one.
     pub(crate) signals: Signals,
+    /// What pages were made of before.
+    pub(crate) seen: Seen,
     pub(crate) tasks: Mutex<JoinSet<()>>,
     /// Becomes true when the forge closes, for tasks that can be cut short.
     pub(crate) closing: watch::Sender<bool>,
@@ -182,6 +185,7 @@ impl Forge {
             shelf,
             lfs_readers: LfsReaders::default(),
             places: crate::quota::Places::default(),
+            seen: Seen::new(),
             tasks: Mutex::default(),
             closing: watch::Sender::new(false),
             _presence: presence,

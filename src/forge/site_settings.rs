@@ -28,7 +28,7 @@ pub struct SiteSettings {
 }
 
 /// A line at the top and the foot of every page, such as a classification mark.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Banner {
     /// One line of 1 to 200 characters.
     pub text: String,
@@ -37,7 +37,7 @@ pub struct Banner {
 }
 
 /// The colours of a banner, each with its own text colour.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum BannerColour {
     /// Plain.
     #[default]

@@ -5,14 +5,21 @@ use store::repos;
 use crate::{Error, Forge};
 
 impl Forge {
-    /// Joins the repository's packs when there are many. One that is gone needs nothing.
+    /// Brings up to date what makes reading quick: the index of what was pushed, and the default branch's directory for its
+    /// first visitor. A repository that is gone needs nothing.
     pub(crate) async fn tidy(&self, id: i64) -> Result<(), Error> {
         if repos::path(&self.0.store.read(), id).await?.is_none() {
             return Ok(());
         }
-        if self.0.repositories.repo(id)?.tidy().await? {
-            tracing::info!(repo.id = id, "packs joined");
+        if keep_quick(&self.0.repositories.repo(id)?).await? {
+            tracing::info!(repo.id = id, "repository tidied");
         }
         Ok(())
     }
+}
+
+async fn keep_quick(repo: &git::Repo) -> Result<bool, git::Error> {
+    let tidied = repo.tidy().await?;
+    repo.look_ahead(crate::browse::ENTRIES).await?;
+    Ok(tidied)
 }

@@ -5,14 +5,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use base::kept::Kept;
 use base::name::{Oid, TreePath};
 use tokio::sync::watch;
 
 use crate::columns;
 use crate::error::Cause;
-use crate::kept::{Kept, Place};
 use crate::read::latest::{Column, Report, latest};
 use crate::read::object_id;
+use crate::repositories::Place;
 use crate::{CommitSummary, Error, Repo};
 
 /// Time that a walk may take, most of it after the page was sent.

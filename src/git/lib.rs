@@ -14,7 +14,6 @@ mod error;
 mod gates;
 mod handles;
 mod head;
-mod kept;
 mod latest;
 mod ls_refs;
 mod maintenance;

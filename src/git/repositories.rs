@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use base::file::{self, FileError};
-use base::name::RefName;
+use base::kept::Kept;
+use base::name::{Oid, RefName, TreePath};
 
 use crate::blame::{Blame, KEPT_SPANS};
 use crate::gates::{Gates, blocking};
 use crate::handles::Handles;
-use crate::kept::{Kept, Place};
 use crate::latest::Latest;
 use crate::ls_refs::Spoken;
 use crate::read::table::Tables;
@@ -31,6 +31,8 @@ const ABANDONED: Duration = Duration::from_mins(10);
 /// Time to wait for a Git that a killed process left running, and between two looks at it.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(10);
+/// A path in a commit of one repository.
+pub(crate) type Place = (i64, Oid, TreePath);
 
 /// The directory of all bare repositories: `<root>/xx/<id>.git`, `xx` the id's lowest byte. Cheap to clone.
 #[derive(Clone, Debug)]

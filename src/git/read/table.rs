@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use base::kept::Kept;
 use base::name::{Oid, RefName};
 use gix::ObjectId;
 use gix::objs::Kind;
@@ -18,7 +19,6 @@ use gix::refs::TargetRef;
 use super::refs::natural;
 use super::{COMMIT_BYTES, header, load, oid};
 use crate::error::Cause;
-use crate::kept::Kept;
 
 /// Refs of all tables that are kept; one costs some 250 bytes.
 const KEPT_REFS: usize = 60_000;
@@ -103,8 +103,7 @@ impl Tables {
         if let Some(table) = known.as_ref().filter(|table| table.is_current()) {
             return Ok(Arc::clone(table));
         }
-        #[expect(clippy::disallowed_methods, reason = "compared with the file system's own times")]
-        let begun = SystemTime::now();
+        let begun = now();
         // Before the refs are read: what moves meanwhile is seen the next time.
         let stamps = stamps(path);
         let mut table = read(git, known.as_deref())?;
@@ -159,6 +158,11 @@ impl Stamp {
         let since = Duration::new(seconds.unsigned_abs(), u32::try_from(nanoseconds).unwrap_or(0));
         moment.duration_since(SystemTime::UNIX_EPOCH + since).is_ok_and(|age| age > YOUNG)
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "compared with the times of files, which are of this clock")]
+fn now() -> SystemTime {
+    SystemTime::now()
 }
 
 /// HEAD, the packed refs and every directory that loose ones are in; `None` when these are too many.

@@ -77,7 +77,8 @@ fn matching(data: &[u8], pattern: &Pattern, limit: usize, until: Instant) -> (Ve
             break;
         }
         let before = data.get(..found.start()).unwrap_or_default();
-        number += data.get(counted..found.start()).unwrap_or_default().split(|byte| *byte == b'\n').count().saturating_sub(1);
+        number +=
+            data.get(counted..found.start()).unwrap_or_default().split(|byte| *byte == b'\n').count().saturating_sub(1);
         counted = found.start();
         let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let rest = data.get(found.start()..).unwrap_or_default();

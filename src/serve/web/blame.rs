@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::Extension;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use forge::{Blame, FileContent, RepoFrame};
 
 use super::failure::PageResult;
@@ -12,6 +13,7 @@ use super::render::Renderer;
 use super::source::name_of;
 use super::target;
 use super::text::one_line;
+use super::unchanged::Tag;
 use super::visit::Visit;
 use super::{missing, moment};
 use crate::highlight::plain_lines;
@@ -57,6 +59,7 @@ pub(crate) async fn show(
     Extension(renderer): Extension<Renderer>,
     visit: Visit,
     at: At,
+    headers: HeaderMap,
 ) -> PageResult {
     let repo = state.forge.repo(&visit.actor, &at.repository).await?;
     let (frame, blame) = tokio::join!(state.forge.frame(&repo), state.forge.blame(&repo, &at.rest));
@@ -65,7 +68,15 @@ pub(crate) async fn show(
         (Err(error), _) => return Err(error.into()),
         (_, Err(error)) => return Err(missing::explained(&state, &repo, &at.rest, error).await),
     };
-    draw(&page(&renderer, &visit, &frame, &blame).await)
+    let file = &blame.file;
+    let tag = Tag::of(&visit, &frame, &file.revision.commit).with(file.id.as_str());
+    let tag = blame.spans.iter().fold(tag, |tag, span| tag.at(span.commit.authored, visit.now));
+    if let Some(answer) = tag.known(&headers) {
+        return Ok(answer);
+    }
+    let page = page(&renderer, &visit, &frame, &blame).await;
+    let name = String::from_utf8_lossy(name_of(&file.path));
+    tag.on(draw(&page), blame.spans.is_empty() || renderer.has_lines(&file.id, &name))
 }
 
 /// The page of a file's lines and their commits.

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
 use base::name::{Oid, TreePath};
 use forge::{CommitView, OneDiff, PatchFormat, RepoFrame};
 
@@ -12,6 +13,7 @@ use super::page::{Shell, draw};
 use super::patch;
 use super::query::Query;
 use super::target;
+use super::unchanged::Tag;
 use super::visit::Visit;
 use super::{missing, moment};
 use crate::state::AppState;
@@ -59,6 +61,7 @@ pub(crate) async fn show(
     at: At,
     Path((_, _, id)): Path<(String, String, String)>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> PageResult {
     let repo = state.forge.repo(&visit.actor, &at.repository).await?;
     for (ending, format) in [(".diff", PatchFormat::Diff), (".patch", PatchFormat::Mail)] {
@@ -70,7 +73,13 @@ pub(crate) async fn show(
     let commit = state.forge.commit_as(&repo, &id, look.choice);
     let (frame, commit) = tokio::join!(state.forge.frame(&repo), commit);
     let commit = commit.map_err(|error| missing::commit(&at.repository, &id, error))?;
-    draw(&page(&visit, &frame?, commit, look))
+    let frame = frame?;
+    let tag = Tag::of(&visit, &frame, &commit.summary.id);
+    let tag = tag.at(commit.summary.authored, visit.now).at(commit.committed, visit.now);
+    match tag.known(&headers) {
+        Some(answer) => Ok(answer),
+        None => tag.on(draw(&page(&visit, &frame, commit, look)), true),
+    }
 }
 
 /// `GET /{owner}/{repo}/diff/{rest}`.

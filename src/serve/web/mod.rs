@@ -62,6 +62,9 @@ mod teams;
 pub(crate) mod text;
 mod tokens;
 mod tree;
+mod unchanged;
+#[cfg(test)]
+mod unchanged_test;
 mod users;
 mod visit;
 #[cfg(test)]

@@ -6,7 +6,9 @@ use axum::extract::State;
 use axum::http::header::{
     CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
 };
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use base::name::Oid;
 use forge::{LfsObject, LfsPointer, LfsState, RawFile};
 use futures_util::stream;
 use tokio_util::io::ReaderStream;
@@ -16,6 +18,7 @@ use super::frame::At;
 use super::missing;
 use super::patch::POLICY;
 use super::target::encode_value;
+use super::unchanged;
 use super::visit::Visit;
 use crate::state::AppState;
 
@@ -23,7 +26,7 @@ use crate::state::AppState;
 const PIECE: usize = 64 << 10;
 
 /// `GET /{owner}/{repo}/raw/{rest}`.
-pub(crate) async fn show(State(state): State<AppState>, visit: Visit, at: At) -> PageResult {
+pub(crate) async fn show(State(state): State<AppState>, visit: Visit, at: At, headers: HeaderMap) -> PageResult {
     let repo = state.forge.repo(&visit.actor, &at.repository).await?;
     let file = match state.forge.raw(&repo, &at.rest).await {
         Ok(file) => file,
@@ -34,7 +37,18 @@ pub(crate) async fn show(State(state): State<AppState>, visit: Visit, at: At) ->
     {
         return large(state.forge.lfs_object(&repo, &pointer.oid).await?, &at.rest).await;
     }
-    Ok(answer(&at.rest, file))
+    if visit.actor.user().is_some() {
+        return Ok(answer(&at.rest, file));
+    }
+    let revision = at.rest.split(|byte| *byte == b'/').next().unwrap_or_default();
+    let is_fixed = std::str::from_utf8(revision).is_ok_and(|name| Oid::parse(name).is_ok());
+    let (marks, is_known) = unchanged::raw(&file.id, &headers, is_fixed);
+    if is_known {
+        return Ok((StatusCode::NOT_MODIFIED, marks).into_response());
+    }
+    let mut response = answer(&at.rest, file);
+    response.headers_mut().extend(marks);
+    Ok(response)
 }
 
 /// The answer that carries the file; `path` ends with its name.

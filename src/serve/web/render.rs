@@ -44,7 +44,7 @@ impl Renderer {
         let highlighter = Arc::clone(&self.highlighter);
         let plain = text.clone();
         let work = move || highlighter.lines(&text, &name);
-        match self.kept(format!("lines {id} {ending}"), work).await {
+        match self.kept(lines_key(id, &ending), work).await {
             Some(html) => html,
             None => plain_lines(&plain).into(),
         }
@@ -56,7 +56,7 @@ impl Renderer {
             return None;
         }
         let highlighter = Arc::clone(&self.highlighter);
-        let key = format!("prose {id} {} {}", place.pages, place.directory);
+        let key = prose_key(id, &place);
         let work = move || markdown::render(&text, &place, &highlighter).unwrap_or_default();
         self.kept(key, work).await.filter(|html| !html.is_empty())
     }
@@ -73,6 +73,20 @@ impl Renderer {
             task.await.ok().flatten().map(Arc::from)
         };
         tokio::time::timeout(BUDGET, rendered).await.ok().flatten()
+    }
+
+    /// Says whether the lines of this file are ready, so that the page that was made of them is no stopgap.
+    pub(crate) fn has_lines(&self, id: &Oid, name: &str) -> bool {
+        self.has(&lines_key(id, name.rsplit('.').next().unwrap_or_default()))
+    }
+
+    /// The same for a text.
+    pub(crate) fn has_prose(&self, id: &Oid, place: &Place) -> bool {
+        self.has(&prose_key(id, place))
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).entries.contains_key(key)
     }
 
     async fn kept(&self, key: String, work: impl FnOnce() -> String + Send + 'static) -> Option<Arc<str>> {
@@ -93,6 +107,14 @@ impl Renderer {
         };
         tokio::time::timeout(BUDGET, rendered).await.ok().flatten()
     }
+}
+
+fn lines_key(id: &Oid, ending: &str) -> String {
+    format!("lines {id} {ending}")
+}
+
+fn prose_key(id: &Oid, place: &Place) -> String {
+    format!("prose {id} {} {}", place.pages, place.directory)
 }
 
 /// The least recently used go first once `limit` bytes are exceeded.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
 use base::name::{RefName, TreePath};
 use forge::{File, FileContent, RepoFrame, TreeOrFile, Window};
 
@@ -17,6 +18,7 @@ use super::render::Renderer;
 use super::target;
 use super::text::{counted, one_line, size};
 use super::tree::{directory_page, place, readme};
+use super::unchanged::Tag;
 use super::visit::Visit;
 use crate::highlight::plain_lines_from;
 use crate::state::AppState;
@@ -79,7 +81,7 @@ pub(crate) async fn show(
     Extension(renderer): Extension<Renderer>,
     visit: Visit,
     at: At,
-    RawQuery(query): RawQuery,
+    (RawQuery(query), headers): (RawQuery, HeaderMap),
 ) -> PageResult {
     let repo = state.forge.repo(&visit.actor, &at.repository).await?;
     let (frame, found) = tokio::join!(state.forge.frame(&repo), state.forge.tree_or_file(&repo, &at.rest));
@@ -95,19 +97,50 @@ pub(crate) async fn show(
             draw(&directory_page(&visit, &frame, &tree, readme))
         }
         TreeOrFile::File(file) => {
+            let tag =
+                Tag::of(&visit, &frame, &file.id).with(file.revision.commit.as_str()).with(kind_of(&file.content));
+            let mut is_kept = false;
             let mut page = if matches!(file.content, FileContent::TooLarge) {
                 let first = query.text("line").parse().unwrap_or(1);
                 large_page(&visit, &frame, &file, state.forge.window(&repo, &at.rest, first).await?)
             } else {
-                let body = body(&renderer, &frame, &file, query.has("source")).await;
+                let is_source = query.has("source");
+                if let Some(answer) = tag.known(&headers) {
+                    return Ok(answer);
+                }
+                let body = body(&renderer, &frame, &file, is_source).await;
+                is_kept = is_final(&renderer, &frame, &file, &body, is_source);
                 file_page(&visit, &frame, &file, body)
             };
             let is_branch = file.revision.reference.as_ref().is_some_and(RefName::is_branch);
             if !(is_branch && frame.can_write) {
                 (page.edit, page.delete) = (None, None);
             }
-            draw(&page)
+            tag.on(draw(&page), is_kept)
         }
+    }
+}
+
+/// A link and a file may hold the same bytes.
+fn kind_of(content: &FileContent) -> u8 {
+    match content {
+        FileContent::Text(_) => 0,
+        FileContent::Binary => 1,
+        FileContent::TooLarge => 2,
+        FileContent::Symlink(_) => 3,
+    }
+}
+
+/// Says whether the page shows all that it can, and not plain lines because colours or prose were not ready.
+fn is_final(renderer: &Renderer, frame: &RepoFrame, file: &File, body: &FileBody, is_source: bool) -> bool {
+    let is_prose = is_markdown(&file.path) && !is_source;
+    match body {
+        FileBody::Lines(_) if is_prose => false,
+        FileBody::Lines(_) => renderer.has_lines(&file.id, &String::from_utf8_lossy(name_of(&file.path))),
+        FileBody::Prose(_) => {
+            renderer.has_prose(&file.id, &place(&frame.repo.path, &file.revision.name, &above(&file.path)))
+        }
+        _ => true,
     }
 }
 
