@@ -156,9 +156,9 @@ impl Protection {
     }
 
     /// Says why `user_id`, who has this right in the repository, may not do this.
-    pub(crate) fn judge(&self, change: Change, user_id: i64, access: Access) -> Result<(), &'static str> {
+    pub(crate) fn judge(&self, change: Change, user_id: Option<i64>, access: Access) -> Result<(), &'static str> {
         let is_of_level = self.level.least().is_some_and(|least| access >= least);
-        if access < Access::Write || !(is_of_level || self.user_ids.contains(&user_id)) {
+        if access < Access::Write || !(is_of_level || user_id.is_some_and(|id| self.user_ids.contains(&id))) {
             return Err(match self.level {
                 _ if !self.user_ids.is_empty() => "only certain people may push here",
                 PushLevel::Nobody => "nobody may push here",
@@ -369,7 +369,7 @@ mod tests {
         use Change::{Create, Delete, Force, Forward};
         let base = protection(1, ProtectedKind::Branch, "main");
         let judged = |protection: &Protection| {
-            [Create, Forward, Force, Delete].map(|change| protection.judge(change, 7, Access::Write).is_ok())
+            [Create, Forward, Force, Delete].map(|change| protection.judge(change, Some(7), Access::Write).is_ok())
         };
         assert_eq!(judged(&base), [false, true, false, false]);
         assert_eq!(judged(&Protection { may_create: true, ..base.clone() }), [true, true, false, false]);
@@ -393,7 +393,7 @@ mod tests {
             (PushLevel::Write, vec![], Access::Read, false),
         ] {
             let protection = Protection { level, user_ids: user_ids.clone(), ..base.clone() };
-            let judged = protection.judge(Change::Forward, 7, access);
+            let judged = protection.judge(Change::Forward, Some(7), access);
             assert_eq!(judged.is_ok(), expected, "{level:?} {user_ids:?} {access:?}");
         }
     }

@@ -16,7 +16,8 @@ const SIGNED_COMMITS: usize = 5_000;
 struct Ground {
     default_branch: RefName,
     protections: Vec<Protection>,
-    user_id: i64,
+    /// `None` for a deploy key, which nobody can name.
+    user_id: Option<i64>,
     access: Access,
     limits: SiteLimits,
 }
@@ -59,12 +60,15 @@ impl Push {
 
     /// `None` when the pusher, or what the pusher came with, may no longer push.
     async fn ground(&self, repo: &git::Repo) -> Result<Option<Ground>, Error> {
-        let Some(user) = self.actor.user() else { return Ok(None) };
         if !self.may_still_push().await? {
             return Ok(None);
         }
-        // A key or a token cuts what it opens to pushing; a protection asks what the account may do.
-        let account = Actor::User(User { scope: Scope::Full, ..user.clone() });
+        // A key or a token cuts what it opens to pushing; a protection asks what the account may do. A deploy key has none.
+        let (account, user_id) = match &self.actor {
+            Actor::Anonymous => return Ok(None),
+            Actor::User(user) => (Actor::User(User { scope: Scope::Full, ..user.clone() }), Some(user.id)),
+            Actor::DeployKey(_) => (self.actor.clone(), None),
+        };
         let access = match self.forge.repo(&account, &self.repo.0.summary.path).await {
             Ok(now) if now.id == self.repo.0.id => now.access,
             Ok(_) | Err(Error::NotFound) => return Ok(None),
@@ -74,7 +78,7 @@ impl Push {
         Ok(Some(Ground {
             default_branch: repo.head().await?,
             protections: protections_of(&database, self.repo.0.id).await?,
-            user_id: user.id,
+            user_id,
             access,
             limits: quota::limits(&database).await?,
         }))

@@ -25,7 +25,7 @@ const SERVER: &[(&str, &str)] = &[
     ("gc.auto", "0"),
     ("repack.writeBitmaps", "false"),
     ("pack.writeBitmapLookupTable", "true"),
-    ("pack.allowPackReuse", "multi"),
+    ("pack.allowPackReuse", "true"),
     ("maintenance.auto", "false"),
     ("protocol.allow", "never"),
     ("protocol.file.allow", "never"),

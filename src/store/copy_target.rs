@@ -119,7 +119,7 @@ async fn go_on_counting(
 ) -> Result<(), CopyError> {
     let sequence = "SELECT a.attname::text, pg_get_serial_sequence(quote_ident(c.relname), a.attname)
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
-         WHERE n.nspname = current_schema() AND c.relname = $1 AND a.attnum > 0
+         WHERE n.nspname = current_schema() AND c.relname = $1 AND a.attnum > 0 AND NOT a.attisdropped
            AND pg_get_serial_sequence(quote_ident(c.relname), a.attname) IS NOT NULL";
     for table in tables {
         let name = &table.name;

@@ -38,6 +38,13 @@ const DOORS: &[(&str, Door)] = &[
     ("/{owner}/{repo}/info/refs", Door::Git),
     ("/{owner}/{repo}/git-upload-pack", Door::Git),
     ("/{owner}/{repo}/git-receive-pack", Door::Git),
+    ("/{owner}/{repo}/git-upload-archive", Door::Git),
+    ("/{owner}/{repo}/info/lfs/objects/batch", Door::Own),
+    ("/{owner}/{repo}/info/lfs/objects/{oid}", Door::Own),
+    ("/{owner}/{repo}/info/lfs/verify", Door::Own),
+    ("/{owner}/{repo}/info/lfs/locks", Door::Own),
+    ("/{owner}/{repo}/info/lfs/locks/verify", Door::Own),
+    ("/{owner}/{repo}/info/lfs/locks/{id}/unlock", Door::Own),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,10 +53,12 @@ enum Door {
     Everyone,
     /// Asked with every kind of credential here.
     Git,
+    /// Asked in tests of its own: `lfs_test`, `lfs`.
+    Own,
 }
 
 /// What SSH runs, and the least that it takes.
-const VERBS: &[(&str, Level)] = &[("git-upload-pack", Level::Read), ("git-receive-pack", Level::Write)];
+const VERBS: &[(&str, Level)] = &[("git-upload-pack", Level::Read), ("git-upload-archive", Level::Read), ("git-receive-pack", Level::Write)];
 
 /// One request and what must come of it.
 struct Probe {
@@ -83,8 +92,12 @@ struct Ground<'s> {
 impl Ground<'_> {
     /// The route's pattern, filled; `None` when a part of it is not known here.
     fn path(&self, route: &Route, (owner, repo): (&str, &str)) -> Option<String> {
-        let rest = if route.pattern.contains("/commits/") {
+        let rest = if route.pattern.contains("/commits/") || route.pattern.contains("/new/") {
             "main"
+        } else if route.pattern.contains("/compare/") {
+            "main...main"
+        } else if route.pattern.contains("/diff/") {
+            return Some(format!("/{owner}/{repo}/diff/{}/README.md", self.tip));
         } else if route.pattern.contains("/archive/") {
             "main.zip"
         } else {
@@ -148,6 +161,7 @@ fn expected(route: &Route, person: &str, place: (&str, &str), permitted: u16) ->
         Audience::SignedIn if person == ANONYMOUS => return Expected::SignIn,
         Audience::SignedIn => permitted,
         Audience::Reader => at_least(Level::Read),
+        Audience::Writer if person == ANONYMOUS && level(person, place) >= Level::Read => return Expected::SignIn,
         Audience::Writer => at_least(Level::Write),
         Audience::Maintainer => at_least(Level::Maintain),
         Audience::RepositoryAdministrator => at_least(Level::Admin),
@@ -271,7 +285,9 @@ fn git_probes(ground: &Ground<'_>, visitors: &[Visitor]) -> Vec<Probe> {
             let refs = ground.client.get(format!("{at}/info/refs?service={verb}"));
             let kind = format!("application/x-{verb}-request");
             let exchange = ground.client.post(format!("{at}/{verb}")).header(CONTENT_TYPE, kind).body("0000");
-            for (what, request) in [("refs", refs), ("exchange", exchange)] {
+            // A client that wants an archive over HTTP asks for nothing before.
+            let has_refs = verb != "git-upload-archive";
+            for (what, request) in [("refs", refs), ("exchange", exchange)].into_iter().skip(usize::from(!has_refs)) {
                 let request = match authorization {
                     Some(secret) => request.header(AUTHORIZATION, format!("Basic {}", STANDARD.encode(secret))),
                     None => request,

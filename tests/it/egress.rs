@@ -23,7 +23,9 @@ fn in_network(home: &std::path::Path, script: &str) -> Result<Finished, String> 
 
 /// Every page of the route table, and the doors beside it, with something behind each.
 fn pages() -> Vec<String> {
-    let gets = serve::web::ROUTES.iter().filter(|route| matches!(route.method, serve::web::Method::Get));
+    // A stream of events has no end.
+    let is_page = |route: &&serve::web::Route| !route.pattern.ends_with("/events");
+    let gets = serve::web::ROUTES.iter().filter(|route| matches!(route.method, serve::web::Method::Get)).filter(is_page);
     let named = gets.map(|route| {
         let path = route.pattern.replace("{owner}", ADMIN).replace("{repo}", "project").replace("{name}", ADMIN);
         path.replace("{id}", "main").replace("{file}", "x").replace("{*rest}", "main/README.md")

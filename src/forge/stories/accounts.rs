@@ -216,8 +216,9 @@ async fn a_new_password_ends_the_other_sessions_and_needs_the_old_one() {
         site.forge.change_password(&actor, &secret(PASSWORD), &secret("short")).await,
         Err(Error::Field { field: "password", .. })
     ));
-    site.forge.change_password(&actor, &secret(PASSWORD), &new).await.unwrap();
-    assert!(site.forge.session(&mine.token).await.unwrap().is_some());
+    let goes_on = site.forge.change_password(&actor, &secret(PASSWORD), &new).await.unwrap();
+    assert!(site.forge.session(&goes_on.token).await.unwrap().is_some());
+    assert!(site.forge.session(&mine.token).await.unwrap().is_none());
     assert!(site.forge.session(&other.token).await.unwrap().is_none());
     assert!(matches!(site.forge.sign_in("alice", &secret(PASSWORD), HOME).await, Err(Error::SignInRefused)));
     assert!(site.forge.sign_in("alice", &new, HOME).await.is_ok());
