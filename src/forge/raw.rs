@@ -28,7 +28,7 @@ pub struct RawFile {
 
 enum Source {
     Whole(Bytes),
-    Pieces(Pieces),
+    Pieces(Box<Pieces>),
 }
 
 impl RawFile {
@@ -91,7 +91,7 @@ impl Forge {
         let size = entry.size.ok_or(Error::NotFound)?;
         if size > SMALL {
             let pieces = Pieces::begun(handle.blob_pieces(&entry.id)).await?;
-            return Ok(RawFile { size, source: Source::Pieces(pieces) });
+            return Ok(RawFile { size, source: Source::Pieces(Box::new(pieces)) });
         }
         let bytes = handle.blob(&entry.id, SMALL).await?.and_then(|blob| blob.content).ok_or(Error::NotFound)?;
         Ok(RawFile { size, source: Source::Whole(bytes.into()) })

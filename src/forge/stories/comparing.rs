@@ -61,7 +61,7 @@ async fn two_branches_are_compared_from_where_they_parted_or_as_they_are() {
     let DiffContent::Hunks(hunks) = &three.files[0].content else { panic!("text") };
     assert_eq!(hunks[0].section, "fn one() {");
     let removed = hunks[0].lines.iter().find(|line| line.kind == LineKind::Removed).unwrap();
-    assert_eq!(removed.emphasis, [8..9]);
+    assert_eq!(removed.emphasis, vec![std::ops::Range { start: 8, end: 9 }]);
     let Compared::Found(two) = site.forge.compare(&repo, &spec("main..feature/x"), choice).await.unwrap() else {
         panic!("both are there");
     };
@@ -80,7 +80,7 @@ async fn one_file_of_a_diff_and_whole_patches_are_had_by_full_ids() {
     assert_eq!((one.file.added, one.file.removed, one.base), (1, 1, None));
     let two = site.forge.one_diff(&repo, format!("{main}..{head}/b.txt").as_bytes(), choice).await.unwrap();
     assert_eq!((two.file.added, two.file.removed), (0, 1));
-    for absent in [format!("{head}/b.txt"), "main/a.rs".into(), format!("{head}"), format!("{}/a.rs", "1".repeat(40))] {
+    for absent in [format!("{head}/b.txt"), "main/a.rs".into(), head.clone(), format!("{}/a.rs", "1".repeat(40))] {
         let refused = site.forge.one_diff(&repo, absent.as_bytes(), choice).await;
         assert!(matches!(refused, Err(Error::NotFound | Error::Name(_))), "{absent}: {refused:?}");
     }

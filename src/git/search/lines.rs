@@ -26,8 +26,8 @@ pub(super) fn search(
     pattern: &Pattern,
     paths: Option<&Pattern>,
     limits: SearchLimits,
-    until: Instant,
 ) -> Result<Found, Cause> {
+    let until = Instant::now() + limits.time;
     let mut found = Found::default();
     let mut bytes = limits.bytes;
     let end = walk::files(git, commit, until, |path, mode, id| {
@@ -77,7 +77,7 @@ fn matching(data: &[u8], pattern: &Pattern, limit: usize, until: Instant) -> (Ve
             break;
         }
         let before = data.get(..found.start()).unwrap_or_default();
-        number += data.get(counted..found.start()).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count();
+        number += data.get(counted..found.start()).unwrap_or_default().split(|byte| *byte == b'\n').count() - 1;
         counted = found.start();
         let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let rest = data.get(found.start()..).unwrap_or_default();

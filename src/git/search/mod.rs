@@ -115,11 +115,7 @@ impl Repo {
         limits: SearchLimits,
     ) -> Result<Found, Error> {
         let commit = commit.clone();
-        self.read("files", move |git| {
-            let until = Instant::now() + limits.time;
-            lines::search(git, &commit, &pattern, paths.as_ref(), limits, until)
-        })
-        .await
+        self.read("files", move |git| lines::search(git, &commit, &pattern, paths.as_ref(), limits)).await
     }
 
     /// Files of the commit whose path has the letters of `text` in this order, the nearest first, at most `limit`.

@@ -140,7 +140,7 @@ async fn branches_are_compared_searched_and_had_as_patches() {
     assert_eq!(header(&chosen, "location"), "/alice/work/compare/main...feature/x");
     let page = get(&site, "/alice/work/compare/main...feature/x", "").await.body;
     for expected in
-        ["change &lt;it&gt;", "let <b>y</b> = 1;</ins>", "<td id=f1R2>2<td><ins>", "A program wrote this file."]
+        ["change &lt;it&gt;", "let <b>y</b> = 1;</ins>", "<td id=f2R2>2<td><ins>", "A program wrote this file."]
     {
         assert!(page.contains(expected), "{expected}: {page}");
     }

@@ -114,7 +114,7 @@ mod tests {
             old,
             new,
             text: text.into(),
-            emphasis: if text.starts_with("a<") { vec![1..3] } else { vec![] },
+            emphasis: text.starts_with("a<").then_some(1..3).into_iter().collect(),
         }
     }
 

@@ -97,15 +97,15 @@ pub(crate) async fn delete(State(state): State<AppState>, visit: Visit, at: At) 
 
 /// `POST` of all three.
 pub(crate) async fn create_submit(state: State<AppState>, visit: Visit, at: At, form: LongForm) -> PageResult {
-    submit(state, visit, at, form, Purpose::New).await
+    Box::pin(submit(state, visit, at, form, Purpose::New)).await
 }
 
 pub(crate) async fn change_submit(state: State<AppState>, visit: Visit, at: At, form: LongForm) -> PageResult {
-    submit(state, visit, at, form, Purpose::Change).await
+    Box::pin(submit(state, visit, at, form, Purpose::Change)).await
 }
 
 pub(crate) async fn delete_submit(state: State<AppState>, visit: Visit, at: At, form: LongForm) -> PageResult {
-    submit(state, visit, at, form, Purpose::Delete).await
+    Box::pin(submit(state, visit, at, form, Purpose::Delete)).await
 }
 
 async fn submit(State(state): State<AppState>, visit: Visit, at: At, form: LongForm, purpose: Purpose) -> PageResult {
@@ -158,7 +158,7 @@ async fn conflict(
         }
     };
     let from = if theirs.is_some() { fields.from.clone() } else { String::new() };
-    let fields = EditFields { blob, from, ..fields };
+    let fields = EditFields { from, blob, ..fields };
     let trouble = Trouble { problem: Some(problem.into()), details: Vec::new(), theirs };
     refused(&page(visit, &frame, purpose, fields, trouble), StatusCode::CONFLICT)
 }

@@ -138,18 +138,13 @@ fn summary(lines: &SearchLines) -> Vec<String> {
         let kinds = format!("{} not text, {} larger than 1 MiB", lines.binary, lines.large);
         said.push(format!("Left out: {kinds}."));
     }
-    match lines.stop {
-        Some(SearchStop::Time) => {
-            said.push("The search stopped after two seconds; a filter for files makes it smaller.".into())
-        }
-        Some(SearchStop::Bytes) => {
-            said.push("There was more to read than a search reads; a filter for files makes it smaller.".into())
-        }
-        Some(SearchStop::Results) => {
-            said.push("The first files are shown; more words or a filter find the others.".into())
-        }
-        None => {}
-    }
+    let why = match lines.stop {
+        Some(SearchStop::Time) => "The search stopped after two seconds; a filter for files makes it smaller.",
+        Some(SearchStop::Bytes) => "There was more to read than a search reads; a filter for files makes it smaller.",
+        Some(SearchStop::Results) => "The first files are shown; more words or a filter find the others.",
+        None => return said,
+    };
+    said.push(why.into());
     said
 }
 
