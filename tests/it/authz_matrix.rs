@@ -38,7 +38,7 @@ const DOORS: &[(&str, Door)] = &[
     ("/{owner}/{repo}/info/refs", Door::Git),
     ("/{owner}/{repo}/git-upload-pack", Door::Git),
     ("/{owner}/{repo}/git-receive-pack", Door::Git),
-    ("/{owner}/{repo}/git-upload-archive", Door::Git),
+    ("/{owner}/{repo}/git-upload-archive", Door::Own),
     ("/{owner}/{repo}/info/lfs/objects/batch", Door::Own),
     ("/{owner}/{repo}/info/lfs/objects/{oid}", Door::Own),
     ("/{owner}/{repo}/info/lfs/verify", Door::Own),
@@ -53,12 +53,13 @@ enum Door {
     Everyone,
     /// Asked with every kind of credential here.
     Git,
-    /// Asked in tests of its own: `lfs_test`, `lfs`.
+    /// Asked in tests of its own: `clients`, `lfs_test`, `lfs`.
     Own,
 }
 
 /// What SSH runs, and the least that it takes.
-const VERBS: &[(&str, Level)] = &[("git-upload-pack", Level::Read), ("git-upload-archive", Level::Read), ("git-receive-pack", Level::Write)];
+const VERBS: &[(&str, Level)] =
+    &[("git-upload-pack", Level::Read), ("git-upload-archive", Level::Read), ("git-receive-pack", Level::Write)];
 
 /// One request and what must come of it.
 struct Probe {
@@ -97,7 +98,7 @@ impl Ground<'_> {
         } else if route.pattern.contains("/compare/") {
             "main...main"
         } else if route.pattern.contains("/diff/") {
-            return Some(format!("/{owner}/{repo}/diff/{}/README.md", self.tip));
+            return Some(format!("/{owner}/{repo}/diff/{}/src/part2/file2.txt", self.tip));
         } else if route.pattern.contains("/archive/") {
             "main.zip"
         } else {
@@ -150,11 +151,16 @@ fn expected(route: &Route, person: &str, place: (&str, &str), permitted: u16) ->
         (true, false) => 403,
         (false, false) => 404,
     };
+    // No repository here has a protection.
+    let permitted =
+        if route.pattern.ends_with("/protection/{id}") && route.method == Method::Get { 404 } else { permitted };
     let at_least = |least: Level| refused(level(person, place) >= Level::Read, level(person, place) >= least);
     let organisation = place.0;
     let status = match route.audience {
         // Whoever is in is sent on.
         Audience::Everyone if route.pattern == "/sign-in" && person != ANONYMOUS => 303,
+        // Nobody here has begun to sign in.
+        Audience::Everyone if route.pattern == "/sign-in/second-factor" => return Expected::SignIn,
         Audience::Everyone => permitted,
         // Nobody's form is read before it is known whose it is.
         _ if person == ANONYMOUS && route.method == Method::Post => return Expected::SignIn,
@@ -168,6 +174,10 @@ fn expected(route: &Route, person: &str, place: (&str, &str), permitted: u16) ->
         Audience::OwnerSeen => refused(false, sees(person, organisation)),
         Audience::Member => refused(sees(person, organisation), is_member(person, organisation)),
         Audience::OrganisationOwner => refused(sees(person, organisation), is_owner(person, organisation)),
+        // Whoever may read the repository knows that it has a quota.
+        Audience::SiteAdministrator if route.pattern.contains("{repo}") => {
+            refused(level(person, place) >= Level::Read, person == ADMIN)
+        }
         Audience::SiteAdministrator => refused(false, person == ADMIN),
     };
     Expected::Status(status)
@@ -274,7 +284,8 @@ fn git_probes(ground: &Ground<'_>, visitors: &[Visitor]) -> Vec<Probe> {
     let mut ask = |who: (&str, &str), place: (&str, &str), authorization: Option<&str>, most: Option<Level>| {
         let is_anonymous = authorization.is_none();
         let at = format!("{url}/{}/{}.git", place.0, place.1);
-        for (verb, least) in VERBS.iter().copied() {
+        // An archive has no empty request over HTTP: asked over SSH here, over HTTP in `clients`.
+        for (verb, least) in VERBS.iter().copied().filter(|(verb, _)| *verb != "git-upload-archive") {
             let status = match most {
                 None => 0,
                 Some(found) if found >= least && !(is_anonymous && least > Level::Read) => 200,
@@ -285,9 +296,7 @@ fn git_probes(ground: &Ground<'_>, visitors: &[Visitor]) -> Vec<Probe> {
             let refs = ground.client.get(format!("{at}/info/refs?service={verb}"));
             let kind = format!("application/x-{verb}-request");
             let exchange = ground.client.post(format!("{at}/{verb}")).header(CONTENT_TYPE, kind).body("0000");
-            // A client that wants an archive over HTTP asks for nothing before.
-            let has_refs = verb != "git-upload-archive";
-            for (what, request) in [("refs", refs), ("exchange", exchange)].into_iter().skip(usize::from(!has_refs)) {
+            for (what, request) in [("refs", refs), ("exchange", exchange)] {
                 let request = match authorization {
                     Some(secret) => request.header(AUTHORIZATION, format!("Basic {}", STANDARD.encode(secret))),
                     None => request,

@@ -53,6 +53,9 @@ pub(crate) const OWNERS: [&str; 3] = [OWNER, "acme", "hidden"];
 /// A form's route, its fields, and the answer to who may send it.
 type Row = (&'static str, &'static [(&'static str, &'static str)], u16);
 
+/// An id that no blob has.
+const NO_BLOB: &str = "1111111111111111111111111111111111111111";
+
 /// What each form is sent with, and what who may send it gets: a refusal of what it says, or an answer that changes
 /// nothing that another row needs.
 pub(crate) const FORMS: &[Row] = &[
@@ -92,14 +95,14 @@ pub(crate) const FORMS: &[Row] = &[
     ("/{owner}/{repo}/settings/keys/{id}/delete", &[], 404),
     ("/sign-in/second-factor", &[("code", "")], 303),
     ("/settings/security/confirm", &[("password", "")], 422),
-    ("/settings/security/app", &[], 303),
-    ("/settings/security/app/confirm", &[("code", "")], 303),
-    ("/settings/security/app/remove", &[], 303),
-    ("/settings/security/codes", &[], 303),
-    ("/settings/security/keys/new", &[], 303),
-    ("/settings/security/keys", &[], 303),
+    ("/settings/security/app", &[], 200),
+    ("/settings/security/app/confirm", &[("code", "")], 422),
+    ("/settings/security/app/remove", &[], 404),
+    ("/settings/security/codes", &[], 404),
+    ("/settings/security/keys/new", &[], 200),
+    ("/settings/security/keys", &[], 422),
     ("/settings/security/keys/{id}/rename", &[("name", "")], 422),
-    ("/settings/security/keys/{id}/remove", &[], 303),
+    ("/settings/security/keys/{id}/remove", &[], 404),
     ("/settings/security/sessions/{id}/end", &[], 404),
     ("/settings/security/sessions/end-others", &[], 303),
     ("/admin/second-factors/{name}/reset", &[], 404),
@@ -109,12 +112,12 @@ pub(crate) const FORMS: &[Row] = &[
     ("/admin/ssh-authorities/{id}/delete", &[], 404),
     ("/admin/jobs/{id}/retry", &[], 404),
     ("/admin/jobs/{id}/drop", &[], 404),
-    ("/{owner}/{repo}/new", &[("path", "")], 422),
-    ("/{owner}/{repo}/new/{*rest}", &[("path", "")], 422),
-    ("/{owner}/{repo}/edit/{*rest}", &[("path", "")], 422),
-    ("/{owner}/{repo}/delete/{*rest}", &[("path", "")], 422),
+    ("/{owner}/{repo}/new", &[("on", "main"), ("path", "")], 422),
+    ("/{owner}/{repo}/new/{*rest}", &[("on", "main"), ("path", "")], 422),
+    ("/{owner}/{repo}/edit/{*rest}", &[("on", "main"), ("path", "")], 422),
+    ("/{owner}/{repo}/delete/{*rest}", &[("on", "main"), ("from", "../x"), ("blob", NO_BLOB)], 422),
     ("/{owner}/{repo}/settings/protection", &[("pattern", "")], 422),
-    ("/{owner}/{repo}/settings/protection/{id}", &[("pattern", "")], 404),
+    ("/{owner}/{repo}/settings/protection/{id}", &[("pattern", "")], 422),
     ("/{owner}/{repo}/settings/protection/{id}/delete", &[], 404),
     ("/{owner}/{repo}/settings/quota", &[("quota", "x")], 422),
 ];

@@ -50,7 +50,12 @@ fn setup_lists_its_migrations_without_running_them() {
         "Migrations that would run:",
         "  would apply 0001 first light",
         "  would apply 0002 audit log",
+        "  would apply 0003 access",
+        "  would apply 0004 jobs",
         "  would apply 0005 push rules",
+        "  would apply 0006 large files",
+        "  would apply 0007 second factor",
+        "  would apply 0008 commit statuses",
         "Nothing was changed.",
     ];
     assert_eq!(lines, expected);

@@ -25,7 +25,8 @@ fn in_network(home: &std::path::Path, script: &str) -> Result<Finished, String> 
 fn pages() -> Vec<String> {
     // A stream of events has no end.
     let is_page = |route: &&serve::web::Route| !route.pattern.ends_with("/events");
-    let gets = serve::web::ROUTES.iter().filter(|route| matches!(route.method, serve::web::Method::Get)).filter(is_page);
+    let gets =
+        serve::web::ROUTES.iter().filter(|route| matches!(route.method, serve::web::Method::Get)).filter(is_page);
     let named = gets.map(|route| {
         let path = route.pattern.replace("{owner}", ADMIN).replace("{repo}", "project").replace("{name}", ADMIN);
         path.replace("{id}", "main").replace("{file}", "x").replace("{*rest}", "main/README.md")

@@ -38,7 +38,8 @@ fn a_job_whose_worker_is_killed_is_done_by_another() {
         (!admin.get("/admin/jobs").text().contains("tidy_repository")).then_some(())
     });
     restart_with_fault(&mut site, "forge:job:claimed");
-    delete(&site.admin(), "doomed");
+    // The server dies somewhere while it answers; what it did before is looked at below.
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| delete(&site.admin(), "doomed")));
     until(30, "the death of the worker", || (!site.is_serving()).then_some(()));
     let up = site.program().option("up").option(site.dir().root()).run(b"").unwrap();
     assert!(up.status.success(), "{}", up.stderr);

@@ -40,6 +40,8 @@ impl Answer {
 /// A web client with its own cookies.
 pub(crate) struct Visitor {
     base: String,
+    /// The origin that its forms say they come from.
+    origin: String,
     client: reqwest::Client,
     runtime: tokio::runtime::Runtime,
     cookies: RefCell<BTreeMap<String, String>>,
@@ -50,7 +52,12 @@ impl Visitor {
     pub(crate) fn new(base: &str, ca_file: &Path) -> Self {
         let client = client(ca_file);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { base: base.into(), client, runtime, cookies: RefCell::default() }
+        Self { base: base.into(), origin: base.into(), client, runtime, cookies: RefCell::default() }
+    }
+
+    /// The same, at a replica of the site whose address is `origin`.
+    pub(crate) fn of_site(self, origin: &str) -> Self {
+        Self { origin: origin.into(), ..self }
     }
 
     /// Opens a page and follows redirects inside the site.
@@ -68,7 +75,7 @@ impl Visitor {
         }
         if let Some(fields) = fields {
             request = request
-                .header("origin", &self.base)
+                .header("origin", &self.origin)
                 .header("content-type", "application/x-www-form-urlencoded")
                 .body(html::urlencoded(fields));
         }
