@@ -181,7 +181,12 @@ impl Forge {
     /// Sets what the repository may take, in MiB as typed; empty goes back to the site's number. For administrators of
     /// the site alone: an owner does not set their own quota.
     pub async fn set_repo_quota(&self, actor: &Actor, repo: &RepoAdmin, typed: &str) -> Result<(), Error> {
-        let by = actor.as_administrator("change the quota of a repository")?.who();
+        // Who administers the repository sees its quota: that only the site's administrator sets it is no secret.
+        let action = "change the quota of a repository";
+        if !actor.user().is_some_and(|user| user.is_admin) {
+            return Err(Error::Denied { action: action.to_owned() });
+        }
+        let by = actor.as_administrator(action)?.who();
         let bytes = optional("quota", typed)?;
         let tx = self.0.store.begin().await?;
         quotas::set_repo_quota(&tx, repo.0.id, bytes).await?;

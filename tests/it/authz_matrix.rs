@@ -146,14 +146,14 @@ impl Ground<'_> {
 
 /// What a person must get, by the audience that the route declares.
 fn expected(route: &Route, person: &str, place: (&str, &str), permitted: u16) -> Expected {
+    // No repository here has a protection.
+    let permitted =
+        if route.pattern.ends_with("/protection/{id}") && route.method == Method::Get { 404 } else { permitted };
     let refused = |is_known: bool, may: bool| match (is_known, may) {
         (_, true) => permitted,
         (true, false) => 403,
         (false, false) => 404,
     };
-    // No repository here has a protection.
-    let permitted =
-        if route.pattern.ends_with("/protection/{id}") && route.method == Method::Get { 404 } else { permitted };
     let at_least = |least: Level| refused(level(person, place) >= Level::Read, level(person, place) >= least);
     let organisation = place.0;
     let status = match route.audience {
