@@ -122,6 +122,7 @@ async fn drive(
     };
     let drain = async {
         let Some(stdout) = stdout else { return Ok(()) };
+        base::process::widen(&stdout);
         copy(stdout, output, &progress)
             .await
             .map_err(|(Broken::Source(error) | Broken::Target(error))| Error::Transfer(error))

@@ -16,6 +16,7 @@ use forge::RepoFrame;
 use super::asset;
 use super::failure::PageResult;
 use super::moment;
+use super::target::Notice;
 use super::visit::Visit;
 
 /// Kept by the visitor's own browser, and asked for each time: rights may have ended.
@@ -37,7 +38,7 @@ impl Tag {
     pub(crate) fn of(visit: &Visit, frame: &RepoFrame, object: &Oid) -> Self {
         let mut rest = DefaultHasher::new();
         (env!("CARGO_PKG_VERSION"), asset::address("site.css"), asset::address("copy.js")).hash(&mut rest);
-        (visit.here.as_str(), visit.notice.map(|notice| notice.text()), visit.has_ca).hash(&mut rest);
+        (visit.here.as_str(), visit.notice.map(Notice::text), visit.has_ca).hash(&mut rest);
         let shown = (frame.can_write, frame.can_admin, visibility(frame), &frame.repo.description);
         (frame.repo.path.to_string(), shown).hash(&mut rest);
         (frame.default_branch.as_str(), &frame.branches, &frame.tags).hash(&mut rest);
