@@ -9,7 +9,7 @@ use base::name::{Oid, TreePath};
 use crate::Tree;
 
 /// Entries of all directories that are kept, at some 500 bytes each; 512 bytes of a README weigh as much.
-const ENTRIES: usize = 16_000;
+const ENTRIES: usize = 8_000;
 /// Commits of all pages of histories that are kept, at some 400 bytes each.
 const COMMITS: usize = 10_000;
 

@@ -17,6 +17,8 @@ use crate::Error;
 /// How long nothing may move before Git is given up.
 pub(crate) const IDLE: Duration = Duration::from_mins(10);
 
+/// Bytes that are copied at a time, at most.
+const PIECE: usize = 256 << 10;
 /// Bytes of standard error that are kept.
 const COMPLAINTS: usize = 16 << 10;
 
@@ -214,7 +216,7 @@ pub(crate) async fn copy(
     mut to: impl AsyncWrite + Unpin,
     progress: &Progress,
 ) -> Result<(), Broken> {
-    let mut buffer = vec![0_u8; 64 << 10];
+    let mut buffer = vec![0_u8; PIECE];
     loop {
         let count = from.read(&mut buffer).await.map_err(Broken::Source)?;
         let Some(piece) = buffer.get(..count).filter(|piece| !piece.is_empty()) else {

@@ -74,7 +74,8 @@ fn open(path: &Path) -> Result<ThreadSafeRepository, Cause> {
         // A push adds one pack; a handle that runs out of slots is opened anew.
         .object_store_slots(gix::odb::store::init::Slots::Given(256))
         .config_overrides([
-            "core.deltaBaseCacheLimit=16m",
+            // For each read that runs: a dozen may at once.
+            "core.deltaBaseCacheLimit=4m",
             "gitoxide.objects.noReplace=true",
             // An object's own size is looked at before it is loaded, but not that of the one it is a delta of.
             "gitoxide.objects.allocLimit=64m",

@@ -23,7 +23,7 @@ const WALK_AHEAD: Duration = Duration::from_mins(3);
 /// A walk that took as long as this is written down.
 const COSTLY: Duration = Duration::from_millis(30);
 /// Entries of all directories that are kept; one costs some 400 bytes with the commit that it has to itself.
-const ENTRIES: usize = 40_000;
+const ENTRIES: usize = 20_000;
 /// Characters of a title that are kept.
 const TITLE: usize = 100;
 

@@ -193,15 +193,18 @@ impl Asked {
             match table.head.id {
                 Some(id) => {
                     let peeled = target.and_then(|name| Held::named(table, name)).and_then(|held| held.peeled);
-                    self.put(&mut out, (Some(id), b"HEAD"), target, peeled);
+                    self.put(&mut out, &Told { id: Some(id), name: b"HEAD", target, peeled });
                 }
-                None if self.has_unborn && self.has_symrefs => self.put(&mut out, (None, b"HEAD"), target, None),
+                None if self.has_unborn && self.has_symrefs => {
+                    self.put(&mut out, &Told { id: None, name: b"HEAD", target, peeled: None });
+                }
                 None => {}
             }
         }
         for held in &table.refs {
             if self.is_wanted(&held.name) && !is_hidden(&held.name, hidden) {
-                self.put(&mut out, (Some(held.id), &held.name), held.symbolic.as_deref(), held.peeled);
+                let (name, target) = (&held.name[..], held.symbolic.as_deref());
+                self.put(&mut out, &Told { id: Some(held.id), name, target, peeled: held.peeled });
             }
         }
         pktline::put_flush(&mut out);
@@ -212,13 +215,8 @@ impl Asked {
         self.prefixes.is_empty() || self.prefixes.iter().any(|prefix| name.starts_with(prefix))
     }
 
-    fn put(
-        &self,
-        out: &mut Vec<u8>,
-        (id, name): (Option<ObjectId>, &[u8]),
-        target: Option<&[u8]>,
-        peeled: Option<ObjectId>,
-    ) {
+    fn put(&self, out: &mut Vec<u8>, told: &Told<'_>) {
+        let Told { id, name, target, peeled } = *told;
         let mut line = id.map_or_else(|| b"unborn".to_vec(), |id| id.to_string().into_bytes());
         line.push(b' ');
         line.extend_from_slice(name);
@@ -232,6 +230,17 @@ impl Asked {
         line.push(b'\n');
         pktline::put(out, &line);
     }
+}
+
+/// One line of an answer.
+struct Told<'t> {
+    /// None before the first commit.
+    id: Option<ObjectId>,
+    name: &'t [u8],
+    /// What a symbolic ref names.
+    target: Option<&'t [u8]>,
+    /// What a tag leads to.
+    peeled: Option<ObjectId>,
 }
 
 impl Held {

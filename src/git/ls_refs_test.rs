@@ -84,9 +84,9 @@ fn set_refs(site: &Site, refs: &[(String, Oid)], head: &str) {
         let _ = std::fs::remove_file(&path);
     }
     std::fs::create_dir_all(site.repo.path().join("refs/heads")).unwrap();
-    let script = refs.iter().fold(String::new(), |script, (name, id)| script + &format!("create {name} {id}\n"));
+    let lines: Vec<_> = refs.iter().map(|(name, id)| format!("create {name} {id}\n")).collect();
     let update = |command: &str| Program::new("git").option(command).env("GIT_DIR", site.repo.path());
-    let done = update("update-ref").option("--stdin").run(script.as_bytes()).unwrap();
+    let done = update("update-ref").option("--stdin").run(lines.concat().as_bytes()).unwrap();
     assert!(done.status.success(), "{}", done.stderr);
     if refs.len() % 2 == 1 {
         assert!(update("pack-refs").option("--all").run(b"").unwrap().status.success());

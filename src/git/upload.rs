@@ -138,6 +138,7 @@ async fn drive(
     };
     let drain = async {
         let Some(stdout) = stdout else { return Ok(()) };
+        base::process::widen(&stdout);
         copy(stdout, output, &progress)
             .await
             .map_err(|(Broken::Source(error) | Broken::Target(error))| Error::Transfer(error))

@@ -20,7 +20,7 @@ use crate::service::Service;
 use crate::state::Doors;
 
 /// Bytes between a transfer and its client; when they are full, Git waits.
-const BUFFER: usize = 64 << 10;
+const BUFFER: usize = 256 << 10;
 /// What proxies and clients must never keep, as Git's own server says it.
 const NOT_KEPT: &str = "no-cache, max-age=0, must-revalidate";
 

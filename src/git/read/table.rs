@@ -196,24 +196,17 @@ fn read(git: &gix::Repository, before: Option<&Table>) -> Result<Table, Cause> {
     let mut is_exact = true;
     let mut refs = Vec::new();
     for found in git.references()?.all()? {
-        let found = found?;
+        let mut found = found?;
         let name = found.name().as_bstr().to_vec();
         let symbolic = match found.target() {
             TargetRef::Symbolic(target) => Some(target.as_bstr().to_vec()),
             TargetRef::Object(_) => None,
         };
-        let mut found = found;
-        let id = match (found.try_id(), &symbolic) {
-            (Some(id), _) => id.detach(),
-            (None, _) => {
-                if let Ok(id) = found.follow_to_object() {
-                    id.detach()
-                } else {
-                    is_exact = false;
-                    continue;
-                }
-            }
+        let Ok(id) = found.follow_to_object() else {
+            is_exact = false;
+            continue;
         };
+        let id = id.detach();
         match known.get(&id) {
             Some(held) => refs.push(Held { name, id, symbolic, peeled: held.peeled, commit: held.commit.clone() }),
             None => match follow(git, id)? {

@@ -38,7 +38,7 @@ impl Tag {
         let mut rest = DefaultHasher::new();
         (env!("CARGO_PKG_VERSION"), asset::address("site.css"), asset::address("copy.js"), asset::address("live.js"))
             .hash(&mut rest);
-        (visit.here.as_str(), visit.notice.map(|notice| notice.text()), visit.has_ca, &visit.banner).hash(&mut rest);
+        (visit.here.as_str(), visit.notice.map(Notice::text), visit.has_ca, &visit.banner).hash(&mut rest);
         let shown = (frame.can_write, frame.can_maintain, frame.can_admin, visibility(frame), &frame.repo.description);
         (frame.repo.path.to_string(), shown).hash(&mut rest);
         (frame.default_branch.as_str(), &frame.branches, &frame.tags).hash(&mut rest);
