@@ -34,9 +34,7 @@ pub(crate) const ROUTES: &[ApiRoute] = {
         makes("/repos/{owner}/{repo}/tags", Writer, WRITE, "Make a tag", || post(tag::create))
             .takes(json::<CreateTagOption>())
             .gives(json::<Tag>()),
-        removes("/repos/{owner}/{repo}/tags/{*tag}", Writer, WRITE, "Take a tag away", || {
-            delete(tag::remove)
-        }),
+        removes("/repos/{owner}/{repo}/tags/{*tag}", Writer, WRITE, "Take a tag away", || delete(tag::remove)),
         shows("/repos/{owner}/{repo}/tags/{*tag}", Reader, READ, "A tag", || get(tag::show)).gives(json::<Tag>()),
         lists("/repos/{owner}/{repo}/commits", Reader, READ, "A history, newest first", || get(commit::list))
             .with(&["sha", "path", "stat", "files", "page", "limit"])
@@ -113,31 +111,21 @@ pub(crate) const ROUTES: &[ApiRoute] = {
         })
         .with(&["ref"])
         .gives(Shape::OneOrList(schema::<ContentsResponse>)),
-        makes("/repos/{owner}/{repo}/contents", Writer, WRITE, "Change several files", || {
-            post(edit::several)
+        makes("/repos/{owner}/{repo}/contents", Writer, WRITE, "Change several files", || post(edit::several))
+            .takes(json::<ChangeFilesOptions>())
+            .gives(json::<FilesResponse>()),
+        makes("/repos/{owner}/{repo}/contents/{*filepath}", Writer, WRITE, "Make a file", || post(edit::create))
+            .takes(json::<CreateFileOptions>())
+            .gives(json::<FileResponse>()),
+        puts("/repos/{owner}/{repo}/contents/{*filepath}", Writer, WRITE, "Change a file, or make one", || {
+            put(edit::update)
         })
-        .takes(json::<ChangeFilesOptions>())
-        .gives(json::<FilesResponse>()),
-        makes("/repos/{owner}/{repo}/contents/{*filepath}", Writer, WRITE, "Make a file", || {
-            post(edit::create)
-        })
-        .takes(json::<CreateFileOptions>())
-        .gives(json::<FileResponse>()),
-        puts(
-            "/repos/{owner}/{repo}/contents/{*filepath}",
-            Writer,
-            WRITE,
-            "Change a file, or make one",
-            || put(edit::update),
-        )
         .takes(json::<UpdateFileOptions>())
         .says(200)
         .gives(json::<FileResponse>()),
-        removes("/repos/{owner}/{repo}/contents/{*filepath}", Writer, WRITE, "Remove a file", || {
-            delete(edit::remove)
-        })
-        .takes(json::<DeleteFileOptions>())
-        .says(200)
-        .gives(json::<FileResponse>()),
+        removes("/repos/{owner}/{repo}/contents/{*filepath}", Writer, WRITE, "Remove a file", || delete(edit::remove))
+            .takes(json::<DeleteFileOptions>())
+            .says(200)
+            .gives(json::<FileResponse>()),
     ]
 };
