@@ -240,7 +240,7 @@ async fn a_push_over_quota_leaves_nothing_and_a_smaller_one_goes() {
     // A number of its own, which only the site's administrators set; then one of its owner.
     let (root, admin) = (told.site.sign_in("root").await, told.admin().await);
     let refused = told.site.forge.set_repo_quota(&told.alice, &admin, "0").await;
-    assert!(matches!(refused, Err(Error::NotFound)), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Denied { .. })), "{refused:?}");
     told.site.forge.set_repo_quota(&root, &admin, "0").await.unwrap();
     told.site.forge.set_owner_quota(&root, "alice", "1").await.unwrap();
     told.work.git(&["checkout", "--quiet", "large"], b"");

@@ -16,6 +16,7 @@ use forge::RepoFrame;
 use super::asset;
 use super::failure::PageResult;
 use super::moment;
+use super::target::Notice;
 use super::visit::Visit;
 
 /// Kept by the visitor's own browser, and asked for each time: rights may have ended.
