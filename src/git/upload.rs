@@ -164,6 +164,10 @@ async fn drive(
         message if message.contains("hung up unexpectedly") => {
             Err(Error::Transfer(io::ErrorKind::UnexpectedEof.into()))
         }
+        // A client that asked for what is not there: Git has told it so.
+        message if message.contains("sent error to the client") || message.contains("not our ref") => {
+            Err(Error::Transfer(io::Error::new(io::ErrorKind::NotFound, message)))
+        }
         message => Err(Error::Git { command, message }),
     }
 }
@@ -206,6 +210,18 @@ mod tests {
         assert!(
             matches!(site.block_on(done), Err(Error::Transfer(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof)
         );
+    }
+
+    #[test]
+    fn what_git_tells_the_client_itself_is_no_fault_of_ours() {
+        let site = Site::start();
+        let tree = site.work_tree("w");
+        tree.commit("a", b"1");
+        tree.git(&["push", "--quiet", "origin", "main"]);
+        let mut output = Vec::new();
+        let done = site.block_on(upload::archive(&site.repo, &b"0014argument absent\n0000"[..], &mut output));
+        assert!(matches!(done, Err(Error::Transfer(error)) if error.kind() == std::io::ErrorKind::NotFound));
+        assert!(String::from_utf8_lossy(&output).contains("absent"), "{}", String::from_utf8_lossy(&output));
     }
 
     #[test]

@@ -353,10 +353,11 @@ fn ssh_faults(site: &Site, visitors: &[Visitor]) -> Vec<String> {
                 most if place == BOUND => most,
                 _ => Level::None,
             };
-            for (verb, least) in VERBS {
+            for (verb, least) in VERBS.iter().copied() {
                 let command = format!("{verb} '{}/{}'", place.0, place.1);
-                let done = key.session(site.serving().ssh, &known_hosts).option(command).run(b"0000").unwrap();
-                if done.status.success() != (found >= *least) {
+                let request: &[u8] = if verb == "git-upload-archive" { b"0012argument HEAD\n0000" } else { b"0000" };
+                let done = key.session(site.serving().ssh, &known_hosts).option(command).run(request).unwrap();
+                if done.status.success() != (found >= least) {
                     faults.push(format!("{verb} of {place:?} with the key of {who}: {}", done.stderr));
                 }
             }

@@ -60,8 +60,7 @@ pub(crate) async fn show(
     visit: Visit,
     at: At,
     Path((_, _, id)): Path<(String, String, String)>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    (RawQuery(query), headers): (RawQuery, HeaderMap),
 ) -> PageResult {
     let repo = state.forge.repo(&visit.actor, &at.repository).await?;
     for (ending, format) in [(".diff", PatchFormat::Diff), (".patch", PatchFormat::Mail)] {
