@@ -258,7 +258,6 @@ fn everybody_gets_what_is_theirs_on_every_route_and_nothing_else() {
             }
         }
     }
-    uncovered.dedup();
     assert_eq!(uncovered, UNCOVERED, "a route has no row");
     assert!(probes.len() > 2_500, "{}", probes.len());
     for (path, _) in DOORS.iter().filter(|(_, door)| *door == Door::Everyone) {
@@ -355,8 +354,9 @@ fn ssh_faults(site: &Site, visitors: &[Visitor]) -> Vec<String> {
             };
             for (verb, least) in VERBS.iter().copied() {
                 let command = format!("{verb} '{}/{}'", place.0, place.1);
-                let request: &[u8] = if verb == "git-upload-archive" { b"0012argument HEAD\n0000" } else { b"0000" };
-                let done = key.session(site.serving().ssh, &known_hosts).option(command).run(request).unwrap();
+                let request = if verb == "git-upload-archive" { "0012argument HEAD\n0000" } else { "0000" };
+                let session = key.session(site.serving().ssh, &known_hosts).option(command);
+                let done = session.run(request.as_bytes()).unwrap();
                 if done.status.success() != (found >= least) {
                     faults.push(format!("{verb} of {place:?} with the key of {who}: {}", done.stderr));
                 }
