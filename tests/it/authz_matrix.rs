@@ -244,8 +244,7 @@ fn everybody_gets_what_is_theirs_on_every_route_and_nothing_else() {
     let tip = git.ok(git.home(), ["ls-remote", &site.https(&format!("{OWNER}/public")), "refs/heads/main"]);
     let tip = tip.split_whitespace().next().unwrap().to_owned();
     let ground = Ground { site: &site, client: crate::visitor::client(&site.ca_file()), asset, tip };
-    let mut probes = Vec::new();
-    let mut uncovered = Vec::new();
+    let (mut probes, mut uncovered) = (Vec::new(), Vec::new());
     for route in ROUTES.iter().filter(|route| route.pattern != SIGN_OUT) {
         for place in places(route) {
             // Signing in is counted where it fails, and there is no more to it than that it is there for everyone.
