@@ -4,6 +4,7 @@ fcgiwrap, `git daemon`, OpenSSH with git-shell. They read the very repositories 
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 
 import tools
@@ -29,7 +30,7 @@ class Peers:
     def spawn(self, name, arguments, **environment):
         log = open(self.work / f"{name}.log", "wb")
         env = {**tools.CLEAN, "GIT_CONFIG_GLOBAL": str(self.work / "gitconfig"), **environment}
-        self.processes[name] = subprocess.Popen(arguments, stdout=log, stderr=log, env=env)
+        self.processes[name] = subprocess.Popen(arguments, stdout=log, stderr=log, env=env, start_new_session=True)
 
     def start_web(self):
         socket = self.work / "fcgi.sock"
@@ -112,11 +113,12 @@ ForceCommand git-shell -c "$SSH_ORIGINAL_COMMAND"
         return tools.cpu(*pids)
 
     def stop(self):
+        """Each peer leads a group of its own: fcgiwrap does not end its workers."""
         for process in self.processes.values():
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)
         for process in self.processes.values():
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
