@@ -86,7 +86,7 @@ impl Rest {
         let mut bytes = BytesMut::with_capacity(BUFFER);
         match self.output.read_buf(&mut bytes).await {
             Ok(0) => {
-                let error = self.end().await.err()?;
+                let error = self.end().await.err().filter(|error| !is_told(error))?;
                 Some((Err(io::Error::other(error)), (None, None)))
             }
             Ok(_) => Some((Ok(bytes.freeze()), (None, Some(self)))),
@@ -106,6 +106,12 @@ impl Rest {
         }
         result
     }
+}
+
+/// Git's own refusal is the end of its answer. With the stream cut behind it, some clients drop what they have not read
+/// yet, and `git archive` then ends as if all were well.
+fn is_told(failed: &Error) -> bool {
+    matches!(failed, Error::Transfer(cause) if cause.kind() == io::ErrorKind::NotFound)
 }
 
 /// Ends a task when dropped, and with it the Git process that the task owns.
