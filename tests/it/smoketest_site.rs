@@ -42,7 +42,7 @@ fn a_running_site_gives_its_users_everything() {
 
 #[test]
 fn another_encryption_key_is_exit_12_and_touches_nothing() {
-    let site = Site::start();
+    let site = Site::start_on_file();
     let database = || std::fs::read(site.dir().database()).unwrap();
     let before = database();
     let done = site
@@ -92,7 +92,7 @@ fn a_fresh_sites_own_settings_and_authority_pass_their_checks() {
 /// A check that made an empty database would also call it a good one.
 #[test]
 fn a_lost_database_is_named_and_not_made_anew() {
-    let site = Site::start();
+    let site = Site::start_on_file();
     site.stop();
     for end in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(format!("{}{end}", site.dir().database().display()));
