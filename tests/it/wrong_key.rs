@@ -24,7 +24,7 @@ fn contents(folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
 
 #[test]
 fn another_encryption_key_is_refused_by_name_and_nothing_is_touched() {
-    let site = Site::start();
+    let site = Site::start_on_file();
     site.admin().make_repository("project", "private");
     site.stop();
     let settings = std::fs::read_to_string(site.dir().env()).unwrap();
