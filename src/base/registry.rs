@@ -26,7 +26,7 @@ pub const REGISTRY: &[Setting] = &[
         Rule::Secret(50),
         "",
         Role::Required,
-        "signs what the site hands to browsers; changing it ends every session",
+        "kept for what the site will sign; nothing is signed with it yet, and changing it ends no session",
     ),
     row(
         "GITGRIT_ENCRYPTION_KEY",
@@ -199,7 +199,9 @@ mod tests {
     fn the_manual_lists_every_setting() {
         let mut page = String::from(
             "# Settings\n\nValues come from the process environment, then `--env-file`, then the site's `.env`. \
-             `gitgrit-ops env check` judges a file.\n\n| name | default | set by | purpose |\n|---|---|---|---|\n",
+             `gitgrit-ops env check` judges a file.\n\nThose of the stack (`TAG`, `APP_PORT`, `POSTGRES_*`), of sign-in \
+             (`AUTH_PROVIDER_*`, `GITLAB_CLIENT_*`) and of sandboxes (`SANDBOX_*`) are judged, and do nothing on an \
+             embedded site yet. `data/secrets.json` gives the two secrets where `.env` does not.\n\n| name | default | set by | purpose |\n|---|---|---|---|\n",
         );
         for setting in REGISTRY {
             let role = match setting.role {

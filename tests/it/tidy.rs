@@ -1,4 +1,4 @@
-//! The law of design.md, held by tests: which room may name which, and which room may name which crate.
+//! The law of the rooms, held by tests: which room may name which, and which room may name which crate.
 //! Reads manifests and sources; never changes one. What is wrong is listed whole, so that one run shows it all.
 
 use std::path::Path;
