@@ -400,6 +400,14 @@ mod tests {
     }
 
     #[test]
+    fn an_object_id_is_that_of_sha_1() {
+        assert!(Oid::parse(&"a1".repeat(20)).is_ok());
+        for refused in ["", "a1", &"a1".repeat(32), &"A1".repeat(20), &format!("{}g", "a".repeat(39))] {
+            assert!(Oid::parse(refused).is_err(), "{refused}");
+        }
+    }
+
+    #[test]
     fn tree_paths_never_climb() {
         assert_eq!(TreePath::parse(b"/a/b/").unwrap().as_bytes(), b"a/b");
         assert!(TreePath::parse(b"").unwrap().is_root());

@@ -1,6 +1,6 @@
-//! The matrix of rights at the doors of Git LFS and of archives, and that no token opens a stream of live events: every kind of person ×
-//! every kind of repository × every kind of token. What is expected follows from who the person is, and not from the code
-//! under test.
+//! The matrix of rights at the doors of Git LFS and of archives, and that no token opens a stream of live events: every
+//! kind of person × every kind of repository × every kind of token. What is expected follows from who the person is, and
+//! not from the code under test.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
