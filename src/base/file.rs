@@ -137,6 +137,22 @@ impl Lock {
         }
     }
 
+    /// Takes the lock on a file that is open, without waiting. `None` when another process holds it, or when the file is not
+    /// at `path` any more: a lock on what was removed keeps nobody out.
+    pub fn of(file: File, path: &Path) -> Result<Option<Self>, FileError> {
+        use std::os::unix::fs::MetadataExt;
+        let failed = |source| FileError::Read { path: path.into(), source };
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+            Err(errno) => return Err(failed(errno.into())),
+        }
+        let place = |facts: &fs::Metadata| (facts.dev(), facts.ino());
+        let held = place(&file.metadata().map_err(failed)?);
+        let is_there = fs::symlink_metadata(path).is_ok_and(|found| place(&found) == held);
+        Ok(is_there.then_some(Self { file }))
+    }
+
     /// Takes a lock that other sharers may hold too, waiting for who holds it alone. Blocks.
     pub fn share(path: &Path) -> Result<Self, FileError> {
         let failed = |source| FileError::Write { path: path.into(), source };

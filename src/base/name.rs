@@ -236,7 +236,7 @@ impl fmt::Display for RefName {
     }
 }
 
-/// An object id: 40 (SHA-1) or 64 (SHA-256) lower-case hexadecimal digits.
+/// An object id: 40 lower-case hexadecimal digits, SHA-1. Repositories of SHA-256 there are none here.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Oid(String);
 
@@ -244,7 +244,7 @@ impl Oid {
     /// Parses a full id.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let is_hex = text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-        if is_hex && matches!(text.len(), 40 | 64) { Ok(Self(text.into())) } else { Err(NameError::Oid(shown(text))) }
+        if is_hex && text.len() == 40 { Ok(Self(text.into())) } else { Err(NameError::Oid(shown(text))) }
     }
 
     /// All digits.
@@ -397,6 +397,12 @@ mod tests {
         ] {
             assert!(RefName::parse(refused).is_err(), "{refused:?}");
         }
+    }
+
+    #[test]
+    fn an_object_id_is_that_of_sha_1() {
+        let fits = |text: &str| Oid::parse(text).is_ok();
+        assert!(fits(&"a1".repeat(20)) && !fits(&"a1".repeat(32)) && !fits(&"A1".repeat(20)) && !fits(""));
     }
 
     #[test]

@@ -140,6 +140,13 @@ pub const REGISTRY: &[Setting] = &[
         "clones, fetches and pushes that one user may begin in a minute; 0 is no limit",
     ),
     row(
+        "GITGRIT_TRANSFERS_PER_REPOSITORY_MINUTE",
+        Rule::Count,
+        "0",
+        Role::Optional,
+        "clones, fetches and pushes of one repository that may begin in a minute, whoever asks; 0 is no limit",
+    ),
+    row(
         "GITGRIT_ISOLATION_TARGETS",
         Rule::Targets,
         "www.google.com:443",

@@ -19,6 +19,8 @@ pub struct TransferSettings {
     pub per_repository: Option<usize>,
     /// Begun by one user in a minute.
     pub per_minute: Option<u32>,
+    /// Begun of one repository in a minute.
+    pub per_repository_minute: Option<u32>,
 }
 
 impl TransferSettings {
@@ -30,6 +32,7 @@ impl TransferSettings {
             per_user: count(values, "GITGRIT_TRANSFERS_PER_USER")?,
             per_repository: count(values, "GITGRIT_TRANSFERS_PER_REPOSITORY")?,
             per_minute: count(values, "GITGRIT_TRANSFERS_PER_MINUTE")?,
+            per_repository_minute: count(values, "GITGRIT_TRANSFERS_PER_REPOSITORY_MINUTE")?,
         })
     }
 }

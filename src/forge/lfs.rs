@@ -137,14 +137,14 @@ impl Forge {
         match self.repo(&caller.actor, path).await {
             Ok(repo) if caller.is_for(repo.id) => Ok(repo),
             Ok(_) => Err(Error::NotFound),
-            Err(Error::NotFound) if caller.actor.user().is_none() => Err(Error::SignInNeeded),
+            Err(Error::NotFound) if caller.actor.is_anonymous() => Err(Error::SignInNeeded),
             Err(error) => Err(error),
         }
     }
 
     /// Permission to change large files and locks of `path`: as [`Forge::lfs_read`], and `Denied` for who may only read.
     pub async fn lfs_write(&self, caller: &LfsCaller, path: &RepoPath) -> Result<RepoWrite, Error> {
-        if caller.actor.user().is_none() {
+        if caller.actor.is_anonymous() {
             return Err(Error::SignInNeeded);
         }
         let repo = self.lfs_read(caller, path).await?;
@@ -192,16 +192,19 @@ impl Forge {
     }
 
     /// Takes an object in: hashed while it comes, believed only when size and digest are those that were announced, and
-    /// then never changed. Fails with `Field` when it is another, and nothing is kept.
+    /// then never changed. Fails with `Field` when it is another or there is no room for it, as [`Forge::lfs_write`] does
+    /// when the right ended on the way; then nothing is kept.
     pub async fn lfs_take_in(
         &self,
+        caller: &LfsCaller,
         repo: &RepoWrite,
         announced: LfsPointer,
         input: impl AsyncRead + Send + Unpin,
     ) -> Result<(), Error> {
-        let repo = &repo.0;
-        let actor_id = repo.by.as_ref().and_then(|who| who.id).ok_or(Error::SignInNeeded)?;
+        let actor_id = repo.0.who()?.id;
         admit(announced.size)?;
+        let room = self.room_for(repo, &announced).await?;
+        let repo = &repo.0;
         let forge = self.clone();
         let incoming = on_thread(move || forge.0.shelf.begin()).await.map_err(Error::File)?;
         let incoming = receive(incoming, announced.size, input).await?;
@@ -213,6 +216,11 @@ impl Forge {
                 Difference::Digest => "is not the one that was announced: its SHA-256 differs".into(),
             },
         })?;
+        // An upload may take an hour, and rights end sooner.
+        let is_same = self.lfs_write(caller, &repo.summary.path).await?.0.id == repo.id;
+        if !is_same || !self.still_holds(&caller.actor).await? {
+            return Err(Error::SignInRefused);
+        }
         let oid = announced.oid.to_string();
         let tx = self.0.store.begin().await?;
         lfs::loosen(&tx, &oid).await?;
@@ -224,8 +232,23 @@ impl Forge {
         base::fault::point("forge:lfs:shelved");
         let size = i64::try_from(announced.size).unwrap_or(i64::MAX);
         let new = NewLfsObject { repo_id: repo.id, oid: &oid, size, actor_id, created: self.now() };
-        lfs::insert(&tx, &new).await?;
-        Ok(tx.commit().await?)
+        let is_new = lfs::insert(&tx, &new).await?;
+        tx.commit().await?;
+        if is_new {
+            room.keep();
+        }
+        Ok(())
+    }
+
+    /// Room for an object that the repository does not have yet.
+    async fn room_for(&self, repo: &RepoWrite, object: &LfsPointer) -> Result<Room, Error> {
+        let is_there = lfs::size(&self.0.store.read(), repo.0.id, &object.oid.to_string()).await?.is_some();
+        let bytes = if is_there { 0 } else { object.size };
+        if bytes > 0 {
+            let taken = self.take_lfs_room(repo, bytes).await?;
+            taken.map_err(|why| Error::Field { field: "object", problem: format!("is {why}") })?;
+        }
+        Ok(Room { forge: self.clone(), repo_id: repo.0.id, bytes })
     }
 
     /// Removes what is left of removed repositories, in nobody's way; a fault is logged, and the next start tries again.
@@ -258,6 +281,34 @@ impl Forge {
                 tx.commit().await?;
             }
         }
+    }
+}
+
+/// Room that was taken for an upload; given back when dropped, also when the client went away. What a crash leaves taken
+/// is counted anew when the forge opens.
+struct Room {
+    forge: Forge,
+    repo_id: i64,
+    bytes: u64,
+}
+
+impl Room {
+    fn keep(mut self) {
+        self.bytes = 0;
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if self.bytes == 0 {
+            return;
+        }
+        let (forge, repo_id, bytes) = (self.forge.clone(), self.repo_id, self.bytes);
+        self.forge.spawn(async move {
+            if let Err(error) = forge.give_back_room(repo_id, bytes).await {
+                tracing::error!(repo.id = repo_id, error = &error as &dyn std::error::Error, "room was not given back");
+            }
+        });
     }
 }
 

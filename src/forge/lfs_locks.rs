@@ -7,7 +7,7 @@ use base::clock::Timestamp;
 use base::name::TreePath;
 
 use crate::events::{Happened, record};
-use crate::{Access, Actor, Error, Forge, RepoRead, RepoWrite};
+use crate::{Access, Actor, Error, Forge, RepoRead, RepoWrite, Scope, User};
 
 /// Locks of one repository.
 const MOST: i64 = 10_000;
@@ -89,7 +89,9 @@ impl Forge {
     /// Takes the lock of a path. Fails with `Field` on `path`.
     pub async fn take_lfs_lock(&self, repo: &RepoWrite, path: &str) -> Result<LfsLocked, Error> {
         let repo = &repo.0;
-        let owner_id = repo.by.as_ref().and_then(|who| who.id).ok_or(Error::SignInNeeded)?;
+        // A key has no name that others could turn to.
+        let nobody = || Error::Denied { action: "lock files with a deploy key".into() };
+        let owner_id = repo.who()?.id.ok_or_else(nobody)?;
         let path = path_of(path)?;
         let id = vault::random::token();
         let tx = self.0.store.begin().await?;
@@ -104,7 +106,7 @@ impl Forge {
         Ok(if is_taken { LfsLocked::Taken(lock) } else { LfsLocked::Held(lock) })
     }
 
-    /// Gives a lock back: one's own, or with `force` anybody's, for who administers the repository.
+    /// Gives a lock back: one's own, or with `force` anybody's, for who maintains the repository.
     /// `Denied` names whose it is.
     pub async fn release_lfs_lock(
         &self,
@@ -114,11 +116,12 @@ impl Forge {
         is_forced: bool,
     ) -> Result<LfsLock, Error> {
         let repo = &repo.0;
+        let may_break = is_forced && self.may_break_locks(repo, actor).await?;
         let tx = self.0.store.begin().await?;
         let found = lfs_locks::by_id(&tx, repo.id, id).await?.ok_or(Error::NotFound)?;
         let lock = view(repo, found);
         if !lock.is_own {
-            if !is_forced || !may_break_locks(repo, actor) {
+            if !may_break {
                 return Err(Error::Denied { action: format!("take the lock of {} on `{}`", lock.owner, lock.path) });
             }
             let by = repo.by.as_ref().ok_or(Error::SignInNeeded)?;
@@ -129,13 +132,18 @@ impl Forge {
         tx.commit().await?;
         Ok(lock)
     }
-}
 
-/// Who may take another one's lock away: who administers the repository, also when they come with a token that only
-/// pushes, which is all that a Git client has.
-fn may_break_locks(repo: &RepoRead, actor: &Actor) -> bool {
-    let is_owner = actor.user().is_some_and(|user| user.is_admin || user.name == repo.summary.path.owner);
-    repo.access >= Access::Admin || is_owner
+    /// Who may take another one's lock away: whose account maintains the repository, also when they come with a token or a
+    /// key that only pushes, which is all that a Git client has.
+    async fn may_break_locks(&self, repo: &RepoRead, actor: &Actor) -> Result<bool, Error> {
+        let Actor::User(user) = actor else { return Ok(false) };
+        let account = Actor::User(User { scope: Scope::Full, ..user.clone() });
+        match self.repo(&account, &repo.summary.path).await {
+            Ok(now) => Ok(now.id == repo.id && now.access >= Access::Maintain),
+            Err(Error::NotFound) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// A path as clients name it, kept as it is: no file of ours is named by it.

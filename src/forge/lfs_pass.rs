@@ -2,6 +2,7 @@
 //! repository and one direction. It opens nothing that the key which asked for it does not open at that moment.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
@@ -15,7 +16,7 @@ use crate::{Actor, Error, Forge, Origin, RepoRead};
 pub const LFS_PASS_SECONDS: i64 = 30 * 60;
 
 /// What the sealed text begins with, so that nothing else that this key has sealed is taken for a pass.
-const PURPOSE: &str = "gitgrit lfs pass 1";
+const PURPOSE: &str = "gitgrit lfs pass 2";
 /// Readers that are remembered.
 const READERS: usize = 10_000;
 /// Seconds between two records of the same reader.
@@ -75,7 +76,8 @@ impl LfsCaller {
 }
 
 impl Forge {
-    /// Permission for the operation, and a pass for it. `actor` must have come with an SSH key; else `Denied`.
+    /// Permission for the operation, and a pass for it. `actor` must have come with an SSH key, a deploy key or a
+    /// certificate; else `Denied`.
     pub async fn lfs_pass(
         &self,
         actor: &Actor,
@@ -87,15 +89,13 @@ impl Forge {
         if operation == LfsOperation::Upload {
             repo.for_write()?;
         }
-        let Some(Credential::Key(fingerprint)) = actor.user().map(|user| &user.credential) else {
-            return Err(Error::Denied { action: "get a pass without an SSH key".into() });
-        };
+        let came = Came::of(actor).ok_or_else(|| Error::Denied { action: "get a pass without an SSH key".into() })?;
         let ends = self.now().plus_seconds(LFS_PASS_SECONDS).0;
-        let text = format!("{PURPOSE}\n{}\n{repo_id}\n{ends}\n{fingerprint}", operation.as_str());
+        let text = format!("{PURPOSE}\n{}\n{repo_id}\n{ends}\n{came}", operation.as_str());
         Ok(Secret::new(self.0.key.encrypt(text.as_bytes(), self.now())?))
     }
 
-    /// Who comes with a pass. `SignInRefused` when it is none, has ended, or its key opens nothing any more.
+    /// Who comes with a pass. `SignInRefused` when it is none, has ended, or its key or certificate opens nothing any more.
     pub async fn by_lfs_pass(
         &self,
         pass: &Secret<String>,
@@ -103,11 +103,17 @@ impl Forge {
     ) -> Result<LfsCaller, Error> {
         let plain = self.0.key.decrypt(pass.expose()).map_err(|_| Error::SignInRefused)?;
         let plain = String::from_utf8(plain).map_err(|_| Error::SignInRefused)?;
-        let (bound, ends, fingerprint) = read(&plain).ok_or(Error::SignInRefused)?;
+        let (bound, ends, came) = read(&plain).ok_or(Error::SignInRefused)?;
         if self.now() >= ends {
             return Err(Error::SignInRefused);
         }
-        let actor = self.by_ssh_key(fingerprint).await?.ok_or(Error::SignInRefused)?;
+        let actor = match came {
+            Came::Key(fingerprint) => self.by_ssh_key(fingerprint).await?,
+            Came::Certificate { authority, ends, user_id } => {
+                self.by_certificate_again(authority, ends, user_id).await?
+            }
+        };
+        let actor = actor.ok_or(Error::SignInRefused)?;
         Ok(LfsCaller { actor: actor.coming_from(origin), bound: Some(bound) })
     }
 
@@ -117,7 +123,43 @@ impl Forge {
     }
 }
 
-fn read(plain: &str) -> Option<((i64, LfsOperation), Timestamp, &str)> {
+/// What let somebody in over SSH, as a pass holds it.
+#[derive(Debug, PartialEq, Eq)]
+enum Came<'a> {
+    /// A user's key or a deploy key.
+    Key(&'a str),
+    /// A certificate.
+    Certificate { authority: &'a str, ends: u64, user_id: i64 },
+}
+
+impl<'a> Came<'a> {
+    fn of(actor: &'a Actor) -> Option<Self> {
+        match actor {
+            Actor::Anonymous => None,
+            Actor::DeployKey(key) => Some(Self::Key(&key.fingerprint)),
+            Actor::User(user) => match &user.credential {
+                Credential::Key(fingerprint) => Some(Self::Key(fingerprint)),
+                Credential::Certificate { authority, ends } => {
+                    Some(Self::Certificate { authority, ends: *ends, user_id: user.id })
+                }
+                Credential::Password(_) | Credential::Session(_) | Credential::Token(_) => None,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Came<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(fingerprint) => write!(out, "key\n{fingerprint}"),
+            Self::Certificate { authority, ends, user_id } => {
+                write!(out, "certificate\n{authority}\n{ends}\n{user_id}")
+            }
+        }
+    }
+}
+
+fn read(plain: &str) -> Option<((i64, LfsOperation), Timestamp, Came<'_>)> {
     let mut lines = plain.split('\n');
     let mut next = || lines.next();
     if next()? != PURPOSE {
@@ -126,8 +168,14 @@ fn read(plain: &str) -> Option<((i64, LfsOperation), Timestamp, &str)> {
     let operation = LfsOperation::parse(next()?)?;
     let repo_id = next()?.parse().ok()?;
     let ends = Timestamp(next()?.parse().ok()?);
-    let fingerprint = next()?;
-    next().is_none().then_some(((repo_id, operation), ends, fingerprint))
+    let came = match next()? {
+        "key" => Came::Key(next()?),
+        "certificate" => {
+            Came::Certificate { authority: next()?, ends: next()?.parse().ok()?, user_id: next()?.parse().ok()? }
+        }
+        _ => return None,
+    };
+    next().is_none().then_some(((repo_id, operation), ends, came))
 }
 
 /// Who read large files lately. Forgets the oldest when there are many: then one is told of again.
@@ -164,8 +212,11 @@ mod tests {
 
     #[test]
     fn only_a_whole_pass_is_read() {
-        let whole = format!("{PURPOSE}\nupload\n7\n99\nSHA256:x");
-        assert_eq!(read(&whole), Some(((7, LfsOperation::Upload), Timestamp(99), "SHA256:x")));
+        let certified = Came::Certificate { authority: "SHA256:a", ends: 5, user_id: 3 };
+        let by_certificate = format!("{PURPOSE}\ndownload\n7\n99\n{certified}");
+        assert_eq!(read(&by_certificate), Some(((7, LfsOperation::Download), Timestamp(99), certified)));
+        let whole = format!("{PURPOSE}\nupload\n7\n99\n{}", Came::Key("SHA256:x"));
+        assert_eq!(read(&whole), Some(((7, LfsOperation::Upload), Timestamp(99), Came::Key("SHA256:x"))));
         for broken in [
             "gitgrit",
             "",
@@ -173,7 +224,9 @@ mod tests {
             &whole.replace('7', "seven"),
             &format!("{whole}\nmore"),
             &whole.replace("\nSHA256:x", ""),
-            &whole.replace("pass 1", "pass 2"),
+            &whole.replace("pass 2", "pass 1"),
+            &whole.replace("key", "certificate"),
+            &by_certificate.replace("\n5", "\n-5"),
         ] {
             assert_eq!(read(broken), None, "{broken}");
         }

@@ -1,5 +1,6 @@
 //! Where the bytes of large files lie: `lfs/ab/cd/<oid>`, each once, named by its SHA-256 alone. What is being uploaded
-//! is apart, in `lfs/incoming`. Nothing here is ever overwritten, and no text from outside becomes part of a path.
+//! is apart, in `lfs/incoming`. Nothing here is overwritten but what is not as long as it must be, and no text from outside
+//! becomes part of a path.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -50,7 +51,11 @@ impl Shelf {
         file::create_dir(&incoming, 0o700)?;
         let entries = fs::read_dir(&incoming).map_err(reading(&incoming))?;
         for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
-            if Lock::take(&path).is_ok() {
+            let left = File::options().read(true).write(true).open(&path);
+            // Held until it is gone: who has just made it must not take it for theirs.
+            if let Ok(file) = left
+                && let Some(_held) = Lock::of(file, &path)?
+            {
                 remove(&path)?;
             }
         }
@@ -60,24 +65,29 @@ impl Shelf {
     /// Begins an upload. Blocks.
     pub(crate) fn begin(&self) -> Result<Incoming, FileError> {
         let place = self.root.join(INCOMING);
-        let file = tempfile::Builder::new().prefix("upload-").tempfile_in(&place).map_err(writing(&place))?;
-        let lock = Lock::take(file.path())?;
-        Ok(Incoming { file, hash: Sha256::default(), size: 0, lock })
+        loop {
+            let file = tempfile::Builder::new().prefix("upload-").tempfile_in(&place).map_err(writing(&place))?;
+            let handle = file.as_file().try_clone().map_err(writing(&place))?;
+            // Another process that opens the shelf at this very moment may have swept it away.
+            if let Some(lock) = Lock::of(handle, file.path())? {
+                return Ok(Incoming { file, hash: Sha256::default(), size: 0, lock });
+            }
+        }
     }
 
-    /// Puts an upload on the shelf, unless its bytes are there already. To be called in the transaction that stores its
+    /// Puts an upload on the shelf, unless its bytes are there already; what is there and is not as long is damaged, and is
+    /// replaced. To be called in the transaction that stores its
     /// row: whoever removes content does so in one, and there is one at a time. Blocks.
     pub(crate) fn put(&self, whole: Whole) -> Result<(), FileError> {
         let path = self.path(&whole.oid);
-        if path.exists() {
+        let size = whole.file.as_file().metadata().map_err(reading(&path))?.len();
+        if fs::metadata(&path).is_ok_and(|found| found.len() == size) {
             return Ok(());
         }
         let Some(shelf) = path.parent() else { return Ok(()) };
         file::create_dir(shelf, 0o700)?;
-        whole.file.persist_noclobber(&path).map(drop).or_else(|error| {
-            // The same bytes, put there by somebody else.
-            if error.error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(writing(&path)(error.error)) }
-        })?;
+        // Whatever is there by now is the same bytes, or fewer.
+        whole.file.persist(&path).map(drop).map_err(|error| writing(&path)(error.error))?;
         // The file's own directory, and those that may be new above it.
         for directory in shelf.ancestors().take(3) {
             File::open(directory).and_then(|directory| directory.sync_all()).map_err(writing(directory))?;
@@ -194,6 +204,41 @@ mod tests {
         shelf.remove(&abc.oid).unwrap();
         shelf.remove(&abc.oid).unwrap();
         assert!(shelf.get(&abc.oid).unwrap().is_none());
+    }
+
+    /// An empty file under an object's name stayed there for ever.
+    #[test]
+    fn what_is_on_the_shelf_and_not_as_long_as_it_must_be_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open(directory.path()).unwrap();
+        let abc = pointer(b"abc");
+        let place = shelf.path(&abc.oid);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(&place, b"").unwrap();
+        let mut incoming = shelf.begin().unwrap();
+        incoming.write(b"abc").unwrap();
+        shelf.put(incoming.finish(&abc).unwrap().ok().unwrap()).unwrap();
+        assert_eq!(fs::read(&place).unwrap(), b"abc");
+    }
+
+    /// Two processes open the shelf over and over while a third begins uploads: none loses its file.
+    #[test]
+    fn a_sweep_never_takes_an_upload_that_has_just_begun() {
+        let directory = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open(directory.path()).unwrap();
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                        Shelf::open(directory.path()).unwrap();
+                    }
+                });
+            }
+            let lost = (0..2_000).filter(|_| !shelf.begin().unwrap().file.path().exists()).count();
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(lost, 0);
+        });
     }
 
     #[test]

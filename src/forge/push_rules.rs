@@ -11,6 +11,8 @@ use crate::{Access, Actor, Error, Scope, User};
 
 /// New commits whose signatures are checked in one push of one branch.
 const SIGNED_COMMITS: usize = 5_000;
+/// Bytes of the names of all refs of one repository: each is told to whoever fetches.
+const REF_NAME_BYTES: usize = 16 << 20;
 
 /// What holds for every ref of one push.
 struct Ground {
@@ -93,15 +95,17 @@ impl Push {
         }
         let most = ground.limits.unsigned(SiteLimit::Refs);
         let made = updates.iter().filter(|update| update.old.is_none()).count();
-        if most == 0 || made == 0 {
+        if made == 0 {
             return Ok(());
         }
         let gone = updates.iter().filter(|update| update.new.is_none()).count();
-        let there = repo.all_refs().await?.len().saturating_add(made).saturating_sub(gone);
-        if there as u64 > most {
-            for update in updates.iter().filter(|update| update.old.is_none()) {
-                request.refuse(&update.name, &format!("a repository may have {most} refs here"));
-            }
+        let refs = repo.all_refs().await?;
+        let there = refs.len().saturating_add(made).saturating_sub(gone);
+        let fresh = updates.iter().filter(|update| update.old.is_none()).map(|update| update.name.as_str().len());
+        let bytes = refs.iter().map(|(name, _)| name.len()).chain(fresh).fold(0, usize::saturating_add);
+        let Some(why) = too_many(there as u64, bytes, most) else { return Ok(()) };
+        for update in updates.iter().filter(|update| update.old.is_none()) {
+            request.refuse(&update.name, &why);
         }
         Ok(())
     }
@@ -202,10 +206,19 @@ fn judge_name(update: &RefUpdate, default_branch: &RefName) -> Result<(), &'stat
     if short.eq_ignore_ascii_case("HEAD") {
         return Err("a branch or tag cannot be named HEAD");
     }
-    if Oid::parse(&short.to_ascii_lowercase()).is_ok() {
+    if matches!(short.len(), 40 | 64) && short.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err("a branch or tag cannot be named like an object id");
     }
     Ok(())
+}
+
+/// Why a repository may not have so many refs with names of so many bytes.
+fn too_many(refs: u64, bytes: usize, most: u64) -> Option<String> {
+    if most > 0 && refs > most {
+        return Some(format!("a repository may have {most} refs here"));
+    }
+    let why = || format!("the names of a repository's refs may take {} MiB together", REF_NAME_BYTES >> 20);
+    (bytes > REF_NAME_BYTES).then(why)
 }
 
 #[cfg(test)]
@@ -235,10 +248,19 @@ mod tests {
             ("refs/tags/head", false, false),
             ("refs/heads/1111111111111111111111111111111111111111", false, false),
             ("refs/tags/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", false, false),
+            (&format!("refs/heads/{}", "1".repeat(64)), false, false),
             ("refs/heads/1111111111111111111111111111111111111111", true, true),
             ("refs/heads/a/1111111", false, true),
         ] {
             assert_eq!(judge_name(&update(name, is_deletion), &main).is_ok(), is_fine, "{name} {is_deletion}");
         }
+    }
+    #[test]
+    fn refs_are_counted_and_so_are_the_bytes_of_their_names() {
+        assert_eq!(too_many(3, 100, 3), None);
+        assert_eq!(too_many(9, 100, 0), None);
+        assert!(too_many(4, 100, 3).is_some_and(|why| why.contains("3 refs")));
+        assert_eq!(too_many(3, 16 << 20, 0), None);
+        assert!(too_many(3, (16 << 20) + 1, 0).is_some_and(|why| why.contains("16 MiB")));
     }
 }

@@ -229,10 +229,13 @@ impl Forge {
 
     /// Gives room for large files back.
     pub async fn give_back_lfs(&self, repo: &RepoWrite, bytes: u64) -> Result<(), Error> {
+        self.give_back_room(repo.0.id, bytes).await
+    }
+
+    /// As [`Forge::give_back_lfs`], also for a repository that is gone.
+    pub(crate) async fn give_back_room(&self, repo_id: i64, bytes: u64) -> Result<(), Error> {
         let tx = self.0.store.begin().await?;
-        let usage = quotas::usage(&tx, repo.0.id).await?;
-        let less = usage.lfs_bytes.saturating_sub(i64::try_from(bytes).unwrap_or(i64::MAX)).max(0);
-        quotas::set_lfs_bytes(&tx, repo.0.id, less).await?;
+        quotas::give_back_lfs(&tx, repo_id, i64::try_from(bytes).unwrap_or(i64::MAX)).await?;
         Ok(tx.commit().await?)
     }
 }

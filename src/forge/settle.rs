@@ -9,7 +9,7 @@ use base::name::RefName;
 use git::Repositories;
 use store::events::{self, EventRecord};
 use store::intents::{self, IntentRecord};
-use store::{Store, loose_directories, repos};
+use store::{Store, loose_directories, quotas, repos};
 
 use crate::Error;
 use crate::site::{OpenError, beside, on_thread};
@@ -51,7 +51,9 @@ async fn settle(store: &Store, repositories: &Repositories, now: Timestamp) -> R
             tracing::error!(repo.id = id, error = &error as &dyn std::error::Error, "a directory was not removed");
         }
     }
-    Ok(())
+    let tx = store.begin().await?;
+    quotas::recount_lfs(&tx).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Settles the intent of a process that is dead. The Git that it started may not be.

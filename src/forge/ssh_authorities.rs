@@ -12,7 +12,7 @@ use store::users;
 use vault::ssh_key::PublicKey;
 
 use crate::Scope;
-use crate::access::{Credential, User};
+use crate::access::{Credential, Origin, User};
 use crate::audit_queue::{Access, Accessed};
 use crate::events::{Happened, record};
 use crate::{Actor, Error, Forge};
@@ -149,6 +149,27 @@ impl Forge {
             scope: Scope::Key,
             credential: Credential::Certificate { authority: authority.fingerprint, ends: certificate.ends },
             origin: from.into(),
+        })))
+    }
+
+    /// The account that a certificate opened before; `None` when it would not any more.
+    pub(crate) async fn by_certificate_again(
+        &self,
+        authority: &str,
+        ends: u64,
+        user_id: i64,
+    ) -> Result<Option<Actor>, Error> {
+        if !self.certificate_holds(user_id, authority, ends).await? {
+            return Ok(None);
+        }
+        let Some(found) = users::by_id(&self.0.store.read(), user_id).await? else { return Ok(None) };
+        Ok(Some(Actor::User(User {
+            id: found.id,
+            name: OwnerName::parse(&found.name)?,
+            is_admin: found.is_admin,
+            scope: Scope::Key,
+            credential: Credential::Certificate { authority: authority.to_owned(), ends },
+            origin: Origin::default(),
         })))
     }
 

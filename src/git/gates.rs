@@ -24,6 +24,8 @@ const WALKS: usize = 4;
 const STREAMS: usize = 16;
 /// Reads in process at once, each on a blocking thread.
 const READS: usize = 8;
+/// Searches at once, each on a blocking thread for seconds: they must not keep pages waiting.
+const SEARCHES: usize = 2;
 
 /// The places of one site.
 #[derive(Debug)]
@@ -37,6 +39,7 @@ pub(crate) struct Gates {
     pub(crate) walks: Arc<Semaphore>,
     pub(crate) reads: Arc<Semaphore>,
     pub(crate) streams: Arc<Semaphore>,
+    pub(crate) searches: Arc<Semaphore>,
 }
 
 impl Gates {
@@ -51,6 +54,7 @@ impl Gates {
             walks: Arc::new(Semaphore::new(WALKS)),
             reads: Arc::new(Semaphore::new(READS)),
             streams: Arc::new(Semaphore::new(STREAMS)),
+            searches: Arc::new(Semaphore::new(SEARCHES)),
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Telling clients of refs without starting Git: the advertisement of all protocol versions and the answer to `ls-refs`,
 //! byte for byte what `git upload-pack` says. Whatever is not known exactly is left to Git itself.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gix::ObjectId;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::child::finish;
+use crate::pktline::Lines as Sent;
 use crate::read::table::{Held, Table};
 use crate::{Error, Protocol, Repo, environment, gates, pktline};
 
@@ -31,19 +32,32 @@ struct Known {
     v0: Option<(String, String)>,
 }
 
-/// The body of `info/refs?service=git-upload-pack` behind its service line. `None` leaves it to Git.
-pub(crate) async fn advertisement(repo: &Repo, protocol: Protocol) -> Result<Option<Vec<u8>>, Error> {
+/// Writes the body of `info/refs?service=git-upload-pack`, behind `head`. Says `false`, and has written nothing, when it is
+/// left to Git.
+pub(crate) async fn advertise(
+    repo: &Repo,
+    protocol: Protocol,
+    mut head: Vec<u8>,
+    output: &mut (impl AsyncWrite + Unpin + Send),
+) -> Result<bool, Error> {
     let known = repo.shared().spoken.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if protocol == Protocol::V2 {
-        if known.v2.is_some() {
-            return Ok(known.v2);
-        }
-        let said = ask(repo, protocol).await?;
-        repo.shared().spoken.0.lock().unwrap_or_else(PoisonError::into_inner).v2.clone_from(&said);
-        return Ok(said);
+        let said = match known.v2 {
+            Some(said) => said,
+            None => match ask(repo, protocol).await? {
+                Some(said) => {
+                    repo.shared().spoken.0.lock().unwrap_or_else(PoisonError::into_inner).v2 = Some(said.clone());
+                    said
+                }
+                None => return Ok(false),
+            },
+        };
+        head.extend_from_slice(&said);
+        pktline::send(output, &head).await?;
+        return Ok(true);
     }
     let table = repo.table().await?;
-    let Some(hidden) = hidden().filter(|_| table.is_exact) else { return Ok(None) };
+    let Some(hidden) = hidden().filter(|_| table.is_exact) else { return Ok(false) };
     let words = match known.v0 {
         Some(words) => words,
         // A repository without a branch at HEAD does not show where that would stand.
@@ -52,15 +66,14 @@ pub(crate) async fn advertisement(repo: &Repo, protocol: Protocol) -> Result<Opt
                 repo.shared().spoken.0.lock().unwrap_or_else(PoisonError::into_inner).v0 = Some(words.clone());
                 words
             }
-            None => return Ok(None),
+            None => return Ok(false),
         },
     };
-    let mut out = Vec::new();
     if protocol == Protocol::V1 {
-        pktline::put(&mut out, b"version 1\n");
+        pktline::put(&mut head, b"version 1\n");
     }
-    put_all(&mut out, &table, &words, &hidden);
-    Ok(Some(out))
+    put_all(Sent::behind(head, output), &table, &words, &hidden).await?;
+    Ok(true)
 }
 
 /// What Git itself says; `None` when it says more than is kept.
@@ -89,41 +102,42 @@ fn split_words(said: &[u8]) -> Option<(String, String)> {
 }
 
 /// Versions 0 and 1: HEAD, then all refs by name, tags with what they lead to.
-fn put_all(out: &mut Vec<u8>, table: &Table, words: &(String, String), hidden: &[&str]) {
+async fn put_all(
+    mut out: Sent<'_, impl AsyncWrite + Unpin + Send>,
+    table: &Table,
+    words: &(String, String),
+    hidden: &[&str],
+) -> Result<(), Error> {
     let symref = match (&table.head.target, table.head.id) {
         (Some(target), Some(_)) => format!(" symref=HEAD:{}", String::from_utf8_lossy(target)),
         _ => String::new(),
     };
     let mut words = Some(format!("\0{}{symref}{}", words.0, words.1));
-    let mut put = |id: &dyn std::fmt::Display, name: &[u8]| {
-        let mut line = format!("{id} ").into_bytes();
-        line.extend_from_slice(name);
-        line.extend_from_slice(words.take().unwrap_or_default().as_bytes());
-        line.push(b'\n');
-        pktline::put(out, &line);
+    let mut line = |id: &dyn std::fmt::Display, name: &[u8]| {
+        let words = words.take().unwrap_or_default();
+        [format!("{id} ").as_bytes(), name, words.as_bytes(), b"\n"].concat()
     };
     if let Some(id) = table.head.id {
-        put(&id, b"HEAD");
+        out.put(&line(&id, b"HEAD")).await?;
     }
+    let mut is_first = table.head.id.is_none();
     for held in table.refs.iter().filter(|held| !is_hidden(&held.name, hidden)) {
-        put(&held.id, &held.name);
+        out.put(&line(&held.id, &held.name)).await?;
         if let Some(peeled) = held.peeled {
-            put(&peeled, &[&held.name[..], b"^{}"].concat());
+            out.put(&line(&peeled, &[&held.name[..], b"^{}"].concat())).await?;
         }
+        is_first = false;
     }
-    if words.is_some() {
-        let mut line = format!("{NOTHING} capabilities^{{}}").into_bytes();
-        line.extend_from_slice(words.unwrap_or_default().as_bytes());
-        line.push(b'\n');
-        pktline::put(out, &line);
+    if is_first {
+        out.put(&line(&NOTHING, b"capabilities^{}")).await?;
     }
-    pktline::put_flush(out);
+    out.end().await
 }
 
 /// What a request turned out to be.
 pub(crate) enum Heard {
-    /// A whole request for refs, which is answered so.
-    Answer(Vec<u8>),
+    /// A whole request for refs, and what answers it.
+    Refs(Answer),
     /// Something for Git: the bytes that were read of it.
     Other(Vec<u8>),
 }
@@ -142,7 +156,14 @@ pub(crate) async fn hear(repo: &Repo, input: &mut (impl AsyncRead + Unpin + Send
     }
     let Some((asked, hidden)) = Asked::parse(&seen).zip(hidden()) else { return Ok(Heard::Other(seen)) };
     let table = repo.table().await?;
-    Ok(if table.is_exact { Heard::Answer(asked.answer(&table, &hidden)) } else { Heard::Other(seen) })
+    Ok(if table.is_exact { Heard::Refs(Answer { asked, table, hidden }) } else { Heard::Other(seen) })
+}
+
+/// The answer to a request for refs.
+pub(crate) struct Answer {
+    asked: Asked,
+    table: Arc<Table>,
+    hidden: Vec<&'static str>,
 }
 
 /// Says whether a request is there up to its flush (or cannot be one).
@@ -173,7 +194,7 @@ impl Asked {
         let mut is_behind_words = false;
         loop {
             match lines.next()? {
-                Line::Flush => return Some(asked),
+                Line::Flush => return Some(asked.in_order()),
                 Line::Delimiter if !is_behind_words => is_behind_words = true,
                 Line::Text(b"object-format=sha1") if !is_behind_words => {}
                 Line::Text(word) if !is_behind_words && word.starts_with(b"agent=") => {}
@@ -186,36 +207,20 @@ impl Asked {
         }
     }
 
-    fn answer(&self, table: &Table, hidden: &[&str]) -> Vec<u8> {
-        let mut out = Vec::new();
-        let target = table.head.target.as_deref();
-        if self.is_wanted(b"HEAD") {
-            match table.head.id {
-                Some(id) => {
-                    let peeled = target.and_then(|name| Held::named(table, name)).and_then(|held| held.peeled);
-                    self.put(&mut out, &Told { id: Some(id), name: b"HEAD", target, peeled });
-                }
-                None if self.has_unborn && self.has_symrefs => {
-                    self.put(&mut out, &Told { id: None, name: b"HEAD", target, peeled: None });
-                }
-                None => {}
-            }
-        }
-        for held in &table.refs {
-            if self.is_wanted(&held.name) && !is_hidden(&held.name, hidden) {
-                let (name, target) = (&held.name[..], held.symbolic.as_deref());
-                self.put(&mut out, &Told { id: Some(held.id), name, target, peeled: held.peeled });
-            }
-        }
-        pktline::put_flush(&mut out);
-        out
+    /// Prefixes in order, without those that another one covers: then one look tells whether any fits.
+    fn in_order(mut self) -> Self {
+        self.prefixes.sort();
+        self.prefixes.dedup_by(|next, kept| next.starts_with(kept));
+        self
     }
 
     fn is_wanted(&self, name: &[u8]) -> bool {
-        self.prefixes.is_empty() || self.prefixes.iter().any(|prefix| name.starts_with(prefix))
+        let behind = self.prefixes.partition_point(|prefix| prefix.as_slice() <= name);
+        let nearest = behind.checked_sub(1).and_then(|at| self.prefixes.get(at));
+        self.prefixes.is_empty() || nearest.is_some_and(|prefix| name.starts_with(prefix))
     }
 
-    fn put(&self, out: &mut Vec<u8>, told: &Told<'_>) {
+    fn line(&self, told: &Told<'_>) -> Vec<u8> {
         let Told { id, name, target, peeled } = *told;
         let mut line = id.map_or_else(|| b"unborn".to_vec(), |id| id.to_string().into_bytes());
         line.push(b' ');
@@ -228,7 +233,35 @@ impl Asked {
             line.extend_from_slice(format!(" peeled:{peeled}").as_bytes());
         }
         line.push(b'\n');
-        pktline::put(out, &line);
+        line
+    }
+}
+
+impl Answer {
+    /// Writes it.
+    pub(crate) async fn send(&self, output: &mut (impl AsyncWrite + Unpin + Send)) -> Result<(), Error> {
+        let Self { asked, table, hidden } = self;
+        let mut out = Sent::behind(Vec::new(), output);
+        let target = table.head.target.as_deref();
+        if asked.is_wanted(b"HEAD") {
+            match table.head.id {
+                Some(id) => {
+                    let peeled = target.and_then(|name| Held::named(table, name)).and_then(|held| held.peeled);
+                    out.put(&asked.line(&Told { id: Some(id), name: b"HEAD", target, peeled })).await?;
+                }
+                None if asked.has_unborn && asked.has_symrefs => {
+                    out.put(&asked.line(&Told { id: None, name: b"HEAD", target, peeled: None })).await?;
+                }
+                None => {}
+            }
+        }
+        for held in &table.refs {
+            if asked.is_wanted(&held.name) && !is_hidden(&held.name, hidden) {
+                let (name, target) = (&held.name[..], held.symbolic.as_deref());
+                out.put(&asked.line(&Told { id: Some(held.id), name, target, peeled: held.peeled })).await?;
+            }
+        }
+        out.end().await
     }
 }
 

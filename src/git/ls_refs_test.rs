@@ -1,5 +1,8 @@
 //! Git's own answers are the measure: whatever a repository holds and a client asks, the bytes are the same.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use base::name::Oid;
 use base::process::Program;
 use proptest::prelude::*;
@@ -17,12 +20,17 @@ fn git_says(site: &Site, protocol: Protocol, options: &[&str], input: &[u8]) -> 
 }
 
 fn advertised(site: &Site, protocol: Protocol) -> Option<Vec<u8>> {
-    site.block_on(advertisement(&site.repo, protocol)).unwrap()
+    let mut output = Vec::new();
+    site.block_on(advertise(&site.repo, protocol, Vec::new(), &mut output)).unwrap().then_some(output)
 }
 
 fn heard(site: &Site, request: &[u8]) -> Option<Vec<u8>> {
     match site.block_on(hear(&site.repo, &mut &request[..])).unwrap() {
-        Heard::Answer(answer) => Some(answer),
+        Heard::Refs(answer) => {
+            let mut output = Vec::new();
+            site.block_on(answer.send(&mut output)).unwrap();
+            Some(output)
+        }
         Heard::Other(seen) => {
             assert!(request.starts_with(&seen));
             None
@@ -136,6 +144,62 @@ fn every_advertisement_and_every_list_is_that_of_git() {
         Ok(())
     });
     checked.unwrap();
+}
+
+/// What is written at once, at most.
+#[derive(Default)]
+struct Writes {
+    largest: usize,
+    all: Vec<u8>,
+}
+
+impl AsyncWrite for Writes {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        self.largest = self.largest.max(bytes.len());
+        self.all.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// However many refs there are, what is in memory of an answer is one write's worth.
+#[test]
+fn many_refs_go_out_in_small_writes() {
+    let (site, commits, _) = with_objects();
+    assert!(advertised(&site, Protocol::V0).is_some());
+    let refs: Vec<_> =
+        (0..300).map(|at| (format!("refs/heads/{}/{at}", "n".repeat(200)), commits[at % 4].clone())).collect();
+    let refs: Vec<_> =
+        refs.iter().flat_map(|(name, id)| [(name.clone(), id.clone()), (format!("{name}x"), id.clone())]).collect();
+    set_refs(&site, &refs, "ref: refs/heads/main");
+    agree(&site, &[request(&[])]);
+    let mut pushers = Writes::default();
+    site.block_on(crate::receive::advertise(&site.repo, Transport::Http, &mut pushers)).unwrap();
+    let mut fetchers = Writes::default();
+    site.block_on(upload::advertise(&site.repo, Protocol::V0, &mut fetchers)).unwrap();
+    for Writes { largest, all } in [pushers, fetchers] {
+        assert!(all.len() > 150_000 && largest < pktline::LONGEST + 1_500, "{} {largest}", all.len());
+        assert_eq!(String::from_utf8_lossy(&all).matches("refs/heads/").count(), refs.len());
+    }
+}
+
+#[test]
+fn prefixes_fit_as_they_do_one_by_one() {
+    let prefixes: &[&[u8]] = &[b"refs/tags/v", b"refs/heads/", b"refs/heads/a", b"HEAD", b"refs/heads/"];
+    let asked = Asked { prefixes: prefixes.iter().map(|prefix| prefix.to_vec()).collect(), ..Asked::default() };
+    let asked = asked.in_order();
+    assert_eq!(asked.prefixes.len(), 3);
+    for name in ["HEAD", "HEAD2", "H", "refs/heads/", "refs/heads/zz", "refs/tags/u", "refs/tags/v1", "refs/zz", ""] {
+        let expected = prefixes.iter().any(|prefix| name.as_bytes().starts_with(prefix));
+        assert_eq!(asked.is_wanted(name.as_bytes()), expected, "{name}");
+    }
 }
 
 #[test]

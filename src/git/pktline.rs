@@ -65,6 +65,35 @@ pub(crate) async fn send(output: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -
     in_time(IDLE, output.flush()).await
 }
 
+/// Lines on their way to the client: never more of them in memory than one write takes.
+pub(crate) struct Lines<'o, W> {
+    output: &'o mut W,
+    out: Vec<u8>,
+}
+
+impl<'o, W: AsyncWrite + Unpin> Lines<'o, W> {
+    /// Begins with these bytes as they are.
+    pub(crate) fn behind(head: Vec<u8>, output: &'o mut W) -> Self {
+        Self { output, out: head }
+    }
+
+    /// The next line; written once there are enough of them.
+    pub(crate) async fn put(&mut self, payload: &[u8]) -> Result<(), Error> {
+        put(&mut self.out, payload);
+        if self.out.len() >= LONGEST {
+            in_time(IDLE, self.output.write_all(&self.out)).await?;
+            self.out.clear();
+        }
+        Ok(())
+    }
+
+    /// A flush, and all that is left.
+    pub(crate) async fn end(mut self) -> Result<(), Error> {
+        put_flush(&mut self.out);
+        send(self.output, &self.out).await
+    }
+}
+
 /// Waits for the client, but not for ever.
 async fn in_time<T>(patience: std::time::Duration, work: impl Future<Output = io::Result<T>>) -> Result<T, Error> {
     tokio::time::timeout(patience, work)

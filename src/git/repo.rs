@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use base::name::{Oid, RefName, TreePath};
+use base::name::{NameError, Oid, RefName, TreePath};
+use tokio::sync::Semaphore;
 
 use crate::error::Cause;
 use crate::gates::{Gates, blocking};
@@ -190,18 +191,32 @@ impl Repo {
         self.read(what, move |git| work(git, &*inner.shared.tables.get(inner.id, &inner.path, git)?)).await
     }
 
-    /// Runs `work` on a warm handle. One that fails is opened anew and tried once more: packs may have been replaced.
+    /// Runs `work` on a warm handle. One that fails for what may have been replaced under it is opened anew and tried once
+    /// more.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         what: &'static str,
         work: impl Fn(&gix::Repository) -> Result<T, Cause> + Send + 'static,
     ) -> Result<T, Error> {
+        self.read_at(&self.gates().reads, what, work).await
+    }
+
+    /// As [`Repo::read`], at a place of this gate.
+    pub(crate) async fn read_at<T: Send + 'static>(
+        &self,
+        gate: &Arc<Semaphore>,
+        what: &'static str,
+        work: impl Fn(&gix::Repository) -> Result<T, Cause> + Send + 'static,
+    ) -> Result<T, Error> {
         let inner = Arc::clone(&self.inner);
-        blocking(&self.gates().reads, move || {
+        blocking(gate, move || {
             let handles = &inner.shared.handles;
             let attempt = || handles.get(inner.id, &inner.path).and_then(|git| work(&git));
             attempt()
-                .or_else(|_| {
+                .or_else(|cause| {
+                    if is_lasting(&cause) {
+                        return Err(cause);
+                    }
                     handles.forget(inner.id);
                     attempt()
                 })
@@ -209,6 +224,11 @@ impl Repo {
         })
         .await
     }
+}
+
+/// Says whether it would fail the same on packs that have replaced these: it lies in what was asked for.
+fn is_lasting(cause: &Cause) -> bool {
+    cause.is::<Error>() || cause.is::<NameError>()
 }
 
 /// Bytes of the files below `directory`, quarantines left out. What goes away meanwhile takes no room.

@@ -191,7 +191,10 @@ fn sweep(root: &Path) -> Result<(), Error> {
 fn sweep_quarantines(objects: &Path) -> Result<(), Error> {
     for quarantine in directories(objects, INCOMING)? {
         let lock = quarantine.join("lock");
-        if lock.exists() && file::Lock::take(&lock).is_ok() {
+        // Held until it is gone: whoever is about to take it must not believe that it is theirs.
+        if let Ok(file) = fs::File::options().read(true).write(true).open(&lock)
+            && let Some(_held) = file::Lock::of(file, &lock)?
+        {
             remove_tree(&quarantine)?;
         }
     }

@@ -53,16 +53,15 @@ pub async fn advertise(
     protocol: Protocol,
     output: &mut (impl AsyncWrite + Unpin + Send),
 ) -> Result<(), Error> {
-    let known = ls_refs::advertisement(repo, protocol).await?;
+    let mut head = Vec::new();
     if protocol != Protocol::V2 {
-        let mut head = Vec::new();
         pktline::put(&mut head, b"# service=git-upload-pack\n");
         pktline::put_flush(&mut head);
-        pktline::send(output, &head).await?;
     }
-    if let Some(known) = known {
-        return pktline::send(output, &known).await;
+    if ls_refs::advertise(repo, protocol, head.clone(), output).await? {
+        return Ok(());
     }
+    pktline::send(output, &head).await?;
     // Not the place of a short command: this one lasts as long as its client takes to read.
     let _place = gates::enter(&repo.gates().uploads).await?;
     let program = upload_pack(repo, protocol).options(["--stateless-rpc", "--http-backend-info-refs"]);
@@ -82,7 +81,7 @@ pub async fn run(
     if transport == Transport::Http && protocol == Protocol::V2 {
         let heard = tokio::time::timeout(SILENT_BODY, ls_refs::hear(repo, &mut input)).await;
         match heard.map_err(|_| Error::Transfer(io::ErrorKind::TimedOut.into()))?? {
-            Heard::Answer(answer) => return pktline::send(&mut output, &answer).await,
+            Heard::Refs(answer) => return answer.send(&mut output).await,
             Heard::Other(read) => seen = read,
         }
     }

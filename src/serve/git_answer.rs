@@ -18,6 +18,7 @@ use tracing::{debug, error};
 use crate::request::{RequestId, chain, internal_error};
 use crate::service::Service;
 use crate::state::Doors;
+use crate::turns::NoTurn;
 
 /// Bytes between a transfer and its client; when they are full, Git waits.
 const BUFFER: usize = 256 << 10;
@@ -166,6 +167,11 @@ pub(crate) fn failure(error: &Error, id: &RequestId) -> Response {
 /// A line of text under a status.
 pub(crate) fn refused(status: StatusCode, text: &str) -> Response {
     (status, [(header::CACHE_CONTROL, NOT_KEPT)], format!("{text}\n")).into_response()
+}
+
+/// Why no turn was to be had, and when to come back.
+pub(crate) fn no_turn(why: NoTurn) -> Response {
+    ([(header::RETRY_AFTER, why.retry_after().to_string())], refused(why.status(), &why.text())).into_response()
 }
 
 fn challenge(text: &str) -> Response {

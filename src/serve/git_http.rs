@@ -10,17 +10,18 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use base::name::RepoPath;
-use forge::{Actor, Error, Origin, Protocol, Push, Transport, Upload};
+use forge::{Actor, Error, Origin, Protocol, Transport};
 use serde::Deserialize;
 use tokio_util::io::StreamReader;
 
 use crate::body;
-use crate::git_answer::{Answer, failure, refused, streamed};
+use crate::git_answer::{Answer, failure, no_turn, refused, streamed};
 use crate::pace::{paced, within};
+use crate::permitted::Permitted;
 use crate::request::{Peer, RequestId};
 use crate::service::Service;
 use crate::state::AppState;
-use crate::turns::{Asker, NoTurn, Turn};
+use crate::turns::{Asker, Turn};
 
 /// The largest body of a fetch, inflated, in bytes: wants and haves, never a pack.
 const FETCH_LIMIT: u64 = 64 << 20;
@@ -88,10 +89,12 @@ impl Asked {
 
     /// A turn to run, or the answer of who gets none.
     async fn turn(&self) -> Result<Turn, Response> {
-        let user = self.actor.user().map(|user| user.id);
-        let repository = self.path().map_err(|error| failure(&error, &self.id))?;
-        let asker = Asker { user, from: self.from, repository };
+        let asker = self.asker().map_err(|error| failure(&error, &self.id))?;
         self.state.doors.transfers.turn(&asker).await.map_err(no_turn)
+    }
+
+    fn asker(&self) -> Result<Asker<'_>, Error> {
+        Ok(Asker { user: self.actor.user().map(|user| user.id), from: self.from, repository: self.path()? })
     }
 
     fn answer(&self, service: Service, kind: &str) -> Answer {
@@ -99,26 +102,28 @@ impl Asked {
         Answer { id: self.id.clone(), content_type, service, doors: self.state.doors.clone() }
     }
 
-    /// The first request of every exchange.
+    /// The first request of every exchange. It takes a turn, as any transfer, but is not counted as one that was begun:
+    /// what it announces comes next.
     async fn advertised(&self, service: Service) -> Result<Response, Error> {
-        let (path, answer) = (self.path()?, self.answer(service, "advertisement"));
-        Ok(if service == Service::ReceivePack {
-            let push = self.state.forge.begin_push(&self.actor, path).await?;
-            streamed(answer, |output| push.advertise(output)).await
-        } else {
-            let upload = self.state.forge.begin_upload(&self.actor, path).await?;
-            streamed(answer, |output| upload.advertise(self.protocol, output)).await
-        })
+        let (path, forge) = (self.path()?, &self.state.forge);
+        let permitted = Permitted::begin(forge, &self.actor, path, service).await?;
+        let turn = match self.state.doors.transfers.place(&self.asker()?).await {
+            Ok(turn) => turn,
+            Err(why) => return Ok(no_turn(why)),
+        };
+        let (protocol, limits) = (self.protocol, forge.settings().transfers);
+        let run = |output| async move {
+            let _turn = turn;
+            let (_, output) = paced(limits, tokio::io::empty(), output);
+            Box::pin(within(limits, permitted.advertise(protocol, output))).await
+        };
+        Ok(streamed(self.answer(service, "advertisement"), run).await)
     }
 
     /// The exchange itself. The right comes first, then the body is looked at, then it waits for its turn.
     async fn exchanged(&self, service: Service, request: Request) -> Result<Response, Error> {
         let (path, forge) = (self.path()?, &self.state.forge);
-        let permitted = match service {
-            Service::UploadPack => Permitted::Upload(forge.begin_upload(&self.actor, path).await?),
-            Service::ReceivePack => Permitted::Push(forge.begin_push(&self.actor, path).await?),
-            Service::UploadArchive => Permitted::Archive(forge.begin_upload(&self.actor, path).await?),
-        };
+        let permitted = Permitted::begin(forge, &self.actor, path, service).await?;
         let pieces = match input(service, request) {
             Ok(pieces) => pieces,
             Err(text) => return Ok(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)),
@@ -131,24 +136,10 @@ impl Asked {
         let run = |output| async move {
             let _turn = turn;
             let (input, output) = paced(limits, StreamReader::new(pieces), output);
-            let run = async {
-                match permitted {
-                    Permitted::Upload(upload) => upload.run(Transport::Http, protocol, input, output).await,
-                    Permitted::Push(push) => push.run(Transport::Http, input, output).await,
-                    Permitted::Archive(upload) => upload.archive(Transport::Http, input, output).await,
-                }
-            };
-            Box::pin(within(limits, run)).await
+            Box::pin(within(limits, permitted.run(Transport::Http, protocol, input, output))).await
         };
         Ok(streamed(self.answer(service, "result"), run).await)
     }
-}
-
-/// What the forge let through.
-enum Permitted {
-    Upload(Upload),
-    Push(Push),
-    Archive(Upload),
 }
 
 /// `GET info/refs?service=…`. A client that wants an archive asks for what `git-upload-pack` says.
@@ -195,9 +186,4 @@ fn input(service: Service, request: Request) -> Result<body::Pieces, &'static st
         Some(_) => return Err("only gzip is understood as a content encoding"),
     };
     Ok(if service == Service::ReceivePack { pieces } else { body::limited(pieces, FETCH_LIMIT) })
-}
-
-/// Why no turn was to be had, and when to come back.
-fn no_turn(why: NoTurn) -> Response {
-    ([(header::RETRY_AFTER, why.retry_after().to_string())], refused(why.status(), &why.text())).into_response()
 }

@@ -84,3 +84,13 @@ async fn an_address_that_does_not_read_gets_the_page_of_one_that_is_absent() {
         assert!(answer.body.contains("There is nothing here"), "{path}: {}", answer.body);
     }
 }
+
+/// An id of SHA-256 is none that a repository here could have, and was a fault of ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_of_another_length_is_absent() {
+    let site = Site::start().await;
+    let id = "1".repeat(64);
+    for path in ["/root/open/commit", "/api/v1/repos/root/open/git/blobs", "/api/v1/repos/root/open/git/trees"] {
+        assert_eq!(get(&site, &format!("{path}/{id}"), "").await.status, 404, "{path}");
+    }
+}

@@ -41,7 +41,7 @@ pub(crate) struct Asked {
     pub(crate) state: AppState,
     pub(crate) id: RequestId,
     pub(crate) peer: Peer,
-    caller: LfsCaller,
+    pub(crate) caller: LfsCaller,
     path: RepoPath,
     /// The pass that the caller came with, to be shown again with each object.
     pass: Option<String>,
@@ -72,7 +72,7 @@ impl FromRequestParts<AppState> for Asked {
             (None, Ok(Some(sent))) => state.forge.basic(&sent.name, &sent.secret, origin).await.map(Into::into),
         };
         let caller: LfsCaller = caller.map_err(|error| failure(&error, &id))?;
-        let absent = if caller.actor().user().is_some() { Error::NotFound } else { Error::SignInNeeded };
+        let absent = if caller.actor().is_anonymous() { Error::SignInNeeded } else { Error::NotFound };
         let path = RepoPath::parse(&owner, &repo).map_err(|_| failure(&absent, &id))?;
         Ok(Self { state: state.clone(), id, peer, caller, path, pass })
     }
@@ -201,6 +201,10 @@ async fn verify(asked: Asked, Json(body): Json) -> Response {
 
 /// `GET locks`, with `path`, `id`, `cursor` and `limit`.
 async fn list_locks(asked: Asked, Query(query): Query<Vec<(String, String)>>) -> Response {
+    // No lock has a NUL in what it is named by, and a database takes none.
+    if query.iter().any(|(_, value)| value.contains('\0')) {
+        return refused(StatusCode::UNPROCESSABLE_ENTITY, "the parameters do not read");
+    }
     let value = |name: &str| {
         let found = query.iter().find(|(key, value)| key == name && !value.is_empty());
         found.map(|(_, value)| value.clone())
@@ -263,6 +267,9 @@ struct LockId {
 async fn release_lock(asked: Asked, Path(LockId { id }): Path<LockId>, Json(body): Json) -> Response {
     let result = async {
         let repo = asked.for_write().await?;
+        if id.contains('\0') {
+            return Err(Error::NotFound);
+        }
         let wish = match lfs_request::unlock(&body) {
             Ok(wish) => wish,
             Err(error) => return Ok(not_understood(error)),

@@ -44,12 +44,14 @@ pub(crate) fn failure(failed: &Error, id: &RequestId) -> Response {
     match failed {
         Error::SignInNeeded => challenge("sign in with your user name and an access token"),
         Error::SignInRefused => challenge("the user name, the password or the token is wrong, or it has expired"),
+        // Said to who gave the right password alone.
+        Error::TokenNeeded => challenge(&failed.to_string()),
         Error::TooManyAttempts { seconds } => {
             let answer = refused(StatusCode::TOO_MANY_REQUESTS, &failed.to_string());
             ([(header::RETRY_AFTER, seconds.to_string())], answer).into_response()
         }
         Error::NotFound | Error::Name(_) => refused(StatusCode::NOT_FOUND, "not found"),
-        Error::Denied { .. } => refused(StatusCode::FORBIDDEN, &failed.to_string()),
+        Error::Denied { .. } | Error::ProofNeeded => refused(StatusCode::FORBIDDEN, &failed.to_string()),
         Error::Field { .. } => refused(StatusCode::UNPROCESSABLE_ENTITY, &failed.to_string()),
         Error::Transfer(_) => refused(StatusCode::BAD_REQUEST, &failed.to_string()),
         Error::Away(_) | Error::Busy => {
@@ -81,4 +83,18 @@ fn challenge(message: &str) -> Response {
     // Its own name, so that no browser asks anybody for a password here.
     response.headers_mut().insert("lfs-authenticate", HeaderValue::from_static("Basic realm=\"GitGrit\""));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_needs_another_credential_is_told_so_and_no_fault_is_ours() {
+        let id = crate::request::RequestIds::new(base::clock::Timestamp(0)).next();
+        let needed = failure(&Error::TokenNeeded, &id);
+        assert_eq!(needed.status(), StatusCode::UNAUTHORIZED);
+        assert!(needed.headers().contains_key("lfs-authenticate"));
+        assert_eq!(failure(&Error::ProofNeeded, &id).status(), StatusCode::FORBIDDEN);
+    }
 }

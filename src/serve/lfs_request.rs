@@ -141,7 +141,9 @@ pub fn unlock(body: &[u8]) -> Result<Unlock, RequestError> {
 
 /// Reads the body of `locks/verify`; an empty one asks for the first page.
 pub fn lock_page(body: &[u8]) -> Result<LockPage, RequestError> {
-    if body.is_empty() { Ok(LockPage::default()) } else { json(body) }
+    let page: LockPage = if body.is_empty() { LockPage::default() } else { json(body)? };
+    // No path has a NUL in it, and a database takes none.
+    if page.cursor.as_ref().is_some_and(|cursor| cursor.contains('\0')) { Err(RequestError::Shape) } else { Ok(page) }
 }
 
 /// Reads a `Range` header for an object of `size` bytes, RFC 9110, section 14. `Ok(None)` is the whole of it: no header,

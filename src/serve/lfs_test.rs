@@ -215,6 +215,18 @@ async fn a_lock_is_its_repositorys_and_its_owners() {
     assert_eq!(page.records.len(), 1);
 }
 
+/// No text from outside makes a fault of ours: a database takes no NUL.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nul_names_no_lock() {
+    let site = Site::start().await;
+    for name in ["path", "id", "cursor"] {
+        assert_eq!(get(&site, &format!("{LFS}/locks?{name}=a%00b"), &alice()).await.status, 422, "{name}");
+    }
+    let page = post(&site, &format!("{LFS}/locks/verify"), &alice(), r#"{"cursor":"a\u0000b"}"#).await;
+    assert_eq!(page.status, 422, "{}", page.body);
+    assert_eq!(post(&site, &format!("{LFS}/locks/a%00b/unlock"), &alice(), "{}").await.status, 404);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn locks_come_in_pages() {
     let site = Site::start().await;

@@ -1,7 +1,6 @@
 //! The objects of Git LFS on their way: up, streamed into the forge, and down, whole or from where a broken download
 //! ended. Never holds an object in memory, and serves none of them as anything that a browser would run.
 
-use axum::body::Body;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -9,10 +8,12 @@ use forge::{Error, LfsOid, LfsPointer};
 use serde::Deserialize;
 use tokio_util::io::{ReaderStream, StreamReader};
 
-use crate::body::{self, Tracked};
+use crate::body;
 use crate::lfs::Asked;
 use crate::lfs_answer::{answer, not_understood, refused};
 use crate::lfs_request::{Part, part};
+use crate::pace::{paced, within};
+use crate::pump::pumped;
 
 /// Bytes that are read at a time.
 const PIECE: usize = 256 << 10;
@@ -44,8 +45,11 @@ pub(crate) async fn upload(asked: Asked, Path(Object { oid }): Path<Object>, req
             Ok(turn) => turn,
             Err(answer) => return Ok(answer),
         };
-        let input = StreamReader::new(body::plain(request.into_body()));
-        let done = asked.state.forge.lfs_take_in(&repo, LfsPointer { oid, size }, input).await;
+        let limits = asked.state.forge.settings().transfers;
+        let (input, _) = paced(limits, StreamReader::new(body::plain(request.into_body())), tokio::io::sink());
+        let object = LfsPointer { oid, size };
+        let taken = asked.state.forge.lfs_take_in(&asked.caller, &repo, object, input);
+        let done = Box::pin(within(limits, taken)).await;
         asked.state.doors.metrics.transfer("lfs-upload", "http", done.is_ok());
         done?;
         Ok(answer(StatusCode::OK, &serde_json::json!({})))
@@ -82,8 +86,9 @@ pub(crate) async fn download(asked: Asked, Path(Object { oid }): Path<Object>, h
         let (first, length) = part.map_or((0, size), |part| (part.first, part.last - part.first + 1));
         let content = object.part(first, length).await?;
         asked.state.doors.metrics.transfer("lfs-download", "http", true);
-        let body = Body::from_stream(ReaderStream::with_capacity(content, PIECE));
-        Ok(head(part, size, length, tag).map(|_| Body::new(Tracked::new(body, turn))))
+        let content = ReaderStream::with_capacity(content, PIECE);
+        let limits = asked.state.forge.settings().transfers;
+        Ok(head(part, size, length, tag).map(|_| pumped(limits, content, turn)))
     };
     asked.told(result.await)
 }

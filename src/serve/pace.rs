@@ -11,11 +11,14 @@ use std::time::{Duration, Instant};
 use base::settings::TransferSettings;
 use forge::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 
 /// Time that is waited for a client before its rate is looked at.
 const GRACE: Duration = Duration::from_mins(2);
 /// What one wait counts at most: a client may think once, but not before every byte.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
+/// Time after which a client that takes nothing of what is there for it is given up.
+pub(crate) const STALLED: Duration = Duration::from_mins(2);
 
 /// Runs a transfer for as long as the site gives one.
 pub(crate) async fn within<T>(
@@ -31,12 +34,13 @@ pub(crate) async fn within<T>(
 pub(crate) fn paced<R, W>(settings: TransferSettings, input: R, output: W) -> (PacedReader<R>, PacedWriter<W>) {
     let has_answered = Arc::new(AtomicBool::new(false));
     let reader = PacedReader { inner: input, pace: Pace::new(settings), has_answered: Arc::clone(&has_answered) };
-    (reader, PacedWriter { inner: output, pace: Pace::new(settings), has_answered })
+    let stalled = settings.least_rate.map(|_| STALLED);
+    (reader, PacedWriter { inner: output, pace: Pace::new(settings), has_answered, stalled, patience: None })
 }
 
 /// How long was waited for one way, and for how much.
 #[derive(Debug)]
-struct Pace {
+pub(crate) struct Pace {
     least_rate: Option<u64>,
     since: Option<Instant>,
     waited: Duration,
@@ -44,16 +48,17 @@ struct Pace {
 }
 
 impl Pace {
-    fn new(settings: TransferSettings) -> Self {
+    pub(crate) fn new(settings: TransferSettings) -> Self {
         Self { least_rate: settings.least_rate, since: None, waited: Duration::ZERO, bytes: 0 }
     }
 
-    fn waits(&mut self, now: Instant) {
+    /// Notes that the client is waited for from now on.
+    pub(crate) fn waits(&mut self, now: Instant) {
         self.since.get_or_insert(now);
     }
 
     /// Notes that `count` bytes moved. Fails with `TimedOut` when they were too few for the time that was waited.
-    fn moved(&mut self, count: usize, now: Instant) -> io::Result<()> {
+    pub(crate) fn moved(&mut self, count: usize, now: Instant) -> io::Result<()> {
         if let Some(since) = self.since.take() {
             let waited = now.saturating_duration_since(since).min(LONGEST_WAIT);
             self.waited = self.waited.saturating_add(waited);
@@ -102,6 +107,10 @@ pub(crate) struct PacedWriter<W> {
     inner: W,
     pace: Pace,
     has_answered: Arc<AtomicBool>,
+    /// Time that a client may take nothing.
+    stalled: Option<Duration>,
+    /// Runs while it does.
+    patience: Option<Pin<Box<Sleep>>>,
 }
 
 impl<W: AsyncWrite + Unpin> AsyncWrite for PacedWriter<W> {
@@ -110,7 +119,12 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for PacedWriter<W> {
         let polled = Pin::new(&mut this.inner).poll_write(context, bytes);
         if polled.is_pending() {
             this.pace.waits(Instant::now());
+            let Some(stalled) = this.stalled else { return Poll::Pending };
+            let patience = this.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(stalled)));
+            ready!(patience.as_mut().poll(context));
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing")));
         }
+        this.patience = None;
         let count = ready!(polled)?;
         this.has_answered.store(true, Ordering::Relaxed);
         this.pace.moved(count, Instant::now())?;
@@ -136,6 +150,7 @@ mod tests {
         per_user: None,
         per_repository: None,
         per_minute: None,
+        per_repository_minute: None,
     };
 
     /// Waits `pause` before each of two hundred times `size` bytes; how long that went well.
@@ -173,6 +188,15 @@ mod tests {
     #[test]
     fn a_client_that_thinks_between_answers_is_not_cut() {
         assert_eq!(cut_after(Duration::from_secs(50), 4, true), None);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_is_given_up() {
+        let (output, _client) = tokio::io::duplex(8);
+        let (_, mut writer) = paced(SETTINGS, tokio::io::empty(), output);
+        writer.stalled = Some(Duration::from_millis(20));
+        let cut = tokio::io::AsyncWriteExt::write_all(&mut writer, &[0; 9]).await.unwrap_err();
+        assert_eq!(cut.kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]

@@ -71,6 +71,30 @@ async fn a_certificate_opens_the_account_that_it_names_with_every_kind_of_key() 
     assert!(last.new.as_deref().unwrap().starts_with("serial 42, key SHA256:"), "{last:?}");
 }
 
+/// A pass for large files holds what let its owner in: the certificate, as long as its authority is known.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_gets_a_pass_for_large_files_that_ends_with_its_authority() {
+    let site = Site::start().await;
+    let ours = authority(&site, "ca", "ed25519");
+    let id = register(&site, &ours).await;
+    let key = certified(&site, "good", "ed25519", &ours, &["-n", "git,alice", "-V", "-5m:+1h"]);
+    let program = Program::new("ssh")
+        .options(site.ssh_options(&key))
+        .options(["-p", &site.addresses.ssh.port().to_string(), "-T", "-l", "git", "localhost"])
+        .option("git-lfs-authenticate 'alice/notes.git' upload")
+        .env("HOME", site.dir.path())
+        .deadline(Duration::from_secs(20));
+    let done = tokio::task::spawn_blocking(move || program.run(b"").unwrap()).await.unwrap();
+    assert!(done.status.success(), "{}", done.stderr);
+    let said = String::from_utf8(done.stdout).unwrap();
+    let pass = said.split("Bearer ").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let headers = format!("Authorization: Bearer {pass}\r\n");
+    let path = "/alice/notes.git/info/lfs/locks";
+    assert_eq!(crate::test_client::get(&site, path, &headers).await.status, 200);
+    site.forge.remove_ssh_authority(&site.actor("root").await, id).await.unwrap();
+    assert_eq!(crate::test_client::get(&site, path, &headers).await.status, 401);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_does_not_hold_opens_nothing() {
     let site = Site::start().await;

@@ -31,6 +31,34 @@ async fn an_unknown_key_a_password_and_another_user_do_not_get_in() {
     assert_eq!((told.status.code(), told.stderr.trim()), (Some(128), "gitgrit: sign in as the user `git`: git@host"));
 }
 
+/// Whether a repository that is hidden is busy is nothing to be told of: the right is proven before a turn is waited for.
+/// And the list of refs has its turn like the rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_is_refused_at_once_also_when_no_turn_is_free() {
+    let site = Site::start().await;
+    let bob = site.ssh_key("bob").await;
+    let repository = base::name::RepoPath::parse_joined("alice/notes").unwrap();
+    let mut held = Vec::new();
+    let mut host = 0_u8;
+    while site.state.doors.transfers.is_free() {
+        host += 1;
+        let from = std::net::IpAddr::from([10, 0, 0, host]);
+        let asker = crate::turns::Asker { user: None, from, repository: &repository };
+        held.push(site.state.doors.transfers.place(&asker).await.ok());
+    }
+    for command in ["git-upload-pack", "git-receive-pack", "git-upload-archive"] {
+        let refused = ssh(&site, &bob, "git", &[&format!("{command} 'alice/notes'")]).await;
+        assert_eq!((refused.status.code(), refused.stderr.trim()), (Some(128), "gitgrit: repository not found"));
+    }
+    let url = "/root/open.git/info/refs?service=git-upload-pack";
+    let asking = crate::test_client::get(&site, url, "");
+    tokio::pin!(asking);
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut asking).await;
+    assert!(early.is_err(), "an advertisement waits for its turn");
+    drop(held);
+    assert_eq!(asking.await.status, 200);
+}
+
 /// CVE-2024-45337 and CVE-2026-24058 of other servers: whoever offered a key and signed with another was the first one.
 #[tokio::test(flavor = "multi_thread")]
 async fn identity_is_that_of_the_key_that_signed_not_of_the_one_offered_before() {

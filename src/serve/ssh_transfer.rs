@@ -16,6 +16,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tracing::{debug, error, info};
 
 use crate::pace::{paced, within};
+use crate::permitted::Permitted;
 use crate::request::{chain, milliseconds};
 use crate::service::Service;
 use crate::ssh_command::Command;
@@ -78,6 +79,14 @@ impl Transfer {
         };
         let (mut input, output) = self.channel.split();
         let forge = &self.state.forge;
+        // Before its turn: whether a repository that is hidden is busy is nothing to be told of.
+        let permitted = match Permitted::begin(forge, actor, path, service).await {
+            Ok(permitted) => permitted,
+            Err(error) => {
+                self.state.doors.metrics.transfer(service.name(), "ssh", false);
+                return finish(&output, FAILED, Some(&told(&error))).await;
+            }
+        };
         let asker = Asker { user: actor.user().map(|user| user.id), from: self.from, repository: path };
         let turn = tokio::select! {
             turn = self.state.doors.transfers.turn(&asker) => turn,
@@ -89,20 +98,17 @@ impl Transfer {
         };
         let writer = Output::new(output.make_writer(), self.gone.clone());
         let limits = forge.settings().transfers;
-        let streams = paced(limits, input.make_reader(), writer);
-        let gone = || Err(Error::Transfer(io::ErrorKind::ConnectionAborted.into()));
-        let result = match service {
-            Service::UploadPack => tokio::select! {
-                result = within(limits, upload(forge, actor, path, self.protocol, streams)) => result,
-                () = self.gone.cancelled() => gone(),
-            },
-            Service::UploadArchive => tokio::select! {
-                result = within(limits, archive(forge, actor, path, streams)) => result,
-                () = self.gone.cancelled() => gone(),
-            },
+        let (reader, writer) = paced(limits, input.make_reader(), writer);
+        let run = Box::pin(within(limits, permitted.run(Transport::Ssh, self.protocol, reader, writer)));
+        let result = if service == Service::ReceivePack {
             // A push is not cut down from here: once its pack has come whole it ends by itself, with the refs moved
             // or not. Before that, the end of its input ends it.
-            Service::ReceivePack => Box::pin(within(limits, push(forge, actor, path, streams))).await,
+            run.await
+        } else {
+            tokio::select! {
+                result = run => result,
+                () = self.gone.cancelled() => Err(Error::Transfer(io::ErrorKind::ConnectionAborted.into())),
+            }
         };
         drop(turn);
         let (service, duration_ms) = (service.name(), milliseconds(begun.elapsed()));
@@ -142,34 +148,6 @@ impl Transfer {
         let (_, output) = self.channel.split();
         finish(&output, FAILED, Some(&refusal.text())).await;
     }
-}
-
-async fn upload(
-    forge: &forge::Forge,
-    actor: &Actor,
-    path: &RepoPath,
-    protocol: Protocol,
-    (input, output): (impl tokio::io::AsyncRead + Unpin + Send, impl AsyncWrite + Unpin + Send),
-) -> Result<(), Error> {
-    forge.begin_upload(actor, path).await?.run(Transport::Ssh, protocol, input, output).await
-}
-
-async fn archive(
-    forge: &forge::Forge,
-    actor: &Actor,
-    path: &RepoPath,
-    (input, output): (impl tokio::io::AsyncRead + Unpin + Send, impl AsyncWrite + Unpin + Send),
-) -> Result<(), Error> {
-    forge.begin_upload(actor, path).await?.archive(Transport::Ssh, input, output).await
-}
-
-async fn push(
-    forge: &forge::Forge,
-    actor: &Actor,
-    path: &RepoPath,
-    (input, output): (impl tokio::io::AsyncRead + Unpin + Send, impl AsyncWrite + Unpin + Send),
-) -> Result<(), Error> {
-    forge.begin_push(actor, path).await?.run(Transport::Ssh, input, output).await
 }
 
 /// What the user reads; faults of ours are logged and told without detail.

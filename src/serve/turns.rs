@@ -30,6 +30,17 @@ pub(crate) struct Asker<'a> {
     pub(crate) repository: &'a RepoPath,
 }
 
+impl Asker<'_> {
+    fn party(&self) -> Party {
+        self.user.map_or(Party::Address(counted(self.from)), Party::User)
+    }
+
+    fn place(&self) -> String {
+        let RepoPath { owner, name } = self.repository;
+        format!("{}/{}", owner.key(), name.key())
+    }
+}
+
 /// Why there is no turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoTurn {
@@ -37,6 +48,11 @@ pub(crate) enum NoTurn {
     Busy,
     /// The user begins too many; there will be a turn after so many seconds.
     TooOften {
+        /// From 1.
+        seconds: u64,
+    },
+    /// So many were begun of the repository; there will be a turn after so many seconds.
+    Crowded {
         /// From 1.
         seconds: u64,
     },
@@ -48,14 +64,15 @@ impl NoTurn {
         match self {
             Self::Busy => "too many transfers run now; try again in a minute".into(),
             Self::TooOften { seconds } => format!("you begin too many transfers; try again in {seconds} s"),
+            Self::Crowded { seconds } => format!("this repository is in great demand; try again in {seconds} s"),
         }
     }
 
-    /// 429 for who is over a number of their own, 503 when there is no turn for anybody.
+    /// 429 for who is over a number of their own or of the repository, 503 when there is no turn for anybody.
     pub(crate) const fn status(self) -> StatusCode {
         match self {
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            Self::TooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooOften { .. } | Self::Crowded { .. } => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
@@ -63,7 +80,7 @@ impl NoTurn {
     pub(crate) const fn retry_after(self) -> u64 {
         match self {
             Self::Busy => 60,
-            Self::TooOften { seconds } => seconds,
+            Self::TooOften { seconds } | Self::Crowded { seconds } => seconds,
         }
     }
 }
@@ -84,7 +101,8 @@ pub(crate) struct Transfers {
     addresses: Shares<IpAddr>,
     users: Option<Shares<Party>>,
     repositories: Option<Shares<String>>,
-    rates: Option<Rates>,
+    rates: Option<Rates<Party>>,
+    repository_rates: Option<Rates<String>>,
 }
 
 /// The right to run one transfer; given back when dropped.
@@ -108,22 +126,27 @@ impl Transfers {
             users: settings.per_user.map(Shares::of),
             repositories: settings.per_repository.map(Shares::of),
             rates: settings.per_minute.map(Rates::new),
+            repository_rates: settings.per_repository_minute.map(Rates::new),
         }
     }
 
     /// Waits for a turn, five minutes at most.
     pub(crate) async fn turn(&self, asker: &Asker<'_>) -> Result<Turn, NoTurn> {
-        let address = counted(asker.from);
-        let party = asker.user.map_or(Party::Address(address), Party::User);
         if let Some(rates) = &self.rates {
-            rates.take(party, Instant::now()).map_err(|seconds| NoTurn::TooOften { seconds })?;
+            rates.take(asker.party(), Instant::now()).map_err(|seconds| NoTurn::TooOften { seconds })?;
         }
+        if let Some(rates) = &self.repository_rates {
+            rates.take(asker.place(), Instant::now()).map_err(|seconds| NoTurn::Crowded { seconds })?;
+        }
+        self.place(asker).await
+    }
+
+    /// Waits for a turn as [`Transfers::turn`] does, for what is not counted as begun.
+    pub(crate) async fn place(&self, asker: &Asker<'_>) -> Result<Turn, NoTurn> {
+        let address = counted(asker.from);
         let shares = [
-            self.users.as_ref().map(|users| users.get(party)),
-            self.repositories.as_ref().map(|repositories| {
-                let RepoPath { owner, name } = asker.repository;
-                repositories.get(format!("{}/{}", owner.key(), name.key()))
-            }),
+            self.users.as_ref().map(|users| users.get(asker.party())),
+            self.repositories.as_ref().map(|repositories| repositories.get(asker.place())),
             Some(self.addresses.get(address)),
             Some(Arc::clone(&self.turns)),
         ];
@@ -135,6 +158,12 @@ impl Transfers {
             Some(Turn { _permits: permits })
         };
         tokio::time::timeout(TURN, turn).await.ok().flatten().ok_or(NoTurn::Busy)
+    }
+
+    /// Says whether a turn is free.
+    #[cfg(test)]
+    pub(crate) fn is_free(&self) -> bool {
+        self.turns.available_permits() > 0
     }
 
     /// How many run now.
@@ -169,9 +198,9 @@ impl<K: Eq + Hash> Shares<K> {
 
 /// A bucket for each party: full for who did nothing for a minute, one taken for each transfer.
 #[derive(Clone)]
-struct Rates {
+struct Rates<K> {
     per_minute: f64,
-    buckets: Arc<Mutex<HashMap<Party, Bucket>>>,
+    buckets: Arc<Mutex<HashMap<K, Bucket>>>,
 }
 
 #[derive(Clone, Copy)]
@@ -180,13 +209,13 @@ struct Bucket {
     at: Instant,
 }
 
-impl Rates {
+impl<K: Eq + Hash> Rates<K> {
     fn new(per_minute: u32) -> Self {
         Self { per_minute: per_minute.into(), buckets: Arc::default() }
     }
 
     /// Takes one; fails with the seconds after which there will be one.
-    fn take(&self, party: Party, now: Instant) -> Result<(), u64> {
+    fn take(&self, party: K, now: Instant) -> Result<(), u64> {
         let filled = |bucket: &Bucket| {
             let passed = now.saturating_duration_since(bucket.at).as_secs_f64();
             (bucket.left + passed * self.per_minute / 60.0).min(self.per_minute)
@@ -212,8 +241,14 @@ mod tests {
 
     use super::*;
 
-    const FREE: TransferSettings =
-        TransferSettings { deadline: None, least_rate: None, per_user: None, per_repository: None, per_minute: None };
+    const FREE: TransferSettings = TransferSettings {
+        deadline: None,
+        least_rate: None,
+        per_user: None,
+        per_repository: None,
+        per_minute: None,
+        per_repository_minute: None,
+    };
 
     fn take(transfers: &Transfers, user: Option<i64>, from: &str, repository: &str) -> Option<Turn> {
         let repository = RepoPath::parse_joined(repository).unwrap();
@@ -249,6 +284,23 @@ mod tests {
         let _third = take(&transfers, Some(2), "10.0.0.3", "A/B").unwrap();
         assert!(take(&transfers, Some(2), "10.0.0.3", "a/b").is_none(), "the repository has its three");
         assert!(take(&transfers, Some(2), "10.0.0.3", "a/c").is_some());
+    }
+
+    #[tokio::test]
+    async fn a_repository_in_demand_is_begun_so_often_a_minute_whoever_asks() {
+        let transfers = Transfers::new(9, &TransferSettings { per_repository_minute: Some(2), ..FREE });
+        let ask = async |user, repository| {
+            let repository = RepoPath::parse_joined(repository).unwrap();
+            let asker = Asker { user: Some(user), from: [10, 0, 0, 1].into(), repository: &repository };
+            (transfers.turn(&asker).await.err(), transfers.place(&asker).await.err())
+        };
+        for user in [1, 2] {
+            assert_eq!(ask(user, "a/b").await, (None, None));
+        }
+        let (refused, listed) = ask(3, "A/B").await;
+        assert!(matches!(refused, Some(why @ NoTurn::Crowded { .. }) if why.status() == StatusCode::TOO_MANY_REQUESTS));
+        assert_eq!(listed, None, "an advertisement is not counted");
+        assert_eq!(ask(3, "a/c").await, (None, None));
     }
 
     #[test]

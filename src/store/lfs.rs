@@ -15,8 +15,8 @@ pub struct NewLfsObject<'a> {
     pub oid: &'a str,
     /// Its size, in bytes.
     pub size: i64,
-    /// Who uploaded it.
-    pub actor_id: i64,
+    /// Who uploaded it; `None` for a deploy key.
+    pub actor_id: Option<i64>,
     /// When.
     pub created: Timestamp,
 }
@@ -38,12 +38,14 @@ pub async fn is_held(database: &impl Query, oid: &str) -> Result<bool, StoreErro
     Ok(database.first("SELECT size FROM lfs_objects WHERE oid = $1 LIMIT 1", values![oid]).await?.is_some())
 }
 
-/// Gives the repository an object, whose content is no longer loose; one that it has already stays as it is.
-pub async fn insert(tx: &Tx, new: &NewLfsObject<'_>) -> Result<(), StoreError> {
+/// Gives the repository an object, whose content is no longer loose. Says `false` when it had it already, which stays as
+/// it is.
+pub async fn insert(tx: &Tx, new: &NewLfsObject<'_>) -> Result<bool, StoreError> {
     const SQL: &str = "INSERT INTO lfs_objects (repo_id, oid, size, actor_id, created)
-         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
-    tx.rows(SQL, values![new.repo_id, new.oid, new.size, new.actor_id, new.created]).await?;
-    settle(tx, new.oid).await
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING size";
+    let row = tx.first(SQL, values![new.repo_id, new.oid, new.size, new.actor_id, new.created]).await?;
+    settle(tx, new.oid).await?;
+    Ok(row.is_some())
 }
 
 /// Puts content on the list of what perhaps nobody holds.

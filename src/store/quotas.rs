@@ -56,6 +56,20 @@ pub async fn set_lfs_bytes(tx: &Tx, repo_id: i64, bytes: i64) -> Result<(), Stor
     tx.rows(SQL, values![repo_id, bytes]).await.map(drop)
 }
 
+/// Takes bytes of large files off what a repository takes; one that is gone takes nothing.
+pub async fn give_back_lfs(tx: &Tx, repo_id: i64, bytes: i64) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE repo_usage SET lfs_bytes = CASE WHEN lfs_bytes > $2 THEN lfs_bytes - $2 ELSE 0 END
+         WHERE repo_id = $1";
+    tx.rows(SQL, values![repo_id, bytes]).await.map(drop)
+}
+
+/// Counts the bytes of all repositories' large files anew. Nobody may be uploading.
+pub async fn recount_lfs(tx: &Tx) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE repo_usage SET lfs_bytes = (SELECT CAST(COALESCE(SUM(o.size), 0) AS BIGINT)
+         FROM lfs_objects o WHERE o.repo_id = repo_usage.repo_id)";
+    tx.rows(SQL, values![]).await.map(drop)
+}
+
 /// Sets what a repository may take; `None` goes back to the site's own number.
 pub async fn set_repo_quota(tx: &Tx, repo_id: i64, bytes: Option<i64>) -> Result<(), StoreError> {
     const SQL: &str = "INSERT INTO repo_usage (repo_id, git_bytes, lfs_bytes, quota) VALUES ($1, 0, 0, $2)

@@ -53,7 +53,7 @@ enum Door {
     Everyone,
     /// Asked with every kind of credential here.
     Git,
-    /// Asked in tests of its own: `clients`, `lfs_test`, `lfs`.
+    /// Asked in tests of its own: `lfs_matrix`, `clients`, `lfs_test`, `lfs`.
     Own,
 }
 
@@ -62,14 +62,14 @@ const VERBS: &[(&str, Level)] =
     &[("git-upload-pack", Level::Read), ("git-upload-archive", Level::Read), ("git-receive-pack", Level::Write)];
 
 /// One request and what must come of it.
-struct Probe {
-    told: String,
-    request: reqwest::RequestBuilder,
-    expected: Expected,
+pub(crate) struct Probe {
+    pub(crate) told: String,
+    pub(crate) request: reqwest::RequestBuilder,
+    pub(crate) expected: Expected,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Expected {
+pub(crate) enum Expected {
     Status(u16),
     SignIn,
     /// Let in nowhere: the credential is unknown, or too many were.
@@ -194,7 +194,7 @@ fn places(route: &Route) -> Vec<(&'static str, &'static str)> {
 }
 
 /// Sends all of them, some at once, and tells which got something else.
-fn faults(probes: Vec<Probe>) -> Vec<String> {
+pub(crate) fn faults(probes: Vec<Probe>) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let turns = Arc::new(Semaphore::new(AT_ONCE));

@@ -41,6 +41,7 @@ mod lab;
 mod lab_closed;
 mod large_push;
 mod lfs;
+mod lfs_matrix;
 mod postgres;
 mod protection;
 mod proxies;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::git::Git;
 use crate::require;
-use crate::site::{PASSWORD, Site};
+use crate::site::{ADMIN, PASSWORD, Site};
 use crate::ssh::Key;
 
 /// Says whether the repository at `path` is whole, and gives its tree and its number of commits.
@@ -285,4 +285,27 @@ fn fifty_clones_at_once_are_all_whole() {
     });
     assert!(tips.iter().all(|found| *found == tip));
     assert_eq!(site.anonymous().get("/readyz").status, 200);
+}
+
+/// What docs/pushing.md tells who has a line that breaks: the very words of it, with smaller pieces.
+#[test]
+fn a_long_history_goes_up_in_pieces_as_the_documentation_says() {
+    let text = include_str!("../../docs/pushing.md");
+    let (_, section) = text.split_once("## When a push breaks off").unwrap();
+    let recipe = section.split("```").nth(1).unwrap().trim().replace("500", "2");
+    let site = Site::start();
+    let admin = site.admin();
+    admin.make_repository("long", "private");
+    let git = site.git().with_password(ADMIN, &admin.make_token("t", "write"));
+    let local = git.history("local", 7);
+    git.ok(&local, ["remote", "add", "origin", &site.https(&format!("{ADMIN}/long"))]);
+    let alias = format!("alias.pieces=!{recipe}");
+    for round in ["at first", "again"] {
+        git.ok(&local, ["-c", &alias, "pieces"]);
+        let there = git.ok(&local, ["ls-remote", "origin", "refs/heads/main"]);
+        assert!(there.starts_with(git.ok(&local, ["rev-parse", "main"]).trim()), "{round}: {there}");
+    }
+    assert_eq!(std::fs::read_to_string(local.join("steps")).unwrap().lines().count(), 3);
+    let moved = admin.get("/admin/audit?action=ref.moved").text().matches("refs/heads/main").count();
+    assert!(moved >= 4, "three pieces and the rest, each by itself: {moved}");
 }

@@ -1,7 +1,8 @@
 //! Large files as a repository has them, on both databases.
 
+use super::access::owner;
 use super::*;
-use crate::{Error, LfsCaller, LfsLockFilter, LfsLocked, LfsOid, LfsOperation, LfsPointer, LfsState, RepoRead};
+use crate::{Access, Error, LfsCaller, LfsLockFilter, LfsLocked, LfsOid, LfsOperation, LfsPointer, LfsState, RepoRead};
 
 fn pointer(content: &[u8]) -> LfsPointer {
     LfsPointer { oid: LfsOid::from(vault::digest::sha256(content)), size: content.len() as u64 }
@@ -21,7 +22,7 @@ fn shelved(site: &Site) -> usize {
 async fn put(site: &Site, actor: &Actor, name: &str, content: &[u8]) -> Result<RepoRead, Error> {
     let caller = LfsCaller::from(actor.clone());
     let repo = site.forge.lfs_write(&caller, &path(name)).await?;
-    site.forge.lfs_take_in(&repo, pointer(content), content).await?;
+    site.forge.lfs_take_in(&caller, &repo, pointer(content), content).await?;
     site.forge.lfs_read(&caller, &path(name)).await
 }
 
@@ -66,17 +67,18 @@ async fn what_is_refused_or_cut_leaves_no_byte() {
         let caller = LfsCaller::from(alice.clone());
         site.forge.lfs_write(&caller, &path("alice/one")).await.unwrap()
     };
-    let short = site.forge.lfs_take_in(&repo().await, pointer(b"abc"), &b"ab"[..]).await;
+    let caller = LfsCaller::from(alice.clone());
+    let short = site.forge.lfs_take_in(&caller, &repo().await, pointer(b"abc"), &b"ab"[..]).await;
     assert!(matches!(short, Err(Error::Field { field: "object", .. })), "{short:?}");
-    let endless = site.forge.lfs_take_in(&repo().await, pointer(b"abc"), tokio::io::repeat(7)).await;
+    let endless = site.forge.lfs_take_in(&caller, &repo().await, pointer(b"abc"), tokio::io::repeat(7)).await;
     assert!(matches!(endless, Err(Error::Field { field: "object", .. })), "{endless:?}");
     let huge = LfsPointer { size: u64::MAX, ..pointer(b"abc") };
-    let refused = site.forge.lfs_take_in(&repo().await, huge, tokio::io::repeat(7)).await;
+    let refused = site.forge.lfs_take_in(&caller, &repo().await, huge, tokio::io::repeat(7)).await;
     assert!(matches!(refused, Err(Error::Field { field: "object", .. })), "{refused:?}");
     let writer = repo().await;
     let (mut ours, theirs) = tokio::io::duplex(16);
     let cut = tokio::select! {
-        done = site.forge.lfs_take_in(&writer, pointer(b"abc"), theirs) => done.is_ok(),
+        done = site.forge.lfs_take_in(&caller, &writer, pointer(b"abc"), theirs) => done.is_ok(),
         () = async {
             tokio::io::AsyncWriteExt::write_all(&mut ours, b"a").await.unwrap();
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -87,6 +89,110 @@ async fn what_is_refused_or_cut_leaves_no_byte() {
     while shelved(&site) > 0 {
         assert!(begun.elapsed() < std::time::Duration::from_secs(20), "an upload that was cut is still there");
         tokio::task::yield_now().await;
+    }
+}
+
+/// Bytes of large files that the repository is held to have.
+async fn counted(site: &Site, repo_id: i64) -> i64 {
+    store::quotas::usage(&site.forge.0.store.read(), repo_id).await.unwrap().lfs_bytes
+}
+
+#[tokio::test]
+async fn large_files_are_held_against_the_quota_and_counted_once() {
+    let site = Site::open().await;
+    let (alice, root) = (site.user("alice").await, site.sign_in("root").await);
+    site.repo(&alice, "one", Visibility::Private).await;
+    let admin = site.forge.repo(&alice, &path("alice/one")).await.unwrap().for_admin().unwrap();
+    site.forge.set_repo_quota(&root, &admin, "1").await.unwrap();
+    let large = vec![7; 2 << 20];
+    let refused = put(&site, &alice, "alice/one", &large).await;
+    assert!(
+        matches!(&refused, Err(error @ Error::Field { field: "object", .. }) if error.to_string().contains("over quota")),
+        "{refused:?}"
+    );
+    for _ in 0..2 {
+        put(&site, &alice, "alice/one", &large[..600 << 10]).await.unwrap();
+    }
+    assert!(put(&site, &alice, "alice/one", &large[..500 << 10]).await.is_err(), "what is there counts");
+    let caller = LfsCaller::from(alice.clone());
+    let repo = site.forge.lfs_write(&caller, &path("alice/one")).await.unwrap();
+    let wrong = site.forge.lfs_take_in(&caller, &repo, pointer(&large[..300 << 10]), &b"short"[..]).await;
+    assert!(wrong.is_err());
+    let begun = std::time::Instant::now();
+    while counted(&site, repo.0.id).await != 600 << 10 {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "room for what was refused is given back");
+        tokio::task::yield_now().await;
+    }
+    // What a crash left taken is counted anew.
+    site.forge.take_lfs_room(&repo, 1000).await.unwrap().unwrap();
+    let tx = site.forge.0.store.begin().await.unwrap();
+    store::quotas::recount_lfs(&tx).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(counted(&site, repo.0.id).await, 600 << 10);
+}
+
+/// An upload may take an hour, and whoever sends it may be put out meanwhile.
+#[tokio::test]
+async fn an_upload_whose_right_ends_on_the_way_is_not_kept() {
+    let site = Site::open().await;
+    let (alice, bob) = (site.user("alice").await, site.user("bob").await);
+    site.repo(&alice, "one", Visibility::Private).await;
+    let admin = || async { site.forge.repo(&alice, &path("alice/one")).await.unwrap().for_admin().unwrap() };
+    site.forge.set_collaborator(&admin().await, &owner("bob"), Access::Write).await.unwrap();
+    let caller = LfsCaller::from(bob.clone());
+    let repo = site.forge.lfs_write(&caller, &path("alice/one")).await.unwrap();
+    let (mut sending, input) = tokio::io::duplex(1);
+    let taken = site.forge.lfs_take_in(&caller, &repo, pointer(b"abc"), input);
+    let sent = async {
+        // The pipe holds one byte: the second goes only once the upload reads.
+        tokio::io::AsyncWriteExt::write_all(&mut sending, b"ab").await.unwrap();
+        site.forge.remove_collaborator(&admin().await, &owner("bob")).await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut sending, b"c").await.unwrap();
+        drop(sending);
+    };
+    let (taken, ()) = tokio::join!(taken, sent);
+    assert!(matches!(taken, Err(Error::NotFound)), "{taken:?}");
+    assert!(put(&site, &alice, "alice/one", b"other").await.is_ok());
+    let read = site.forge.repo(&alice, &path("alice/one")).await.unwrap();
+    assert_eq!(site.forge.lfs_state(&read, &pointer(b"abc")).await.unwrap(), LfsState::Absent);
+}
+
+#[tokio::test]
+async fn a_deploy_key_brings_large_files_and_takes_no_locks() {
+    let site = Site::open().await;
+    let alice = site.user("alice").await;
+    site.repo(&alice, "one", Visibility::Private).await;
+    let admin = site.forge.repo(&alice, &path("alice/one")).await.unwrap().for_admin().unwrap();
+    let pair = vault::ssh_key::generate("machine").unwrap();
+    let key = site.forge.add_deploy_key(&admin, "", &pair.public, true).await.unwrap();
+    let machine = site.forge.by_ssh_key(&key.fingerprint).await.unwrap().unwrap();
+    let pass = site.forge.lfs_pass(&machine, &path("alice/one"), LfsOperation::Upload).await.unwrap();
+    let caller = site.forge.by_lfs_pass(&pass, HOME).await.unwrap();
+    let repo = site.forge.lfs_write(&caller, &path("alice/one")).await.unwrap();
+    site.forge.lfs_take_in(&caller, &repo, pointer(b"abc"), &b"abc"[..]).await.unwrap();
+    assert!(matches!(site.forge.take_lfs_lock(&repo, "a.psd").await, Err(Error::Denied { .. })));
+    let admin = site.forge.repo(&alice, &path("alice/one")).await.unwrap().for_admin().unwrap();
+    site.forge.remove_deploy_key(&admin, key.id).await.unwrap();
+    assert!(matches!(site.forge.by_lfs_pass(&pass, HOME).await, Err(Error::SignInRefused)));
+}
+
+#[tokio::test]
+async fn who_maintains_takes_anothers_lock_away_and_who_writes_does_not() {
+    let site = Site::open().await;
+    let alice = site.user("alice").await;
+    site.repo(&alice, "one", Visibility::Private).await;
+    let admin = || async { site.forge.repo(&alice, &path("alice/one")).await.unwrap().for_admin().unwrap() };
+    for (name, level, is_enough) in [("wim", Access::Write, false), ("mona", Access::Maintain, true)] {
+        let person = site.user(name).await;
+        site.forge.set_collaborator(&admin().await, &owner(name), level).await.unwrap();
+        // A token that pushes is all that a Git client has.
+        let pusher = site.by_token(&person, "write:repository", &[]).await;
+        let own = site.forge.lfs_write(&LfsCaller::from(alice.clone()), &path("alice/one")).await.unwrap();
+        let locked = site.forge.take_lfs_lock(&own, "a.psd").await.unwrap();
+        let (LfsLocked::Taken(lock) | LfsLocked::Held(lock)) = locked;
+        let repo = site.forge.lfs_write(&LfsCaller::from(pusher.clone()), &path("alice/one")).await.unwrap();
+        let released = site.forge.release_lfs_lock(&repo, &pusher, &lock.id, true).await;
+        assert_eq!(released.is_ok(), is_enough, "{name}: {released:?}");
     }
 }
 
@@ -127,6 +233,8 @@ async fn a_pass_is_given_to_keys_alone() {
 super::on_a_server_too! {
     the_bytes_are_there_once_and_as_long_as_somebody_has_them,
     what_is_refused_or_cut_leaves_no_byte,
+    large_files_are_held_against_the_quota_and_counted_once,
+    a_deploy_key_brings_large_files_and_takes_no_locks,
     locks_are_taken_once_and_found_by_their_repository,
     a_pass_is_given_to_keys_alone,
 }

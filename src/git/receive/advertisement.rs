@@ -1,7 +1,10 @@
 //! What a pusher is told first: the refs, and what we understand. Nothing here changes anything.
 
+use std::fmt::Display;
+
 use tokio::io::AsyncWrite;
 
+use crate::pktline::Lines;
 use crate::{Error, Repo, Transport, pktline};
 
 /// What we understand, gitprotocol-capabilities(5). No `push-cert`, no `delete` of hidden refs, SHA-1 only.
@@ -17,29 +20,33 @@ pub async fn advertise(
     transport: Transport,
     output: &mut (impl AsyncWrite + Unpin + Send),
 ) -> Result<(), Error> {
-    let mut out = Vec::new();
+    let mut head = Vec::new();
     if transport == Transport::Http {
-        pktline::put(&mut out, b"# service=git-receive-pack\n");
-        pktline::put_flush(&mut out);
+        pktline::put(&mut head, b"# service=git-receive-pack\n");
+        pktline::put_flush(&mut head);
     }
-    let refs = repo.all_refs().await?;
-    let mut has_capabilities = false;
-    for (name, id) in &refs {
-        let mut line = id.as_str().as_bytes().to_vec();
-        line.push(b' ');
-        line.extend_from_slice(name);
-        if !has_capabilities {
-            line.push(0);
-            line.extend_from_slice(CAPABILITIES.as_bytes());
-            has_capabilities = true;
+    let table = repo.table().await?;
+    // What leads nowhere is not in the table, and is there to be removed.
+    let stored = if table.is_exact { Vec::new() } else { repo.all_refs().await? };
+    let mut out = Lines::behind(head, output);
+    let mut words = Some(format!("\0{CAPABILITIES}"));
+    let mut line = |id: &dyn Display, name: &[u8]| {
+        let words = words.take().unwrap_or_default();
+        [format!("{id} ").as_bytes(), name, words.as_bytes(), b"\n"].concat()
+    };
+    let mut is_empty = true;
+    if table.is_exact {
+        for held in table.refs.iter().filter(|held| held.symbolic.is_none()) {
+            is_empty = false;
+            out.put(&line(&held.id, &held.name)).await?;
         }
-        line.push(b'\n');
-        pktline::put(&mut out, &line);
     }
-    if !has_capabilities {
-        let nothing = "0".repeat(40);
-        pktline::put(&mut out, format!("{nothing} capabilities^{{}}\0{CAPABILITIES}\n").as_bytes());
+    for (name, id) in &stored {
+        is_empty = false;
+        out.put(&line(id, name)).await?;
     }
-    pktline::put_flush(&mut out);
-    pktline::send(output, &out).await
+    if is_empty {
+        out.put(&line(&"0".repeat(40), b"capabilities^{}")).await?;
+    }
+    out.end().await
 }

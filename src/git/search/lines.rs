@@ -17,6 +17,9 @@ const SHOWN: usize = 300;
 const BEFORE: usize = 80;
 /// Matches of one file that are looked at.
 const MATCHES: usize = 10_000;
+/// Bytes that an expression is shown at a time, and those behind them that a match may reach into.
+const SLICE: usize = 16 << 10;
+const BEYOND: usize = 1 << 10;
 /// Matches marked in one line.
 const MARKS: usize = 20;
 
@@ -50,16 +53,22 @@ pub(super) fn search(
             return Ok(true);
         }
         found.searched += 1;
-        let (lines, more) = matching(&data, pattern, limits.lines, until);
-        if lines.is_empty() {
-            return Ok(true);
+        let Matching { lines, more, is_late } = matching(&data, pattern, limits.lines, until);
+        if !lines.is_empty() {
+            if found.files.len() >= limits.files {
+                found.stop = Some(Stop::Results);
+                return Ok(false);
+            }
+            let hit = |(number, line, marks): (usize, Range<usize>, Vec<_>)| LineHit {
+                number,
+                pieces: pieces(&data, &line, &marks),
+            };
+            found.files.push(FileHit { path: path.clone(), lines: lines.into_iter().map(hit).collect(), more });
         }
-        if found.files.len() >= limits.files {
-            found.stop = Some(Stop::Results);
-            return Ok(false);
+        if is_late {
+            found.stop = Some(Stop::Time);
         }
-        found.files.push(FileHit { path: path.clone(), lines, more });
-        Ok(true)
+        Ok(!is_late)
     })?;
     if end == End::Late {
         found.stop = Some(Stop::Time);
@@ -67,40 +76,83 @@ pub(super) fn search(
     Ok(found)
 }
 
-/// The first lines with a match, and how many more there are.
-fn matching(data: &[u8], pattern: &Pattern, limit: usize, until: Instant) -> (Vec<LineHit>, usize) {
-    let mut lines: Vec<(usize, Range<usize>, Vec<Range<usize>>)> = Vec::new();
-    let (mut more, mut number, mut counted, mut last_line) = (0_usize, 1_usize, 0_usize, usize::MAX);
-    let is_something = |found: &regex::bytes::Match<'_>| !found.is_empty();
-    for (at, found) in pattern.0.find_iter(data).take(MATCHES).filter(is_something).enumerate() {
-        if at % 100 == 99 && Instant::now() >= until {
-            break;
-        }
-        let before = data.get(..found.start()).unwrap_or_default();
-        number +=
-            data.get(counted..found.start()).unwrap_or_default().split(|byte| *byte == b'\n').count().saturating_sub(1);
-        counted = found.start();
-        let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let rest = data.get(found.start()..).unwrap_or_default();
-        let end = rest.iter().position(|byte| *byte == b'\n').map_or(data.len(), |at| found.start() + at);
-        let mark = found.start()..found.end().min(end);
-        if last_line == start {
-            if let Some((_, _, marks)) =
-                lines.last_mut().filter(|(_, line, marks)| line.start == start && marks.len() < MARKS)
-            {
-                marks.push(mark);
+/// What a file gave.
+#[derive(Default)]
+struct Matching {
+    /// The first lines with a match: number, place, and the matches' places.
+    lines: Vec<(usize, Range<usize>, Vec<Range<usize>>)>,
+    /// Further lines with a match.
+    more: usize,
+    /// Says whether the time was over before the end.
+    is_late: bool,
+}
+
+/// The first lines with a match, and how many more there are. An expression sees a slice of the file at a time, and after
+/// each of its answers the time is looked at: however slow it is, it cannot hold a thread.
+fn matching(data: &[u8], pattern: &Pattern, limit: usize, until: Instant) -> Matching {
+    let mut found = Matching::default();
+    let (mut number, mut counted, mut matches, mut at) = (1_usize, 0_usize, 0_usize, 0_usize);
+    let mut last_line = usize::MAX;
+    while at < data.len() && matches < MATCHES {
+        let (begins_before, end) = slice(data, at);
+        let seen = data.get(..end).unwrap_or(data);
+        while matches < MATCHES {
+            if Instant::now() >= until {
+                found.is_late = true;
+                return found;
             }
-            continue;
+            let next = pattern.0.find_at(seen, at).filter(|found| found.start() < begins_before);
+            let Some(hit) = next else { break };
+            at = hit.end().max(hit.start() + 1);
+            matches += 1;
+            if hit.is_empty() {
+                if at >= begins_before {
+                    break;
+                }
+                continue;
+            }
+            let before = data.get(counted..hit.start()).unwrap_or_default();
+            number += before.split(|byte| *byte == b'\n').count().saturating_sub(1);
+            counted = hit.start();
+            let line = line_around(data, hit.start());
+            let mark = hit.start()..hit.end().min(line.end);
+            if last_line == line.start {
+                let same = found.lines.last_mut().filter(|(_, other, marks)| *other == line && marks.len() < MARKS);
+                if let Some((_, _, marks)) = same {
+                    marks.push(mark);
+                }
+            } else if found.lines.len() < limit {
+                found.lines.push((number, line.clone(), vec![mark]));
+            } else {
+                found.more += 1;
+            }
+            last_line = line.start;
+            if at >= begins_before {
+                break;
+            }
         }
-        last_line = start;
-        if lines.len() < limit {
-            lines.push((number, start..end, vec![mark]));
-        } else {
-            more += 1;
-        }
+        at = at.max(begins_before);
     }
-    let hits = lines.into_iter().map(|(number, line, marks)| LineHit { number, pieces: pieces(data, &line, &marks) });
-    (hits.collect(), more)
+    found
+}
+
+/// What is looked at next: where matches of it begin at the latest, and where it ends. Whole lines, or a part of a long one
+/// with a little of what follows.
+fn slice(data: &[u8], at: usize) -> (usize, usize) {
+    let rest = data.get(at..).unwrap_or_default();
+    let Some(first) = rest.get(..SLICE) else { return (data.len(), data.len()) };
+    match first.iter().rposition(|byte| *byte == b'\n') {
+        Some(last) => (at + last + 1, at + last + 1),
+        None => (at + SLICE, data.len().min(at + SLICE + BEYOND)),
+    }
+}
+
+fn line_around(data: &[u8], at: usize) -> Range<usize> {
+    let before = data.get(..at).unwrap_or_default();
+    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let rest = data.get(at..).unwrap_or_default();
+    let end = rest.iter().position(|byte| *byte == b'\n').map_or(data.len(), |found| at + found);
+    start..end
 }
 
 /// The line's text in turns: what was not looked for, and what was.

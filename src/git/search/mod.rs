@@ -115,7 +115,10 @@ impl Repo {
         limits: SearchLimits,
     ) -> Result<Found, Error> {
         let commit = commit.clone();
-        self.read("files", move |git| lines::search(git, &commit, &pattern, paths.as_ref(), limits)).await
+        self.read_at(&self.gates().searches, "files", move |git| {
+            lines::search(git, &commit, &pattern, paths.as_ref(), limits)
+        })
+        .await
     }
 
     /// Files of the commit whose path has the letters of `text` in this order, the nearest first, at most `limit`.
@@ -127,6 +130,9 @@ impl Repo {
         time: Duration,
     ) -> Result<FoundNames, Error> {
         let (commit, text) = (commit.clone(), text.to_owned());
-        self.read("file names", move |git| names::find(git, &commit, &text, limit, Instant::now() + time)).await
+        self.read_at(&self.gates().searches, "file names", move |git| {
+            names::find(git, &commit, &text, limit, Instant::now() + time)
+        })
+        .await
     }
 }

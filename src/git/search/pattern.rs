@@ -4,8 +4,10 @@ use regex::bytes::{Regex, RegexBuilder};
 
 /// Bytes of a pattern.
 const LENGTH: usize = 500;
-/// Bytes that a compiled expression may take, and again while it runs.
-const COMPILED: usize = 2 << 20;
+/// Bytes that a compiled expression may take: what it costs for each byte that it is shown.
+const COMPILED: usize = 64 << 10;
+/// Bytes that it may take to remember while it runs, which makes it fast.
+const REMEMBERED: usize = 2 << 20;
 
 /// Why a text is no pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,7 +74,7 @@ fn compile(expression: &str, has_case: bool) -> Result<Pattern, PatternProblem> 
         .multi_line(true)
         .crlf(true)
         .size_limit(COMPILED)
-        .dfa_size_limit(COMPILED)
+        .dfa_size_limit(REMEMBERED)
         .build();
     built.map(Pattern).map_err(|error| {
         let said = error.to_string();

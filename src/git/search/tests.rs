@@ -78,4 +78,51 @@ fn expressions_that_would_eat_the_site_are_refused_or_linear() {
     let started = Instant::now();
     assert!(!evil.fits(&vec![b'a'; 1 << 20]));
     assert!(started.elapsed() < Duration::from_secs(20));
+    for used in [r"fn \w+\(\s*&self", r"\bTODO\b.*[äöü]\w{1,3}", "[0-9a-f]{40}", "(?i)select .* from", r"\d+ms|\d+ s"]
+    {
+        assert!(Pattern::expression(used, false).is_ok(), "{used}");
+    }
+}
+
+/// The time is looked at inside a file as well: one file was enough to hold a thread for minutes.
+#[test]
+fn an_expression_that_is_slow_in_one_file_ends_with_the_time() {
+    let site = Site::start();
+    let tree = site.work_tree("w");
+    tree.commit("one-line", &b"ab".repeat(500_000));
+    tree.commit("lines", &b"abababab\n".repeat(100_000));
+    tree.git(&["push", "--quiet", "origin", "main"]);
+    let commit = Oid::parse(&tree.git(&["rev-parse", "HEAD"])).unwrap();
+    let limits = SearchLimits { time: Duration::from_millis(50), ..SearchLimits::PAGE };
+    for slow in ["[ab].{0,300}c|[ab].{299}x", "(a[ab]{150}b|b[ab]{150}a){3}z", "a.*z|b"] {
+        let pattern = Pattern::expression(slow, true).unwrap();
+        let started = Instant::now();
+        let found = site.block_on(site.repo.search(&commit, pattern, None, limits)).unwrap();
+        assert_eq!(found.stop, Some(Stop::Time), "{slow}");
+        assert!(started.elapsed() < Duration::from_secs(15), "{slow}: {:?}", started.elapsed());
+    }
+}
+
+/// A file is looked at in slices; what is found does not depend on where they end.
+#[test]
+fn matches_are_found_across_the_ends_of_slices() {
+    let site = Site::start();
+    let tree = site.work_tree("w");
+    let line = format!("{}needle{}needle", "x".repeat((16 << 10) - 3), "y".repeat(20 << 10));
+    tree.commit("long", format!("first\n{line}\nlast needle\n").as_bytes());
+    tree.commit("short", &b"0123456 needle\n".repeat(3_000));
+    tree.git(&["push", "--quiet", "origin", "main"]);
+    let commit = Oid::parse(&tree.git(&["rev-parse", "HEAD"])).unwrap();
+    let search = |pattern| {
+        let limits = SearchLimits { lines: 5_000, time: Duration::from_mins(1), ..SearchLimits::PAGE };
+        site.block_on(site.repo.search(&commit, pattern, None, limits)).unwrap().files
+    };
+    let files = search(Pattern::text("needle", true).unwrap());
+    let numbers = |hit: &FileHit| hit.lines.iter().map(|line| line.number).collect::<Vec<_>>();
+    assert_eq!(numbers(&files[0]), [2, 3]);
+    assert_eq!(numbers(&files[1]), (1..=3_000).collect::<Vec<_>>());
+    let begins = search(Pattern::expression("^[xy]", true).unwrap());
+    assert_eq!((begins.len(), numbers(&begins[0])), (1, vec![2]), "the middle of a line is no beginning");
+    let ends = search(Pattern::expression("e$", true).unwrap());
+    assert_eq!((numbers(&ends[0]), ends[1].lines.len()), (vec![2, 3], 3_000));
 }

@@ -1,14 +1,12 @@
 //! Commits as JSON, a history of them, and one as text for `git apply` and `git am`.
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use base::name::{Oid, RepoPath};
-use forge::{ChangeSums, CommitPerson, CommitRecord, PatchFormat, Pieces, RepoRead};
-use futures_util::stream;
+use forge::{ChangeSums, CommitPerson, CommitRecord, PatchFormat, RepoRead};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -176,7 +174,9 @@ pub(crate) async fn show(
     for (ending, format) in [(".diff", PatchFormat::Diff), (".patch", PatchFormat::Mail)] {
         if let Some(sha) = sha.strip_suffix(ending) {
             let patch = state.forge.commit_patch(&repo, sha, format).await?;
-            return Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], pieces(patch)).into_response());
+            return Ok(
+                ([(CONTENT_TYPE, "text/plain; charset=utf-8")], crate::web::patch::body(&state, patch)).into_response()
+            );
         }
     }
     let record = state.forge.commit_record(&repo, sha).await?;
@@ -184,14 +184,6 @@ pub(crate) async fn show(
     let is_by_id = record.id.as_str() == sha;
     let tag = format!("{}-{}", record.id, u8::from(wants_sums(&asked)));
     Ok(immutable(&headers, is_by_id.then_some(tag.as_str()), || Json(rows.first()).into_response()))
-}
-
-/// One piece at a time: the next is made when this one was taken.
-fn pieces(patch: Pieces) -> Body {
-    Body::from_stream(stream::try_unfold(patch, |mut patch| async move {
-        let piece = patch.next().await.inspect_err(|error| tracing::warn!(%error, "a patch was cut short"))?;
-        Ok::<_, forge::Error>(piece.map(|piece| (piece, patch)))
-    }))
 }
 
 /// Both `stat` and `files` are true in the family unless told otherwise; either being false spares the work.

@@ -130,14 +130,14 @@ pub(crate) async fn raw(
     let revision = state.forge.revision(&repo, &reference).await?;
     let id = state.forge.file_id(&repo, &revision.commit, &path).await?;
     let file = state.forge.raw(&repo, &[revision.commit.as_str().as_bytes(), b"/", path.as_bytes()].concat()).await?;
-    Ok(immutable(&headers, Some(id.as_str()), || crate::web::raw::answer(path.as_bytes(), file)))
+    Ok(immutable(&headers, Some(id.as_str()), || crate::web::raw::answer(&state, path.as_bytes(), file)))
 }
 
 /// `GET /repos/{owner}/{repo}/archive/{archive}`.
 pub(crate) async fn archive(State(state): State<AppState>, caller: Caller, at: At) -> Result<Response, Refusal> {
     let repo = state.forge.repo(&caller.actor, &at.repo()?).await?;
     let archive = state.forge.archive(&repo, at.text("archive").as_bytes()).await?;
-    Ok(crate::web::archive::answer(archive))
+    Ok(crate::web::archive::answer(&state, archive))
 }
 
 /// The revision that is asked for: a branch, a tag or an object id.

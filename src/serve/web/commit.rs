@@ -65,7 +65,7 @@ pub(crate) async fn show(
     let repo = state.forge.repo(&visit.actor, &at.repository).await?;
     for (ending, format) in [(".diff", PatchFormat::Diff), (".patch", PatchFormat::Mail)] {
         if let Some(id) = id.strip_suffix(ending) {
-            return Ok(patch::respond(state.forge.commit_patch(&repo, id, format).await?));
+            return Ok(patch::respond(&state, state.forge.commit_patch(&repo, id, format).await?));
         }
     }
     let look = Look::of(&Query::of(query.as_deref()));

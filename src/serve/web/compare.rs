@@ -73,7 +73,7 @@ pub(crate) async fn show(State(state): State<AppState>, visit: Visit, at: At, Ra
             match state.forge.compare_patch(&repo, &spec, format).await {
                 // A branch may be named so.
                 Err(Error::NotFound) => {}
-                other => return Ok(patch::respond(other?)),
+                other => return Ok(patch::respond(&state, other?)),
             }
         }
     }

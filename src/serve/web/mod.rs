@@ -40,7 +40,7 @@ mod page;
 #[cfg(test)]
 mod page_test;
 mod password;
-mod patch;
+pub(crate) mod patch;
 mod protection;
 mod query;
 mod quick_code;

@@ -1,6 +1,7 @@
 //! A file's bytes as they are: `/raw/…`, handed on piece by piece. The type never comes from the file's name or content
 //! beyond telling text and four kinds of pictures apart; nothing served here may run, load or frame anything.
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{
@@ -9,8 +10,9 @@ use axum::http::header::{
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base::name::Oid;
-use forge::{LfsObject, LfsPointer, LfsState, RawFile};
-use futures_util::stream;
+use bytes::Bytes;
+use forge::{Error, LfsObject, LfsPointer, LfsState, RawFile};
+use futures_util::stream::{self, Stream};
 use tokio_util::io::ReaderStream;
 
 use super::failure::PageResult;
@@ -20,13 +22,23 @@ use super::patch::POLICY;
 use super::target::encode_value;
 use super::unchanged;
 use super::visit::Visit;
+use crate::git_answer::no_turn;
+use crate::pump::pumped;
+use crate::request::Peer;
 use crate::state::AppState;
+use crate::turns::{Asker, Turn};
 
 /// Bytes that are handed to a connection at a time.
 const PIECE: usize = 64 << 10;
 
 /// `GET /{owner}/{repo}/raw/{rest}`.
-pub(crate) async fn show(State(state): State<AppState>, visit: Visit, at: At, headers: HeaderMap) -> PageResult {
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    Extension(peer): Extension<Peer>,
+    visit: Visit,
+    at: At,
+    headers: HeaderMap,
+) -> PageResult {
     let repo = state.forge.repo(&visit.actor, &at.repository).await?;
     let file = match state.forge.raw(&repo, &at.rest).await {
         Ok(file) => file,
@@ -35,10 +47,15 @@ pub(crate) async fn show(State(state): State<AppState>, visit: Visit, at: At, he
     if let Some(pointer) = LfsPointer::parse(file.first())
         && state.forge.lfs_state(&repo, &pointer).await? == LfsState::Present
     {
-        return large(state.forge.lfs_object(&repo, &pointer.oid).await?, &at.rest).await;
+        let user = visit.actor.user().map(|user| user.id);
+        let asker = Asker { user, from: peer.address(), repository: &at.repository };
+        return match state.doors.transfers.turn(&asker).await {
+            Ok(turn) => large(&state, state.forge.lfs_object(&repo, &pointer.oid).await?, &at.rest, turn).await,
+            Err(why) => Ok(no_turn(why)),
+        };
     }
     if visit.actor.user().is_some() {
-        return Ok(answer(&at.rest, file));
+        return Ok(answer(&state, &at.rest, file));
     }
     let revision = at.rest.split(|byte| *byte == b'/').next().unwrap_or_default();
     let is_fixed = std::str::from_utf8(revision).is_ok_and(|name| Oid::parse(name).is_ok());
@@ -46,25 +63,31 @@ pub(crate) async fn show(State(state): State<AppState>, visit: Visit, at: At, he
     if is_known {
         return Ok((StatusCode::NOT_MODIFIED, marks).into_response());
     }
-    let mut response = answer(&at.rest, file);
+    let mut response = answer(&state, &at.rest, file);
     response.headers_mut().extend(marks);
     Ok(response)
 }
 
 /// The answer that carries the file; `path` ends with its name.
-pub(crate) fn answer(path: &[u8], file: RawFile) -> Response {
-    respond(path, file.first(), file.size).map(|_| pieces(file))
+pub(crate) fn answer(state: &AppState, path: &[u8], file: RawFile) -> Response {
+    let is_whole = file.first().len() as u64 == file.size;
+    let limits = state.forge.settings().transfers;
+    respond(path, file.first(), file.size).map(|_| match pieces(file) {
+        // Nothing more is held for it than these bytes.
+        pieces if is_whole => Body::from_stream(pieces),
+        pieces => pumped(limits, pieces, ()),
+    })
 }
 
 /// What a pointer of Git LFS stands for: a picture as one, anything else to keep.
-async fn large(mut object: LfsObject, rest: &[u8]) -> PageResult {
+async fn large(state: &AppState, mut object: LfsObject, rest: &[u8], turn: Turn) -> PageResult {
     let beginning = object.beginning(16).await?;
     let size = object.size;
     // Too few bytes to tell text by.
     let first: &[u8] = if kind(&beginning, true).starts_with("image/") { &beginning } else { &[0] };
     let head = respond(rest, first, size);
     let content = ReaderStream::with_capacity(object.part(0, size).await?, PIECE);
-    Ok(head.map(|_| Body::from_stream(content)))
+    Ok(head.map(|_| pumped(state.forge.settings().transfers, content, turn)))
 }
 
 /// The head of the answer; `first` are the bytes that come first.
@@ -84,11 +107,11 @@ fn respond(rest: &[u8], first: &[u8], size: u64) -> Response {
 }
 
 /// The body: the next piece is read when this one was taken.
-fn pieces(file: RawFile) -> Body {
-    Body::from_stream(stream::try_unfold(file, |mut file| async move {
+fn pieces(file: RawFile) -> impl Stream<Item = Result<Bytes, Error>> {
+    stream::try_unfold(file, |mut file| async move {
         let piece = file.next().await.inspect_err(|error| tracing::warn!(%error, "a file was cut short"))?;
-        Ok::<_, forge::Error>(piece.map(|piece| (piece, file)))
-    }))
+        Ok(piece.map(|piece| (piece, file)))
+    })
 }
 
 /// The type to serve bytes as: a picture that cannot hold script, text, or bytes to keep.
