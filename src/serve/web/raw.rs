@@ -9,7 +9,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base::name::Oid;
-use forge::{LfsObject, LfsPointer, LfsState, RawFile};
+use forge::{LfsObject, LfsPointer, LfsState, RawFile, RepoRead};
 use futures_util::stream;
 use tokio_util::io::ReaderStream;
 
@@ -32,10 +32,8 @@ pub(crate) async fn show(State(state): State<AppState>, visit: Visit, at: At, he
         Ok(file) => file,
         Err(error) => return Err(missing::explained(&state, &repo, &at.rest, error).await),
     };
-    if let Some(pointer) = LfsPointer::parse(file.first())
-        && state.forge.lfs_state(&repo, &pointer).await? == LfsState::Present
-    {
-        return large(state.forge.lfs_object(&repo, &pointer.oid).await?, &at.rest).await;
+    if let Some(response) = stood_for(&state, &repo, &at.rest, &file).await? {
+        return Ok(response);
     }
     if visit.actor.user().is_some() {
         return Ok(answer(&at.rest, file));
@@ -56,8 +54,22 @@ pub(crate) fn answer(path: &[u8], file: RawFile) -> Response {
     respond(path, file.first(), file.size).map(|_| pieces(file))
 }
 
+/// The answer that carries what the file stands for, when it is a pointer of Git LFS to what the repository has.
+pub(crate) async fn stood_for(
+    state: &AppState,
+    repo: &RepoRead,
+    path: &[u8],
+    file: &RawFile,
+) -> Result<Option<Response>, forge::Error> {
+    let Some(pointer) = LfsPointer::parse(file.first()) else { return Ok(None) };
+    if state.forge.lfs_state(repo, &pointer).await? != LfsState::Present {
+        return Ok(None);
+    }
+    large(state.forge.lfs_object(repo, &pointer.oid).await?, path).await.map(Some)
+}
+
 /// What a pointer of Git LFS stands for: a picture as one, anything else to keep.
-async fn large(mut object: LfsObject, rest: &[u8]) -> PageResult {
+async fn large(mut object: LfsObject, rest: &[u8]) -> Result<Response, forge::Error> {
     let beginning = object.beginning(16).await?;
     let size = object.size;
     // Too few bytes to tell text by.
