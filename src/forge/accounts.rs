@@ -1,6 +1,7 @@
 //! What becomes of accounts: suspended and let in again, made administrators, removed. A site is never left without an
 //! administrator who may sign in, nor an organisation without an owner, nor a repository without either.
 
+use base::Secret;
 use base::name::OwnerName;
 use store::users::{self, UserRecord};
 use store::{Tx, ceremonies, organisations, repos, sessions};
@@ -8,7 +9,7 @@ use store::{Tx, ceremonies, organisations, repos, sessions};
 use crate::access::User;
 use crate::collaborators::person;
 use crate::events::{Happened, record};
-use crate::{Actor, Error, Forge, Need, Scope};
+use crate::{Actor, Error, Forge, Need, Scope, passwords};
 
 impl Forge {
     /// Lets a user sign in, or no longer: sessions end for good, and keys and tokens open nothing until an administrator
@@ -40,6 +41,25 @@ impl Forge {
         let (old, new) = (word(user.is_admin), word(is_admin));
         let event = Happened::Noted { kind: "user.administers", repo: None, subject: &user.name, old, new };
         record(&tx, self.now(), &by.who(), event).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Gives a user another password and ends the sessions. For administrators, not on themselves: one's own is changed
+    /// by who knows the old one. Fails with `Field` on `password`.
+    pub async fn set_user_password(&self, actor: &Actor, name: &str, password: &Secret<String>) -> Result<(), Error> {
+        let by = actor.administers(Need::WriteAdmin, "change users")?;
+        passwords::judge(password)?;
+        let hash = self.0.passwords.hash(password).await?;
+        let tx = self.0.store.begin().await?;
+        let user = other(&tx, by, name, "set the password of").await?;
+        // The program's own accounts never sign in.
+        if users::service_accounts(&tx).await?.contains(&user.id) {
+            return Err(Error::NotFound);
+        }
+        users::set_password(&tx, user.id, &hash).await?;
+        sessions::remove_of_user(&tx, user.id, None).await?;
+        ceremonies::end_of_user(&tx, user.id).await?;
+        record(&tx, self.now(), &by.who(), Happened::PasswordReset { name: &user.name }).await?;
         Ok(tx.commit().await?)
     }
 

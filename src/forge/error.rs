@@ -5,6 +5,7 @@ use std::io;
 use base::Hint;
 use base::file::FileError;
 use base::name::NameError;
+use store::StoreError;
 
 /// Why a use case did not happen. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -53,8 +54,8 @@ pub enum Error {
     /// The name is in use.
     #[error("the name `{0}` is taken")]
     NameTaken(String),
-    /// The database's server is not there. What was asked for may be asked for again.
-    #[error("the database is away")]
+    /// The database is not there, or too busy to answer. What was asked for may be asked for again.
+    #[error("the database does not answer now; try again in a minute")]
     Away(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The database failed.
     #[error("the database did not answer as it should")]
@@ -83,10 +84,13 @@ impl Hint for Error {
     }
 }
 
-impl From<store::StoreError> for Error {
-    fn from(error: store::StoreError) -> Self {
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
         match error {
-            away @ store::StoreError::Away(_) => Self::Away(Box::new(away)),
+            // All of these pass by themselves.
+            away @ (StoreError::Away(_) | StoreError::Busy(_) | StoreError::Overdue | StoreError::Closed) => {
+                Self::Away(Box::new(away))
+            }
             other => Self::Store(Box::new(other)),
         }
     }
@@ -111,5 +115,19 @@ impl From<vault::password::PasswordError> for Error {
 impl From<vault::fernet::FernetError> for Error {
     fn from(error: vault::fernet::FernetError) -> Self {
         Self::Vault(Box::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Callers are told to come again, and not that the site is broken.
+    #[test]
+    fn a_database_that_is_busy_is_away_for_a_while() {
+        for error in [StoreError::Overdue, StoreError::Closed] {
+            assert!(matches!(Error::from(error), Error::Away(_)));
+        }
+        assert!(matches!(Error::from(StoreError::Unique { on: "a.b".into() }), Error::Store(_)));
     }
 }

@@ -135,20 +135,29 @@ impl Forge {
         member_id: Option<i64>,
         page: u32,
     ) -> Result<Vec<OrganisationView>, Error> {
-        if actor.user().is_some() {
+        let sight = self.organisation_sight(actor, member_id).await?;
+        let offset = i64::from(page.saturating_sub(1)).saturating_mul(LISTED.into());
+        let found = organisations::visible(&self.0.store.read(), sight, LISTED.into(), offset).await?;
+        found.into_iter().map(|one| view(actor, one)).collect()
+    }
+
+    /// Which organisations a list for the actor holds; those alone in which `member_id` is, if given.
+    pub(crate) async fn organisation_sight(
+        &self,
+        actor: &Actor,
+        member_id: Option<i64>,
+    ) -> Result<OrganisationSight, Error> {
+        let user = actor.user();
+        if user.is_some() {
             actor.needs(Need::ReadOrganization, "list organisations")?;
         }
-        let user = actor.user();
-        let sight = OrganisationSight {
+        Ok(OrganisationSight {
             user_id: user.map(|user| user.id),
             has_public: user.is_some() || !self.site_settings().await.requires_sign_in,
             has_internal: user.is_some(),
             has_all: user.is_some_and(|user| user.is_admin),
             member_id,
-        };
-        let offset = i64::from(page.saturating_sub(1)).saturating_mul(LISTED.into());
-        let found = organisations::visible(&self.0.store.read(), sight, LISTED.into(), offset).await?;
-        found.into_iter().map(|one| view(actor, one)).collect()
+        })
     }
 
     /// Makes an organisation whose one owner is the actor.
@@ -280,7 +289,7 @@ fn is_visible(actor: &Actor, found: &OrganisationRecord, requires_sign_in: bool)
     }
 }
 
-fn view(actor: &Actor, found: OrganisationRecord) -> Result<OrganisationView, Error> {
+pub(crate) fn view(actor: &Actor, found: OrganisationRecord) -> Result<OrganisationView, Error> {
     let is_admin = actor.user().is_some_and(|user| user.is_admin);
     let OrganisationRecord { id, name, full_name, description, created, .. } = found;
     Ok(OrganisationView {

@@ -1,6 +1,8 @@
 //! What machines read of a repository, a page at a time with the number of all. Every function takes the proof that the
 //! actor may read it; nothing here writes.
 
+use std::time::Duration;
+
 use base::name::{Oid, RefName, TreePath};
 // What machines read is Git's own; there is nothing to say about it in other words.
 pub use git::{ChangeSums, CommitPerson, CommitRecord, RefRecord, TagRecord, WalkEntry, WalkedTree};
@@ -12,6 +14,9 @@ use crate::{EntryKind, Error, Forge, RefKind, RepoRead};
 const CONTENT: u64 = 16 << 20;
 /// Entries of a directory.
 const ENTRIES: usize = 5_000;
+
+/// How long a counted history is remembered.
+const COUNTED: Duration = Duration::from_hours(24);
 
 /// Which part of a list is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,8 +125,20 @@ impl Forge {
         // Whoever sees the end of a list has counted it.
         let seen = skip.saturating_add(rows.len());
         let is_end = !log.has_more && (!rows.is_empty() || skip == 0);
-        let total = if is_end { seen } else { handle.count_commits(&from, &path).await.map_err(in_time)? };
+        let total = if is_end { seen } else { self.counted(repo, &from, &path).await? };
         Ok(Paged { rows, total })
+    }
+
+    /// How many commits there are behind a commit, of those that changed what is at `path`. Another commit is another
+    /// key, so what one replica counted holds at all of them for good; without Redis it is counted again.
+    async fn counted(&self, repo: &RepoRead, from: &Oid, path: &TreePath) -> Result<usize, Error> {
+        let key = format!("commits:{}:{from}:{}", repo.id, vault::digest::sha256_hex(path.as_bytes()));
+        if let Some(known) = self.0.signals.get(&key).await.and_then(|text| text.parse().ok()) {
+            return Ok(known);
+        }
+        let total = self.handle(repo)?.count_commits(from, path).await.map_err(in_time)?;
+        self.0.signals.put(&key, &total.to_string(), COUNTED).await;
+        Ok(total)
     }
 
     /// The commit that `text` names: a branch, a tag or an object id of at least seven digits.

@@ -15,6 +15,8 @@ use crate::{Access, Actor, Error, Forge, Need, RepoAdmin, RepoRead, RepoSummary,
 const FIRST_BRANCH: &str = "main";
 /// Repositories in a list.
 const LISTED: u32 = 200;
+/// Bytes of a text that is looked for.
+const LONGEST_TEXT: usize = 100;
 /// No owner's number.
 const NOBODY: i64 = 0;
 
@@ -122,6 +124,10 @@ impl Forge {
             && !scopes.holds(Need::ReadRepository)
         {
             return Err(Error::Denied { action: "list repositories with this token".into() });
+        }
+        // No name is as long, and databases bound what a pattern may be.
+        if query.text.len() > LONGEST_TEXT {
+            return Ok(RepoPage { repositories: Vec::new(), total: 0 });
         }
         let requires_sign_in = self.site_settings().await.requires_sign_in;
         let database = self.0.store.read();

@@ -2,6 +2,7 @@
 //! seen with a session or a password, never with a token.
 
 use base::Secret;
+use base::clock::Timestamp;
 use base::name::RepoPath;
 use store::tokens::{self, NewTokenRecord, TokenRecord};
 
@@ -11,6 +12,8 @@ use crate::{Actor, Error, Forge, Scopes, TokenView};
 /// What every token's secret begins with, so that scanners know one when they see it.
 pub(crate) const TOKEN_PREFIX: &str = "ggt_";
 const DAY: i64 = 24 * 60 * 60;
+/// The longest time that a token may have.
+const DAYS: i64 = 3650;
 /// Tokens of one user.
 const MOST: usize = 200;
 /// Repositories of one token.
@@ -41,9 +44,27 @@ impl Forge {
     /// Makes a token; its secret (`ggt_` and 43 characters) is told this once. Fails with `Field` on `name`, `days`,
     /// `scopes` and `repositories`: one that the actor may not read is unknown.
     pub async fn create_token(&self, actor: &Actor, new: NewToken) -> Result<(TokenView, Secret<String>), Error> {
+        if new.days.is_some_and(|days| !(1..=DAYS).contains(&i64::from(days))) {
+            return Err(field("days", format!("must be from 1 to {DAYS}")));
+        }
+        let expires = new.days.map(|days| self.now().plus_seconds(i64::from(days) * DAY));
+        self.create_token_until(actor, new, expires).await
+    }
+
+    /// The same, for a token that ends at a moment instead of after some days. Fails with `Field` on `expires_at` when
+    /// that is over, or more than ten years away.
+    pub async fn create_token_until(
+        &self,
+        actor: &Actor,
+        new: NewToken,
+        expires: Option<Timestamp>,
+    ) -> Result<(TokenView, Secret<String>), Error> {
         let user = actor.with_password("make tokens")?;
         let name = crate::users::one_line("name", &new.name, 1, 100)?;
         judge(&new)?;
+        if expires.is_some_and(|at| at <= self.now() || at > self.now().plus_seconds(DAYS * DAY)) {
+            return Err(field("expires_at", "must be in the next ten years"));
+        }
         let limits = self.limits(actor, new.repositories.as_deref()).await?;
         let (now, secret, scopes) = (self.now(), fresh_secret(), new.scopes.to_string());
         let tx = self.0.store.begin().await?;
@@ -60,7 +81,7 @@ impl Forge {
             scopes: &scopes,
             is_limited: new.repositories.is_some(),
             created: now,
-            expires: new.days.map(|days| now.plus_seconds(i64::from(days) * DAY)),
+            expires,
         };
         let stored = tokens::insert(&tx, &stored).await?;
         for repo_id in limits {
@@ -99,9 +120,6 @@ fn field(field: &'static str, problem: impl Into<String>) -> Error {
 }
 
 fn judge(new: &NewToken) -> Result<(), Error> {
-    if new.days.is_some_and(|days| !(1..=3650).contains(&days)) {
-        return Err(field("days", "must be from 1 to 3650"));
-    }
     if new.scopes.is_empty() {
         return Err(field("scopes", "must name at least one area"));
     }

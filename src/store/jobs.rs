@@ -140,6 +140,9 @@ pub async fn put_off(tx: &Tx, job: &JobRecord, worker: &str, error: &str, at: Ti
     const SQL: &str = "UPDATE jobs SET state = 'waiting', run_after = $4, last_error = $3, leased_by = NULL,
              leased_until = NULL
          WHERE id = $1 AND leased_by = $2 AND state = 'running' RETURNING id";
+    if !is_held(tx, job.id, worker).await? {
+        return Ok(false);
+    }
     remove_twin(tx, &job.dedupe_key).await?;
     Ok(tx.first(SQL, values![job.id, worker, error, at]).await?.is_some())
 }
@@ -160,11 +163,14 @@ pub async fn bury_lost(tx: &Tx, error: &str, now: Timestamp) -> Result<Vec<i64>,
     tx.rows(SQL, values![error, now]).await?.iter().map(|row| row.get(0)).collect()
 }
 
-/// Gives a job back as if it had not been begun.
+/// Gives a job back as if it had not been begun; nothing happens when the lease was no longer this worker's.
 pub async fn give_back(tx: &Tx, job: &JobRecord, worker: &str) -> Result<(), StoreError> {
     const SQL: &str =
         "UPDATE jobs SET state = 'waiting', attempts = attempts - 1, leased_by = NULL, leased_until = NULL
          WHERE id = $1 AND leased_by = $2 AND state = 'running'";
+    if !is_held(tx, job.id, worker).await? {
+        return Ok(());
+    }
     remove_twin(tx, &job.dedupe_key).await?;
     tx.rows(SQL, values![job.id, worker]).await.map(drop)
 }
@@ -217,6 +223,12 @@ pub async fn counts(database: &impl Query) -> Result<JobCounts, StoreError> {
 async fn dead(tx: &Tx, id: i64) -> Result<Option<JobRecord>, StoreError> {
     const SQL: &str = concat!("SELECT ", columns!(), "FROM jobs WHERE id = $1 AND state = 'dead'");
     tx.first(SQL, values![id]).await?.as_ref().map(record).transpose()
+}
+
+/// Says whether this worker holds the job's lease.
+async fn is_held(tx: &Tx, id: i64, worker: &str) -> Result<bool, StoreError> {
+    const SQL: &str = "SELECT 1 FROM jobs WHERE id = $1 AND leased_by = $2 AND state = 'running'";
+    Ok(tx.first(SQL, values![id, worker]).await?.is_some())
 }
 
 /// One that goes back to waiting takes the place of the one that waits: both ask for the same.

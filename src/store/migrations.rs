@@ -50,7 +50,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         number: 6,
         name: "large files",
         sql: include_str!("migrations/0006_lfs.sql"),
-        postgres: include_str!("migrations/0006_lfs.sql"),
+        postgres: include_str!("migrations/0006_lfs.postgres.sql"),
     },
     Migration {
         number: 7,

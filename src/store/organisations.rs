@@ -67,6 +67,17 @@ macro_rules! columns {
     };
 }
 
+/// Which of `organisations g` a sight lets through.
+macro_rules! in_sight {
+    () => {
+        "WHERE ($2 = 1 OR ($3 = 1 AND g.visibility = 'public') OR ($4 = 1 AND g.visibility <> 'private')
+             OR EXISTS (SELECT 1 FROM teams t JOIN team_members m ON m.team_id = t.id
+                 WHERE t.organisation_id = g.id AND m.user_id = $1))
+           AND (CAST($5 AS BIGINT) IS NULL OR EXISTS (SELECT 1 FROM teams t JOIN team_members m ON m.team_id = t.id
+                 WHERE t.organisation_id = g.id AND m.user_id = $5)) "
+    };
+}
+
 fn record(row: &Row) -> Result<OrganisationRecord, StoreError> {
     Ok(OrganisationRecord {
         id: row.get(0)?,
@@ -108,18 +119,18 @@ pub async fn visible(
     limit: i64,
     offset: i64,
 ) -> Result<Vec<OrganisationRecord>, StoreError> {
-    const SQL: &str = concat!(
-        columns!(),
-        "WHERE ($2 = 1 OR ($3 = 1 AND g.visibility = 'public') OR ($4 = 1 AND g.visibility <> 'private')
-             OR EXISTS (SELECT 1 FROM teams t JOIN team_members m ON m.team_id = t.id
-                 WHERE t.organisation_id = g.id AND m.user_id = $1))
-           AND (CAST($5 AS BIGINT) IS NULL OR EXISTS (SELECT 1 FROM teams t JOIN team_members m ON m.team_id = t.id
-                 WHERE t.organisation_id = g.id AND m.user_id = $5))
-         ORDER BY o.name_key LIMIT $6 OFFSET $7"
-    );
+    const SQL: &str = concat!(columns!(), in_sight!(), "ORDER BY o.name_key LIMIT $6 OFFSET $7");
     let OrganisationSight { user_id, has_public, has_internal, has_all, member_id } = sight;
     let values = values![user_id, has_all, has_public, has_internal, member_id, limit, offset];
     database.rows(SQL, values).await?.iter().map(record).collect()
+}
+
+/// How many `sight` lets through.
+pub async fn count_visible(database: &impl Query, sight: OrganisationSight) -> Result<i64, StoreError> {
+    const SQL: &str = concat!("SELECT COUNT(*) FROM organisations g ", in_sight!());
+    let OrganisationSight { user_id, has_public, has_internal, has_all, member_id } = sight;
+    let values = values![user_id, has_all, has_public, has_internal, member_id];
+    database.first(SQL, values).await?.map_or(Ok(0), |row| row.get(0))
 }
 
 /// Stores an organisation. Fails with [`StoreError::Unique`] on `owners.name_key`.

@@ -22,10 +22,10 @@ use crate::{Row, StoreError, Value};
 const READERS: usize = 8;
 /// How long an answer may take; longer than the server itself lets a statement run.
 const ANSWER: Duration = Duration::from_secs(40);
-/// What every session is told: a statement ends after 30 s, and a transaction whose program hangs gives its lock back.
-const SESSION: &str = "-c statement_timeout=30s -c lock_timeout=30s -c idle_in_transaction_session_timeout=60s";
+/// What every session is told: a wait for a lock ends after 20 s, a statement after 30 s, and a transaction whose program hangs gives its lock back.
+const SESSION: &str = "-c statement_timeout=30s -c lock_timeout=20s -c idle_in_transaction_session_timeout=60s";
 /// What sessions are told that shall not write: somebody waits for what they read.
-const READ_ONLY: &str = "-c default_transaction_read_only=on -c statement_timeout=10s";
+const READ_ONLY: &str = "-c default_transaction_read_only=on -c statement_timeout=10s -c lock_timeout=5s";
 /// How long an answer to a reader may take.
 const READ_ANSWER: Duration = Duration::from_secs(12);
 /// Names the lock that whoever writes holds until the end of the transaction: "gitgrit" in ASCII.
@@ -286,7 +286,8 @@ pub(crate) fn fault(error: tokio_postgres::Error) -> StoreError {
     let cause = || Cause::Server(words(&error));
     match said.code().code() {
         "23505" => StoreError::Unique { on: unique(said) },
-        "55P03" => StoreError::Busy(cause()),
+        // A lock, or an answer, that did not come in time.
+        "55P03" | "57014" => StoreError::Busy(cause()),
         code if code == "53300" || code.starts_with("08") || code.starts_with("57P") => StoreError::Away(cause()),
         _ => StoreError::Statement(cause()),
     }

@@ -34,6 +34,44 @@ fn a_server_that_is_gone_is_named_as_such_and_used_again_when_it_is_back() {
     });
 }
 
+/// An order that differs between the databases is found out when somebody moves from one to the other.
+#[test]
+fn what_lists_are_in_the_order_of_is_in_the_order_of_bytes() {
+    let Some(server) = Server::start() else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let ground = Ground::Server(server);
+        let scratch = ground.open().await;
+        let rows = scratch.store.read().rows(IN_BYTES, Vec::new()).await.unwrap();
+        let columns: Vec<_> = rows.iter().map(|row| row.get::<String>(0).unwrap()).collect();
+        let expected =
+            ["commit_statuses.context", "lfs_locks.path", "owners.name_key", "repos.name_key", "teams.name_key"];
+        for column in expected {
+            assert!(columns.iter().any(|found| found == column), "{column} is not among {columns:?}");
+        }
+    });
+}
+
+#[test]
+fn a_statement_that_takes_too_long_is_one_to_ask_again() {
+    let Some(server) = Server::start() else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let ground = Ground::Server(server);
+        let scratch = ground.open().await;
+        let tx = scratch.store.begin().await.unwrap();
+        tx.rows("SET LOCAL statement_timeout = 100", Vec::new()).await.unwrap();
+        let late = tx.rows("SELECT 1 FROM pg_sleep(30)", Vec::new()).await.err();
+        assert!(matches!(late, Some(StoreError::Busy(_))), "{late:?}");
+    });
+}
+
+/// Columns of texts that are compared byte by byte.
+const IN_BYTES: &str = "SELECT t.relname || '.' || a.attname FROM pg_attribute a
+    JOIN pg_class t ON t.oid = a.attrelid JOIN pg_namespace n ON n.oid = t.relnamespace
+    JOIN pg_collation c ON c.oid = a.attcollation
+    WHERE n.nspname = 'public' AND t.relkind = 'r' AND c.collname = 'C'";
+
 /// A column that only one of the databases has, or that may be empty on one of them, is found out too late otherwise.
 #[test]
 fn both_databases_have_the_same_tables_columns_and_unique_keys() {

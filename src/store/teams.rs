@@ -89,6 +89,12 @@ pub async fn by_id(database: &impl Query, id: i64) -> Result<Option<TeamRecord>,
     database.first(SQL, values![id]).await?.as_ref().map(record).transpose()
 }
 
+/// The ids of the teams that a user is in, of whatever organisations.
+pub async fn of_user(database: &impl Query, user_id: i64) -> Result<Vec<i64>, StoreError> {
+    const SQL: &str = "SELECT team_id FROM team_members WHERE user_id = $1 ORDER BY team_id";
+    database.rows(SQL, values![user_id]).await?.iter().map(|row| row.get(0)).collect()
+}
+
 /// Stores a team. Fails with [`StoreError::Unique`] on `teams.name_key`.
 pub async fn insert(tx: &Tx, organisation_id: i64, is_owners: bool, fields: TeamFields<'_>) -> Result<i64, StoreError> {
     const SQL: &str = "INSERT INTO teams

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use base::process::Program;
 
+use crate::api_caller::Caller;
 use crate::git::Git;
 use crate::require;
 use crate::site::{ADMIN, Site};
@@ -90,6 +91,10 @@ fn large_files_travel_both_ways_over_both_transports() {
     assert_eq!((raw.status, raw.body.len()), (200, 3_000_000));
     assert_eq!(raw.header("content-security-policy"), "sandbox; default-src 'none'");
     assert!(raw.header("content-disposition").starts_with("attachment"), "{:?}", raw.headers);
+
+    let program = Caller::knowing(&site, ADMIN);
+    assert_eq!(program.get(&format!("/repos/{ADMIN}/large/media/large.bin")).body, content(3_000_000));
+    assert!(program.get(&format!("/repos/{ADMIN}/large/raw/large.bin")).text().starts_with("version https://git-lfs"));
 
     // The other way round, and only what is new goes up.
     let chmod = std::os::unix::fs::PermissionsExt::from_mode(0o644);

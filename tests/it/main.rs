@@ -12,6 +12,7 @@ mod api;
 mod api_caller;
 mod api_fj;
 mod api_matrix;
+mod api_rights;
 mod api_schema;
 mod audit;
 mod authz_matrix;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::header::COOKIE;
 
+use crate::api_caller::Caller;
 use crate::postgres;
 use crate::redis_server;
 use crate::require::{free_port, until};
@@ -119,8 +120,14 @@ fn a_push_at_one_replica_is_heard_at_the_other_and_no_job_is_lost_with_redis() {
     push_to(site, &path);
     hears(&heard, "event: moved\ndata: {\"refs\":[{\"name\":\"refs/heads/main\"");
 
+    let program = Caller::knowing(site, ADMIN);
+    let counted = || program.get(&format!("/repos/{path}/commits?limit=1")).header("x-total-count").to_owned();
+    // The second answer is what was kept.
+    assert_eq!((counted(), counted()), ("2".into(), "2".into()));
+
     redis.kill();
     replicas.ready("ready, without redis\n");
+    assert_eq!(counted(), "2", "without redis");
     let begun = Instant::now();
     assert_eq!((replicas.at_second().get("/explore").status, admin.get("/").status), (200, 200));
     assert!(begun.elapsed() < BUDGET, "{:?}", begun.elapsed());

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::api_caller::Caller;
 use crate::html;
 use crate::inspect::{axe, is_too_wide, outside, violations};
 use crate::require;
@@ -84,6 +85,8 @@ fn an_app_and_its_codes_sign_in_and_a_password_alone_opens_nothing() {
     let git = site.git().with_password("ada", PASSWORD);
     let refused = git.run(git.home(), ["clone", "--quiet", &site.https("ada/project"), "refused"]);
     assert!(!refused.status.success() && refused.stderr.contains("use an access token"), "{}", refused.stderr);
+    let refused = Caller::knowing(&site, "ada").get("/user").expect(401);
+    assert!(refused["message"].as_str().unwrap().contains("use an access token"), "{refused}");
     let git = site.git().with_password("ada", &token);
     git.ok(git.home(), ["clone", "--quiet", &site.https("ada/project"), "project"]);
 }

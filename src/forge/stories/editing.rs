@@ -5,7 +5,7 @@ use base::name::RefName;
 use store::events;
 
 use super::*;
-use crate::{CommitFiles, EditError, EditProblem, EditedText, Error, FileChange, Person, RepoWrite};
+use crate::{CommitFiles, EditError, EditProblem, EditedText, Error, FileChange, Person, RepoWrite, Stretch};
 
 fn main() -> RefName {
     RefName::branch("main").unwrap()
@@ -122,6 +122,28 @@ async fn an_editor_gets_a_text_and_gives_a_change_back() {
     let now = site.forge.text_now(&repo, &main(), &file("a.txt")).await.unwrap().unwrap();
     assert_eq!(now.1, "1\n3\n");
     assert!(site.forge.text_now(&repo, &main(), &file("d/a.txt")).await.unwrap().is_none());
+}
+
+/// What another replica counted is taken; what is no number is counted anew, and put right.
+#[tokio::test]
+async fn a_history_is_counted_once_for_all_replicas() {
+    let (site, alice, repo) = begun().await;
+    let mut tip = None;
+    for number in 0..3 {
+        let file = create(&format!("{number}"), "x");
+        tip = Some(site.forge.commit_files(&alice, &repo, commit(vec![file])).await.unwrap().commit);
+    }
+    let whole = vault::digest::sha256_hex(b"");
+    let key = format!("commits:{}:{}:{whole}", repo.0.id, tip.unwrap());
+    let (read, signals) = (repo.0.clone(), &site.forge.0.signals);
+    let window = Stretch { skip: 0, limit: 1 };
+    let counted = async || site.forge.commit_page(&read, "", "", window).await.unwrap().total;
+    assert_eq!((counted().await, signals.get(&key).await.as_deref()), (3, Some("3")));
+    for (kept, expected) in [("77", 77), ("many", 3), ("", 3)] {
+        signals.put(&key, kept, std::time::Duration::from_mins(1)).await;
+        assert_eq!(counted().await, expected, "{kept}");
+    }
+    assert_eq!(signals.get(&key).await.as_deref(), Some("3"));
 }
 
 super::on_a_server_too! {

@@ -175,6 +175,31 @@ async fn one_waiting_job_is_enough_and_its_twin_waits_for_the_one_that_runs() {
     assert_eq!((waiting.len(), waiting[0].attempts), (1, 0), "{waiting:?}");
 }
 
+/// It takes itself for the worker of the job until it hears otherwise, and must not take away what waits meanwhile.
+#[tokio::test]
+async fn a_worker_that_lost_its_lease_leaves_the_job_that_waits_alone() {
+    let site = Site::open().await;
+    let root = site.sign_in("root").await;
+    let job = Job::RemoveDirectory { repo: 999 };
+    enqueue(&site.forge, &job).await;
+    let lost = claim(&site.forge, "slow").await.expect("the job");
+    site.clock.advance(3600);
+    assert_eq!(claim(&site.forge, "other").await.expect("the job that was left").id, lost.id);
+    enqueue(&site.forge, &job).await;
+    let waiting = site.forge.jobs(&root).await.unwrap().waiting;
+    for is_put_off in [false, true] {
+        let tx = site.forge.0.store.begin().await.unwrap();
+        if is_put_off {
+            assert!(!jobs::put_off(&tx, &lost, "slow", "failed", site.forge.now()).await.unwrap());
+        } else {
+            jobs::give_back(&tx, &lost, "slow").await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        assert_eq!(site.forge.jobs(&root).await.unwrap().waiting, waiting, "{is_put_off}");
+    }
+    assert_eq!(waiting.len(), 1);
+}
+
 #[tokio::test]
 async fn what_comes_again_comes_once_for_the_whole_site() {
     let site = Site::open().await;

@@ -2,7 +2,7 @@
 
 use super::access::{organisation, owner, team_form};
 use super::*;
-use crate::{Access, Error, OrganisationOwner, TeamForm};
+use crate::{Access, Error, OrganisationOwner, Stretch, TeamForm};
 use base::name::{RepoName, TeamName};
 
 const QUARTER: i64 = 90 * 24 * 60 * 60;
@@ -52,6 +52,37 @@ async fn an_organisation_is_seen_by_whom_it_is_for() {
     assert!(matches!(site.forge.organisations(&blind, 1).await, Err(Error::Denied { .. })));
     let strange = site.by_token(&mallory, "all", &[]).await;
     assert!(matches!(site.forge.organisation(&strange, &owner("hidden")).await, Err(Error::NotFound)));
+}
+
+#[tokio::test]
+async fn a_part_of_a_list_says_how_many_there_are_that_its_reader_may_know_of() {
+    let site = Site::open().await;
+    let (alice, mallory) = (site.user("alice").await, site.user("mallory").await);
+    for (name, visibility) in [("b", Visibility::Public), ("a", Visibility::Internal), ("c", Visibility::Private)] {
+        made(&site, &alice, name, visibility).await;
+    }
+    made(&site, &mallory, "d", Visibility::Public).await;
+    let part = async |actor: &Actor, member: Option<&str>, skip: usize| {
+        let member = member.map(owner);
+        let found = site.forge.find_organisations(actor, member.as_ref(), Stretch { skip, limit: 1 }).await.unwrap();
+        (found.rows.iter().map(|one| one.name.to_string()).collect::<String>(), found.total)
+    };
+    for (actor, member, skip, name, total) in [
+        (&Actor::Anonymous, None, 0, "b", 2),
+        (&Actor::Anonymous, None, 1, "d", 2),
+        (&Actor::Anonymous, Some("alice"), 1, "", 1),
+        (&mallory, None, 2, "d", 3),
+        (&mallory, Some("alice"), 1, "b", 2),
+        (&alice, Some("alice"), 2, "c", 3),
+        (&alice, None, 9, "", 4),
+    ] {
+        assert_eq!(part(actor, member, skip).await, (name.to_owned(), total), "{actor:?} {member:?} {skip}");
+    }
+    let window = Stretch { skip: 0, limit: 9 };
+    let refused = site.forge.administered_organisations(&alice, window).await;
+    assert!(matches!(refused, Err(Error::NotFound)), "{refused:?}");
+    let root = site.sign_in("root").await;
+    assert_eq!(site.forge.administered_organisations(&root, window).await.unwrap().total, 4);
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ pub(crate) struct CreateUserOption {
 }
 
 /// What an account shall become. What is absent stays.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct EditUserOption {
     /// Says whether it may sign in.
     active: Option<bool>,
@@ -35,12 +35,51 @@ pub(crate) struct EditUserOption {
     prohibit_login: Option<bool>,
     /// Says whether it administers the site.
     admin: Option<bool>,
+    /// Another password, of at least 12 characters; the account's sessions end. Not for one's own account.
+    password: Option<String>,
+    /// Cannot be changed: must be what it is.
+    full_name: Option<String>,
+    /// Cannot be changed: must be what it is.
+    email: Option<String>,
+    /// Cannot be changed: must be what it is.
+    visibility: Option<String>,
+    /// Cannot be changed: must be what it is.
+    description: Option<String>,
+    /// Cannot be changed: must be what it is.
+    location: Option<String>,
+    /// Cannot be changed: must be what it is.
+    website: Option<String>,
+    /// Cannot be changed: must be false.
+    restricted: Option<bool>,
+    /// Cannot be changed: must be false.
+    must_change_password: Option<bool>,
+}
+
+impl EditUserOption {
+    /// What cannot be done is refused, unless it is so already: clients send back what they were told.
+    fn judge(&self, now: &User) -> Result<(), Refusal> {
+        let texts = [
+            ("full_name", &self.full_name, &now.full_name),
+            ("email", &self.email, &now.email),
+            ("visibility", &self.visibility, &now.visibility),
+            ("description", &self.description, &now.description),
+            ("location", &self.location, &now.location),
+            ("website", &self.website, &now.website),
+        ];
+        let other = texts.into_iter().find(|(_, asked, now)| asked.as_ref().is_some_and(|asked| asked != *now));
+        let truths = [("restricted", self.restricted), ("must_change_password", self.must_change_password)];
+        let set = truths.into_iter().find(|(_, asked)| *asked == Some(true));
+        match other.map(|(name, ..)| name).or(set.map(|(name, _)| name)) {
+            Some(name) => Err(Refusal::Unfit(format!("{name} cannot be changed here"))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// `GET /admin/users`.
 pub(crate) async fn list(State(state): State<AppState>, caller: Caller, page: Page) -> ApiResult {
     let found = state.forge.all_accounts(&caller.actor, page.window()).await?;
-    let rows: Vec<_> = found.rows.iter().map(|account| User::of(Links::of(&state), account)).collect();
+    let rows: Vec<_> = found.rows.iter().map(|account| User::whole(Links::of(&state), account)).collect();
     Ok(page.list(&rows, found.total))
 }
 
@@ -70,7 +109,11 @@ pub(crate) async fn change(
     let name = at.owner("username")?;
     let active = option.active.or_else(|| option.prohibit_login.map(|is_shut| !is_shut));
     // Before anything is changed: to everyone else this is absent.
-    state.forge.administered_account(&caller.actor, &name).await?;
+    let now = state.forge.administered_account(&caller.actor, &name).await?;
+    option.judge(&User::whole(Links::of(&state), &now))?;
+    if let Some(password) = option.password {
+        state.forge.set_user_password(&caller.actor, name.as_str(), &Secret::new(password)).await?;
+    }
     if let Some(is_active) = active {
         state.forge.set_user_active(&caller.actor, name.as_str(), is_active).await?;
     }
@@ -88,5 +131,5 @@ pub(crate) async fn remove(State(state): State<AppState>, caller: Caller, at: At
 
 async fn answer(state: &AppState, caller: &Caller, status: StatusCode, name: &OwnerName) -> ApiResult {
     let account = state.forge.administered_account(&caller.actor, name).await.map_err(Refusal::from)?;
-    Ok((status, Json(User::of(Links::of(state), &account))).into_response())
+    Ok((status, Json(User::whole(Links::of(state), &account))).into_response())
 }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use base::name::{RefName, RepoPath};
-use forge::{CommitPerson, CommitRecord, RefKind, RefView, RepoRead};
+use forge::{BranchRule, CommitPerson, CommitRecord, RefKind, RefView, RepoRead};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -20,12 +20,14 @@ use crate::state::AppState;
 pub(crate) struct Branch {
     name: String,
     commit: PayloadCommit,
+    /// Says whether a protection is for it.
     protected: bool,
     required_approvals: i64,
     enable_status_check: bool,
     status_check_contexts: Vec<String>,
     user_can_push: bool,
     user_can_merge: bool,
+    /// The protection's pattern, for who administers the repository; empty for all others.
     effective_branch_protection_name: String,
 }
 
@@ -85,27 +87,38 @@ impl PayloadCommit {
 }
 
 impl Branch {
-    pub(crate) fn of(links: Links<'_>, repo: &RepoRead, view: &RefView) -> Self {
-        let can_push = repo.can_write();
+    fn of(links: Links<'_>, repo: &RepoPath, view: &RefView, rule: BranchRule) -> Self {
         Self {
             name: view.record.name.short().into(),
-            commit: PayloadCommit::of(links, &repo.summary().path, &view.commit),
-            protected: false,
+            commit: PayloadCommit::of(links, repo, &view.commit),
+            protected: rule.is_protected,
             required_approvals: 0,
             enable_status_check: false,
             status_check_contexts: Vec::new(),
-            user_can_push: can_push,
-            user_can_merge: can_push,
-            effective_branch_protection_name: String::new(),
+            user_can_push: rule.can_push,
+            user_can_merge: rule.can_push,
+            effective_branch_protection_name: rule.pattern.unwrap_or_default(),
         }
     }
+}
+
+async fn branches(state: &AppState, repo: &RepoRead, views: &[RefView]) -> Result<Vec<Branch>, Refusal> {
+    let names: Vec<_> = views.iter().map(|view| &view.record.name).collect();
+    let rules = state.forge.branch_rules(repo, &names).await?;
+    let (links, path) = (Links::of(state), &repo.summary().path);
+    Ok(views.iter().zip(rules).map(|(view, rule)| Branch::of(links, path, view, rule)).collect())
+}
+
+async fn branch(state: &AppState, repo: &RepoRead, name: &RefName) -> Result<Branch, Refusal> {
+    let view = state.forge.ref_view(repo, name).await?;
+    branches(state, repo, &[view]).await?.pop().ok_or_else(Refusal::not_found)
 }
 
 /// `GET /repos/{owner}/{repo}/branches`.
 pub(crate) async fn list(State(state): State<AppState>, caller: Caller, at: At, page: Page) -> ApiResult {
     let repo = state.forge.repo(&caller.actor, &at.repo()?).await?;
     let found = state.forge.ref_views(&repo, RefKind::Branches, page.window()).await?;
-    let rows: Vec<_> = found.rows.iter().map(|view| Branch::of(Links::of(&state), &repo, view)).collect();
+    let rows = branches(&state, &repo, &found.rows).await?;
     Ok(page.list(&rows, found.total))
 }
 
@@ -113,8 +126,7 @@ pub(crate) async fn list(State(state): State<AppState>, caller: Caller, at: At, 
 pub(crate) async fn show(State(state): State<AppState>, caller: Caller, at: At) -> ApiResult {
     let repo = state.forge.repo(&caller.actor, &at.repo()?).await?;
     let name = RefName::branch(at.text("branch")).map_err(|_| Refusal::not_found())?;
-    let view = state.forge.ref_view(&repo, &name).await?;
-    Ok(Json(Branch::of(Links::of(&state), &repo, &view)).into_response())
+    Ok(Json(branch(&state, &repo, &name).await?).into_response())
 }
 
 /// `POST /repos/{owner}/{repo}/branches`.
@@ -128,8 +140,7 @@ pub(crate) async fn create(
     let name = RefName::branch(&option.new_branch_name).map_err(forge::Error::from)?;
     let from = option.old_ref_name.or(option.old_branch_name).unwrap_or_default();
     state.forge.create_ref(&caller.actor, &repo.clone().for_write()?, &name, (&from, "")).await?;
-    let view = state.forge.ref_view(&repo, &name).await?;
-    Ok((StatusCode::CREATED, Json(Branch::of(Links::of(&state), &repo, &view))).into_response())
+    Ok((StatusCode::CREATED, Json(branch(&state, &repo, &name).await?)).into_response())
 }
 
 /// `DELETE /repos/{owner}/{repo}/branches/{branch}`.

@@ -86,6 +86,9 @@ async fn call(state: &AppState, parts: &Parts, id: &str) -> Result<Caller, Refus
     if parts.uri.query().is_some_and(has_secret) {
         return Err(Refusal::Unknown("a token is taken from the Authorization header alone, never from an address"));
     }
+    if parts.headers.contains_key("sudo") {
+        return Err(Refusal::Forbidden("Sudo is not known here: use a token of that account".into()));
+    }
     let address = parts.extensions.get::<Peer>().map(|peer| peer.address());
     let origin = Origin { address, request: Some(id.into()) };
     let actor = match sent(&parts.headers)? {

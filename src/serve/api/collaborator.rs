@@ -59,7 +59,7 @@ pub(crate) struct CreateDeployKeyOption {
     read_only: Option<bool>,
 }
 
-async fn administered(state: &AppState, caller: &Caller, at: &At) -> Result<RepoAdmin, Refusal> {
+pub(crate) async fn administered(state: &AppState, caller: &Caller, at: &At) -> Result<RepoAdmin, Refusal> {
     Ok(state.forge.repo(&caller.actor, &at.repo()?).await?.for_admin()?)
 }
 

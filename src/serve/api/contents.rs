@@ -1,13 +1,13 @@
 //! Files and directories at a commit as JSON, content in base64; files as they are.
 
-use axum::Json;
+use axum::{Extension, Json};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use base::name::{RepoPath, TreePath};
+use base::name::{Oid, RepoPath, TreePath};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use forge::{ContentEntry, Contents, EntryKind, RepoRead};
+use forge::{ContentEntry, Contents, EntryKind, RawFile, RepoRead};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -16,7 +16,9 @@ use super::immutable::immutable;
 use super::input::{Asked, At};
 use super::links::Links;
 use super::refusal::{ApiResult, Refusal};
+use crate::request::Peer;
 use crate::state::AppState;
+use crate::turns::Asker;
 use crate::web::target::encode;
 
 /// A file, a directory, a link or a submodule.
@@ -84,7 +86,7 @@ impl ContentsResponse {
             content,
             target,
             html_url: below("src"),
-            download_url: (kind == "file").then(|| below("raw")),
+            download_url: (kind == "file").then(|| links.raw(repo, path, reference)),
             submodule_git_url: None,
             links: FileLinksResponse { here: url.clone(), git: git_url.clone(), html: below("src") },
             url,
@@ -116,7 +118,7 @@ pub(crate) async fn show(State(state): State<AppState>, caller: Caller, at: At, 
     })
 }
 
-/// `GET /repos/{owner}/{repo}/raw/{filepath}` and `…/media/{filepath}`.
+/// `GET /repos/{owner}/{repo}/raw/{filepath}`.
 pub(crate) async fn raw(
     State(state): State<AppState>,
     caller: Caller,
@@ -125,12 +127,37 @@ pub(crate) async fn raw(
     headers: HeaderMap,
 ) -> ApiResult {
     let repo = state.forge.repo(&caller.actor, &at.repo()?).await?;
-    let path = path(&at)?;
-    let reference = reference(&state, &repo, &asked).await?;
-    let revision = state.forge.revision(&repo, &reference).await?;
-    let id = state.forge.file_id(&repo, &revision.commit, &path).await?;
-    let file = state.forge.raw(&repo, &[revision.commit.as_str().as_bytes(), b"/", path.as_bytes()].concat()).await?;
+    let (path, id, file) = file(&state, &repo, &at, &asked).await?;
     Ok(immutable(&headers, Some(id.as_str()), || crate::web::raw::answer(&state, path.as_bytes(), file)))
+}
+
+/// `GET /repos/{owner}/{repo}/media/{filepath}`: as `raw`, but what a pointer of Git LFS stands for in its place.
+pub(crate) async fn media(
+    State(state): State<AppState>,
+    (caller, Extension(peer)): (Caller, Extension<Peer>),
+    at: At,
+    asked: Asked,
+    headers: HeaderMap,
+) -> ApiResult {
+    let repository = at.repo()?;
+    let repo = state.forge.repo(&caller.actor, &repository).await?;
+    let (path, id, file) = file(&state, &repo, &at, &asked).await?;
+    let user = caller.actor.user().map(|user| user.id);
+    let asker = Asker { user, from: peer.address(), repository: &repository };
+    if let Some(response) = crate::web::raw::stood_for(&state, (&repo, &asker), path.as_bytes(), &file).await? {
+        return Ok(response);
+    }
+    Ok(immutable(&headers, Some(id.as_str()), || crate::web::raw::answer(&state, path.as_bytes(), file)))
+}
+
+/// A file with its path and its object's id.
+async fn file(state: &AppState, repo: &RepoRead, at: &At, asked: &Asked) -> Result<(TreePath, Oid, RawFile), Refusal> {
+    let path = path(at)?;
+    let reference = reference(state, repo, asked).await?;
+    let revision = state.forge.revision(repo, &reference).await?;
+    let id = state.forge.file_id(repo, &revision.commit, &path).await?;
+    let file = state.forge.raw(repo, &[revision.commit.as_str().as_bytes(), b"/", path.as_bytes()].concat()).await?;
+    Ok((path, id, file))
 }
 
 /// `GET /repos/{owner}/{repo}/archive/{archive}`.

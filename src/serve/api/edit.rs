@@ -1,25 +1,22 @@
 //! Files written through the API: each request is one commit, and goes through the same gate as a push.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use base::clock::Timestamp;
 use base::file_path::FilePath;
 use base::name::{Oid, RefName, TreePath};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use forge::{CommitFiles, Committed, Contents, EditError, EditProblem, FileChange, Person, RepoRead};
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
 use super::caller::Caller;
 use super::commit::Commit;
 use super::contents::ContentsResponse;
-use super::input::{At, Taken};
-use super::links::Links;
+use super::input::{At, Places};
+use super::links::{Links, read_moment};
 use super::refusal::{ApiResult, Refusal};
 use crate::state::AppState;
 
@@ -125,11 +122,14 @@ pub(crate) async fn create(
     State(state): State<AppState>,
     caller: Caller,
     at: At,
-    Taken(options): Taken<CreateFileOptions>,
+    Extension(places): Extension<Places>,
+    request: Request,
 ) -> ApiResult {
+    let repo = writable(&state, &caller, &at).await?;
+    let (options, _place): (CreateFileOptions, _) = places.take(request).await?;
     let content = decoded(&options.content)?;
     let change = FileChange::Create { path: path(at.text("filepath"))?, content, is_executable: false };
-    Box::pin(one(&state, &caller, &at, (change, options.change), StatusCode::CREATED)).await
+    Box::pin(one(&state, &caller, &repo, (change, options.change), StatusCode::CREATED)).await
 }
 
 /// `PUT /repos/{owner}/{repo}/contents/{filepath}`.
@@ -137,13 +137,16 @@ pub(crate) async fn update(
     State(state): State<AppState>,
     caller: Caller,
     at: At,
-    Taken(options): Taken<UpdateFileOptions>,
+    Extension(places): Extension<Places>,
+    request: Request,
 ) -> ApiResult {
+    let repo = writable(&state, &caller, &at).await?;
+    let (options, _place): (UpdateFileOptions, _) = places.take(request).await?;
     let (to, content) = (path(at.text("filepath"))?, decoded(&options.content)?);
     let is_new = options.sha.is_none();
     let change = changed(to, content, options.sha.as_deref(), options.from_path.as_deref())?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    Box::pin(one(&state, &caller, &at, (change, options.change), status)).await
+    Box::pin(one(&state, &caller, &repo, (change, options.change), status)).await
 }
 
 /// `DELETE /repos/{owner}/{repo}/contents/{filepath}`.
@@ -151,10 +154,13 @@ pub(crate) async fn remove(
     State(state): State<AppState>,
     caller: Caller,
     at: At,
-    Taken(options): Taken<DeleteFileOptions>,
+    Extension(places): Extension<Places>,
+    request: Request,
 ) -> ApiResult {
+    let repo = writable(&state, &caller, &at).await?;
+    let (options, _place): (DeleteFileOptions, _) = places.take(request).await?;
     let change = FileChange::Delete { path: path(at.text("filepath"))?, expected: Some(blob(&options.sha)?) };
-    Box::pin(one(&state, &caller, &at, (change, options.change), StatusCode::OK)).await
+    Box::pin(one(&state, &caller, &repo, (change, options.change), StatusCode::OK)).await
 }
 
 /// `POST /repos/{owner}/{repo}/contents`.
@@ -162,13 +168,16 @@ pub(crate) async fn several(
     State(state): State<AppState>,
     caller: Caller,
     at: At,
-    Taken(options): Taken<ChangeFilesOptions>,
+    Extension(places): Extension<Places>,
+    request: Request,
 ) -> ApiResult {
+    let repo = writable(&state, &caller, &at).await?;
+    let (options, _place): (ChangeFilesOptions, _) = places.take(request).await?;
     let changes = options.files.into_iter().map(operation).collect::<Result<Vec<_>, _>>()?;
     if changes.is_empty() {
         return Err(Refusal::Unfit("files must name at least one".into()));
     }
-    let (repo, done) = Box::pin(commit(&state, &caller, &at, changes.clone(), options.change)).await?;
+    let done = Box::pin(commit(&state, &caller, &repo, changes.clone(), options.change)).await?;
     let mut files = Vec::with_capacity(changes.len());
     for change in &changes {
         files.push(content(&state, &repo, &done, change).await?);
@@ -177,31 +186,37 @@ pub(crate) async fn several(
     Ok((StatusCode::CREATED, Json(FilesResponse { files, commit })).into_response())
 }
 
+/// The repository, for who may write to it. Asked for before a body is read, which may be large.
+async fn writable(state: &AppState, caller: &Caller, at: &At) -> Result<RepoRead, Refusal> {
+    let repo = state.forge.repo(&caller.actor, &at.repo()?).await?;
+    repo.clone().for_write()?;
+    Ok(repo)
+}
+
 async fn one(
     state: &AppState,
     caller: &Caller,
-    at: &At,
+    repo: &RepoRead,
     (file, change): (FileChange, Change),
     status: StatusCode,
 ) -> Result<Response, Refusal> {
-    let (repo, done) = Box::pin(commit(state, caller, at, vec![file.clone()], change)).await?;
-    let content = content(state, &repo, &done, &file).await?;
-    let commit = said(state, &repo, &done).await?;
+    let done = Box::pin(commit(state, caller, repo, vec![file.clone()], change)).await?;
+    let content = content(state, repo, &done, &file).await?;
+    let commit = said(state, repo, &done).await?;
     Ok((status, Json(FileResponse { content, commit })).into_response())
 }
 
 async fn commit(
     state: &AppState,
     caller: &Caller,
-    at: &At,
+    repo: &RepoRead,
     changes: Vec<FileChange>,
     change: Change,
-) -> Result<(RepoRead, Committed), Refusal> {
-    let repo = state.forge.repo(&caller.actor, &at.repo()?).await?;
+) -> Result<Committed, Refusal> {
     let writable = repo.clone().for_write()?;
     let branch = match &change.branch {
         Some(name) if !name.is_empty() => RefName::branch(name).map_err(forge::Error::from)?,
-        _ => state.forge.default_branch(&repo).await?.0,
+        _ => state.forge.default_branch(repo).await?.0,
     };
     let new_branch = change.new_branch.as_deref().filter(|name| !name.is_empty());
     let dates = change.dates.clone().unwrap_or_default();
@@ -214,8 +229,7 @@ async fn commit(
         author: person(change.author.clone(), dates.author.as_deref(), state)?,
         committer: person(change.committer.or(change.author), dates.committer.as_deref(), state)?,
     };
-    let done = state.forge.commit_files(&caller.actor, &writable, files).await?;
-    Ok((repo, done))
+    Ok(state.forge.commit_files(&caller.actor, &writable, files).await?)
 }
 
 /// The file as the commit has it; nothing for one that is gone.
@@ -280,9 +294,8 @@ fn person(identity: Option<Identity>, date: Option<&str>, state: &AppState) -> R
     let (at, offset) = match date {
         None => (state.clock.now(), 0),
         Some(text) => {
-            let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| refused())?;
-            let at = Timestamp(moment.unix_timestamp().saturating_mul(1_000_000));
-            (at, i32::from(moment.offset().whole_minutes()))
+            let (at, minutes) = read_moment(text).ok_or_else(refused)?;
+            (at, i32::from(minutes))
         }
     };
     Ok(Some(Person { name, email, at, offset }))

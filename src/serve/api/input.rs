@@ -3,11 +3,13 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Path, Query, Request};
-use axum::http::header::{CONTENT_TYPE, LINK};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, LINK};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
@@ -15,13 +17,20 @@ use base::name::{OwnerName, RepoPath};
 use forge::Stretch;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::refusal::Refusal;
 use crate::state::AppState;
 use crate::web::target::encode_value;
 
-/// Bytes of a body.
-const BODY: usize = 32 << 20;
+/// Bytes of a body, unless its address takes more.
+pub(crate) const BODY: usize = 64 << 10;
+/// Bytes of a body that holds files.
+const LARGE: usize = 32 << 20;
+/// Large bodies at once: each is held whole, and once more when it is decoded.
+const PLACES: usize = 4;
+/// How long a large body waits for a place.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Rows on a page, unless asked for otherwise, and at most.
 pub(crate) const ROWS: usize = 30;
 pub(crate) const MOST_ROWS: usize = 50;
@@ -190,29 +199,57 @@ impl Page {
     }
 }
 
-/// A JSON body.
+/// A JSON body of at most `MOST` bytes. It is read before any right is looked at, so it is small.
 #[derive(Debug)]
-pub(crate) struct Taken<T>(pub(crate) T);
+pub(crate) struct Taken<T, const MOST: usize = BODY>(pub(crate) T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Taken<T> {
+impl<T: DeserializeOwned, const MOST: usize, S: Send + Sync> FromRequest<S> for Taken<T, MOST> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
-        let (parts, body) = request.into_parts();
-        let kind = parts.headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
-        let kind = kind.map(|kind| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-        if kind.is_some_and(|kind| kind != "application/json" && !kind.ends_with("+json")) {
-            return Err(Refusal::WrongKind);
-        }
-        let bytes = whole(body).await?;
-        let parsed = serde_json::from_slice(if bytes.is_empty() { b"{}" } else { &bytes });
-        parsed.map(Self).map_err(|error| Refusal::Unfit(format!("the body does not fit: {error}")))
+        parsed(request, MOST).await.map(Self)
     }
 }
 
-/// A whole body of bounded size.
-pub(crate) async fn whole(body: Body) -> Result<bytes::Bytes, Refusal> {
-    to_bytes(body, BODY).await.map_err(|_| Refusal::TooLarge)
+/// The places for large bodies.
+#[derive(Clone, Debug)]
+pub(crate) struct Places(Arc<Semaphore>);
+
+impl Places {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(PLACES)))
+    }
+
+    /// A JSON body that holds files, for who is known to be let in. The place is held for as long as what came of it.
+    pub(crate) async fn take<T: DeserializeOwned>(
+        &self,
+        request: Request,
+    ) -> Result<(T, Option<OwnedSemaphorePermit>), Refusal> {
+        let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        if length.is_some_and(|length: usize| length <= BODY) {
+            return Ok((parsed(request, BODY).await?, None));
+        }
+        let place = tokio::time::timeout(PATIENCE, Arc::clone(&self.0).acquire_owned()).await;
+        let place = place.ok().and_then(Result::ok).ok_or(Refusal::Forge(forge::Error::Busy))?;
+        Ok((parsed(request, LARGE).await?, Some(place)))
+    }
+}
+
+async fn parsed<T: DeserializeOwned>(request: Request, most: usize) -> Result<T, Refusal> {
+    let (parts, body) = request.into_parts();
+    let kind = parts.headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
+    let kind = kind.map(|kind| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    if kind.is_some_and(|kind| kind != "application/json" && !kind.ends_with("+json")) {
+        return Err(Refusal::WrongKind);
+    }
+    let bytes = whole(body, most).await?;
+    let parsed = serde_json::from_slice(if bytes.is_empty() { b"{}" } else { &bytes });
+    parsed.map_err(|error| Refusal::Unfit(format!("the body does not fit: {error}")))
+}
+
+/// A whole body of at most so many bytes.
+pub(crate) async fn whole(body: Body, most: usize) -> Result<bytes::Bytes, Refusal> {
+    to_bytes(body, most).await.map_err(|_| Refusal::TooLarge)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use base::clock::Timestamp;
 use base::name::{Oid, RepoPath, TreePath};
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
+use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
 use crate::state::AppState;
@@ -15,6 +16,12 @@ const MOMENT: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[d
 pub(crate) fn moment(at: Timestamp) -> String {
     let at = OffsetDateTime::from_unix_timestamp(at.seconds()).ok().filter(|at| (0..=9999).contains(&at.year()));
     at.unwrap_or(OffsetDateTime::UNIX_EPOCH).format(&MOMENT).unwrap_or_default()
+}
+
+/// A time that is written in RFC 3339, and the minutes that its place is ahead of UTC.
+pub(crate) fn read_moment(text: &str) -> Option<(Timestamp, i16)> {
+    let read = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    Some((Timestamp(read.unix_timestamp().saturating_mul(1_000_000)), read.offset().whole_minutes()))
 }
 
 /// Writes addresses of one site.
@@ -60,6 +67,12 @@ impl<'a> Links<'a> {
     pub(crate) fn contents(self, repo: &RepoPath, path: &TreePath, reference: &str) -> String {
         let path = encode(path.as_bytes());
         self.repo(repo, &format!("/contents/{path}?ref={}", encode_value(reference)))
+    }
+
+    /// Where a file is to be had as it is, with the credentials of a program.
+    pub(crate) fn raw(self, repo: &RepoPath, path: &TreePath, reference: &str) -> String {
+        let path = encode(path.as_bytes());
+        self.repo(repo, &format!("/raw/{path}?ref={}", encode_value(reference)))
     }
 
     /// The host of the site, for addresses that nobody writes to.

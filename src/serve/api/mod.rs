@@ -16,6 +16,7 @@ mod key;
 mod links;
 mod object;
 mod organisation;
+mod protection;
 mod refusal;
 mod repository;
 mod repository_list;
@@ -23,6 +24,7 @@ mod route;
 mod routes;
 mod routes_of_git;
 mod routes_of_owners;
+mod routes_of_protections;
 mod routes_of_repositories;
 mod routes_of_site;
 mod site;
@@ -51,5 +53,6 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         .route(&format!("{PREFIX}/{{*rest}}"), any(caller::absent))
         .method_not_allowed_fallback(caller::wrong_method)
         .layer(Extension(Renderer::new()))
+        .layer(Extension(input::Places::new()))
         .layer(middleware::from_fn_with_state(state.clone(), caller::layer))
 }

@@ -3,9 +3,9 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use base::name::OwnerName;
-use forge::{MemberView, NewOrganisation, OrganisationView, Visibility};
+use forge::{MemberView, NewOrganisation, OrganisationView, Paged, Visibility};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -105,27 +105,31 @@ pub(crate) fn member(links: Links<'_>, view: &MemberView) -> User {
     User::named(links, view.id, view.name.as_str(), &view.full_name)
 }
 
+fn listed(page: &Page, found: &Paged<OrganisationView>) -> Response {
+    let rows: Vec<_> = found.rows.iter().map(Organization::of).collect();
+    page.list(&rows, found.total)
+}
+
+/// `GET /admin/orgs`: all of them, for who administers the site.
+pub(crate) async fn administered(State(state): State<AppState>, caller: Caller, page: Page) -> ApiResult {
+    Ok(listed(&page, &state.forge.administered_organisations(&caller.actor, page.window()).await?))
+}
+
 /// `GET /orgs`.
 pub(crate) async fn list(State(state): State<AppState>, caller: Caller, page: Page) -> ApiResult {
-    let (found, total) = page.cut(state.forge.organisations(&caller.actor, 1).await?);
-    let rows: Vec<_> = found.iter().map(Organization::of).collect();
-    Ok(page.list(&rows, total))
+    Ok(listed(&page, &state.forge.find_organisations(&caller.actor, None, page.window()).await?))
 }
 
 /// `GET /user/orgs`.
 pub(crate) async fn own(State(state): State<AppState>, caller: Caller, page: Page) -> ApiResult {
     let name = caller.name()?;
-    let (found, total) = page.cut(state.forge.organisations_of(&caller.actor, &name).await?);
-    let rows: Vec<_> = found.iter().map(Organization::of).collect();
-    Ok(page.list(&rows, total))
+    Ok(listed(&page, &state.forge.find_organisations(&caller.actor, Some(&name), page.window()).await?))
 }
 
 /// `GET /users/{username}/orgs`.
 pub(crate) async fn of_user(State(state): State<AppState>, caller: Caller, at: At, page: Page) -> ApiResult {
     let name = at.owner("username")?;
-    let (found, total) = page.cut(state.forge.organisations_of(&caller.actor, &name).await?);
-    let rows: Vec<_> = found.iter().map(Organization::of).collect();
-    Ok(page.list(&rows, total))
+    Ok(listed(&page, &state.forge.find_organisations(&caller.actor, Some(&name), page.window()).await?))
 }
 
 /// `GET /users/{username}/orgs/{org}/permissions`; only a caller's own.

@@ -78,12 +78,16 @@ impl Refusal {
             Self::WrongKind => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unfit(_) | Self::Forge(E::Name(_) | E::Field { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict(_) | Self::Forge(E::NameTaken(_)) => StatusCode::CONFLICT,
-            Self::Unknown(_) | Self::Forge(E::SignInNeeded | E::SignInRefused) => StatusCode::UNAUTHORIZED,
+            Self::Unknown(_) | Self::Forge(E::SignInNeeded | E::SignInRefused | E::TokenNeeded) => {
+                StatusCode::UNAUTHORIZED
+            }
             Self::TooSlow | Self::Forge(E::Busy | E::Away(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Forge(E::NotFound) => StatusCode::NOT_FOUND,
-            Self::Forbidden(_) | Self::Forge(E::Denied { .. }) => StatusCode::FORBIDDEN,
+            Self::Forbidden(_) | Self::Forge(E::Denied { .. } | E::ProofNeeded) => StatusCode::FORBIDDEN,
             Self::Forge(E::TooManyAttempts { .. }) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Internal(_) | Self::Forge(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Internal(_) | Self::Forge(E::Store(_) | E::Git(_) | E::Vault(_) | E::File(_) | E::Transfer(_)) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         }
     }
 
@@ -100,6 +104,8 @@ impl Refusal {
                 error @ (E::NotFound
                 | E::SignInNeeded
                 | E::SignInRefused
+                | E::TokenNeeded
+                | E::ProofNeeded
                 | E::Denied { .. }
                 | E::TooManyAttempts { .. }
                 | E::Busy
@@ -108,7 +114,9 @@ impl Refusal {
                 | E::NameTaken(_)
                 | E::Away(_)),
             ) => error.to_string(),
-            Self::Internal(_) | Self::Forge(_) => "internal error".into(),
+            Self::Internal(_) | Self::Forge(E::Store(_) | E::Git(_) | E::Vault(_) | E::File(_) | E::Transfer(_)) => {
+                "internal error".into()
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use base::name::{RefName, RepoName};
+use base::name::{OwnerName, RefName, RepoName};
 use forge::{NewRepo, RepoChange, RepoDetails, Visibility};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -107,6 +107,13 @@ pub(crate) struct EditRepoOption {
     default_branch: Option<String>,
 }
 
+/// Who shall own a repository.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(crate) struct TransferRepoOption {
+    /// A user or an organisation.
+    new_owner: String,
+}
+
 impl CreateRepoOption {
     /// What the forge is asked to make.
     pub(crate) fn asked(self) -> Result<NewRepo, Refusal> {
@@ -138,7 +145,7 @@ impl Repository {
             archived: false,
             size: details.bytes.div_ceil(1024),
             language: String::new(),
-            languages_url: String::new(),
+            languages_url: links.repo(path, "/languages"),
             html_url: links.repo_page(path, ""),
             url: links.repo(path, ""),
             link: String::new(),
@@ -217,6 +224,8 @@ pub(crate) async fn change(
     let visibility = match (option.private, option.internal) {
         (Some(true), _) => Visibility::Private,
         (_, Some(true)) => Visibility::Internal,
+        // Not private is what an internal one is already; who means public says so of both.
+        (Some(false), None) if now.visibility == Visibility::Internal => Visibility::Internal,
         (Some(false), _) => Visibility::Public,
         (None, Some(false)) if now.visibility == Visibility::Internal => Visibility::Public,
         _ => now.visibility,
@@ -231,6 +240,30 @@ pub(crate) async fn change(
     let repo = state.forge.repo(&caller.actor, &path).await?;
     let details = state.forge.describe(&repo).await?;
     Ok(Json(Repository::of(Links::of(&state), &details)).into_response())
+}
+
+/// `POST /repos/{owner}/{repo}/transfer`: done at once. Who loses sight of it by that gets an answer without a body.
+pub(crate) async fn transfer(
+    State(state): State<AppState>,
+    caller: Caller,
+    at: At,
+    Taken(option): Taken<TransferRepoOption>,
+) -> ApiResult {
+    let repo = state.forge.repo(&caller.actor, &at.repo()?).await?.for_admin()?;
+    let owner = OwnerName::parse(&option.new_owner).map_err(forge::Error::from)?;
+    let path = state.forge.transfer_repo(&caller.actor, &repo, &owner).await?;
+    let repo = match state.forge.repo(&caller.actor, &path).await {
+        Err(forge::Error::NotFound) => return Ok(StatusCode::ACCEPTED.into_response()),
+        repo => repo?,
+    };
+    let details = state.forge.describe(&repo).await?;
+    Ok((StatusCode::ACCEPTED, Json(Repository::of(Links::of(&state), &details))).into_response())
+}
+
+/// `GET /repos/{owner}/{repo}/languages`: nobody counts them here.
+pub(crate) async fn languages(State(state): State<AppState>, caller: Caller, at: At) -> ApiResult {
+    state.forge.repo(&caller.actor, &at.repo()?).await?;
+    Ok(Json(serde_json::json!({})).into_response())
 }
 
 /// `DELETE /repos/{owner}/{repo}`.

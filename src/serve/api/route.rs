@@ -52,7 +52,7 @@ pub struct ApiRoute {
     /// What it does, in a line.
     pub summary: &'static str,
     /// The status of success.
-    pub(crate) status: u16,
+    pub status: u16,
     /// Says whether a client that has the answer already may be told so.
     pub(crate) can_be_known: bool,
     pub(crate) parameters: &'static [&'static str],

@@ -2,10 +2,15 @@
 //! from it, and tests walk it.
 
 use super::route::ApiRoute;
-use super::{routes_of_git, routes_of_owners, routes_of_repositories, routes_of_site};
+use super::{routes_of_git, routes_of_owners, routes_of_protections, routes_of_repositories, routes_of_site};
 
-const PARTS: [&[ApiRoute]; 4] =
-    [routes_of_site::ROUTES, routes_of_owners::ROUTES, routes_of_repositories::ROUTES, routes_of_git::ROUTES];
+const PARTS: [&[ApiRoute]; 5] = [
+    routes_of_site::ROUTES,
+    routes_of_owners::ROUTES,
+    routes_of_repositories::ROUTES,
+    routes_of_protections::ROUTES,
+    routes_of_git::ROUTES,
+];
 
 /// Every address that there is.
 pub const API_ROUTES: &[ApiRoute] = &joined::<{ count() }>();

@@ -99,10 +99,12 @@ pub(crate) const ROUTES: &[ApiRoute] = {
             .with(&["ref"])
             .known()
             .gives(Shape::Bytes),
-        shows("/repos/{owner}/{repo}/media/{*filepath}", Reader, READ, "A file as it is", || get(contents::raw))
-            .with(&["ref"])
-            .known()
-            .gives(Shape::Bytes),
+        shows("/repos/{owner}/{repo}/media/{*filepath}", Reader, READ, "A file, with Git LFS resolved", || {
+            get(contents::media)
+        })
+        .with(&["ref"])
+        .known()
+        .gives(Shape::Bytes),
         shows("/repos/{owner}/{repo}/contents", Reader, READ, "The root directory", || get(contents::show))
             .with(&["ref"])
             .gives(list::<ContentsResponse>()),

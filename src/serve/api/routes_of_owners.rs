@@ -10,7 +10,7 @@ use super::repository_list;
 use super::route::{ApiRoute, READ, WRITE, changes, json, list, lists, makes, puts, removes, shows};
 use super::team::{self, Team, TeamOption};
 use super::token::{self, AccessToken, CreateAccessTokenOption};
-use super::user::{self, User, UserSearch};
+use super::user::{self, Email, User, UserSearch};
 use crate::web::Audience;
 
 /// The addresses.
@@ -27,6 +27,10 @@ pub(crate) const ROUTES: &[ApiRoute] = {
         .gives(list::<Repository>()),
         lists("/user/orgs", SignedIn, "read:organization", "The caller's organisations", || get(organisation::own))
             .gives(list::<Organization>()),
+        lists("/user/teams", SignedIn, "read:organization", "The caller's teams", || get(team::own))
+            .gives(list::<Team>()),
+        lists("/user/emails", SignedIn, "read:user", "The caller's mail address", || get(user::emails))
+            .gives(list::<Email>()),
         lists("/user/keys", SignedIn, "read:user", "The caller's SSH keys", || get(key::own))
             .gives(list::<PublicKey>()),
         makes("/user/keys", SignedIn, "write:user", "Add an SSH key", || post(key::add))
@@ -105,6 +109,10 @@ pub(crate) const ROUTES: &[ApiRoute] = {
         removes("/teams/{id}", OrganisationOwner, "write:organization", "Remove a team", || delete(team::remove)),
         lists("/teams/{id}/members", Member, "read:organization", "A team's members", || get(team::members))
             .gives(list::<User>()),
+        shows("/teams/{id}/members/{username}", Member, "read:organization", "A member of a team", || {
+            get(team::show_member)
+        })
+        .gives(json::<User>()),
         puts("/teams/{id}/members/{username}", OrganisationOwner, "write:organization", "Add a user to a team", || {
             put(team::add_member)
         }),
@@ -117,6 +125,10 @@ pub(crate) const ROUTES: &[ApiRoute] = {
         ),
         lists("/teams/{id}/repos", Member, "read:organization", "A team's repositories", || get(team::repos))
             .gives(list::<Repository>()),
+        shows("/teams/{id}/repos/{org}/{repo}", Member, "read:organization", "A repository that a team has", || {
+            get(team::show_repo)
+        })
+        .gives(json::<Repository>()),
         puts(
             "/teams/{id}/repos/{org}/{repo}",
             OrganisationOwner,
@@ -131,6 +143,8 @@ pub(crate) const ROUTES: &[ApiRoute] = {
             "Take one from a team",
             || delete(team::remove_repo),
         ),
+        lists("/admin/orgs", SiteAdministrator, "read:admin", "All organisations", || get(organisation::administered))
+            .gives(list::<Organization>()),
         lists("/admin/users", SiteAdministrator, "read:admin", "All accounts", || get(administration::list))
             .gives(list::<User>()),
         makes("/admin/users", SiteAdministrator, "write:admin", "Make an account", || post(administration::create))

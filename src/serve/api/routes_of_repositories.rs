@@ -3,7 +3,8 @@
 use axum::routing::{delete, get, patch, post, put};
 
 use super::collaborator::{self, AddCollaboratorOption, CreateDeployKeyOption, DeployKey, RepoCollaboratorPermission};
-use super::repository::{self, EditRepoOption, Repository};
+use super::document::Shape;
+use super::repository::{self, EditRepoOption, Repository, TransferRepoOption};
 use super::repository_list::{self, SearchResults};
 use super::route::{ApiRoute, READ, WRITE, changes, json, list, lists, makes, puts, removes, shows};
 use super::user::User;
@@ -28,6 +29,16 @@ pub(crate) const ROUTES: &[ApiRoute] = {
         removes("/repos/{owner}/{repo}", RepositoryAdministrator, WRITE, "Remove a repository", || {
             delete(repository::remove)
         }),
+        makes("/repos/{owner}/{repo}/transfer", RepositoryAdministrator, WRITE, "Give it to another owner", || {
+            post(repository::transfer)
+        })
+        .takes(json::<TransferRepoOption>())
+        .says(202)
+        .gives(json::<Repository>()),
+        shows("/repos/{owner}/{repo}/languages", Reader, READ, "Its languages: none are counted", || {
+            get(repository::languages)
+        })
+        .gives(Shape::AnyJson),
         lists("/repos/{owner}/{repo}/collaborators", RepositoryAdministrator, READ, "Collaborators", || {
             get(collaborator::list)
         })

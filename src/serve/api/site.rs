@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::document::document;
-use super::input::{MOST_ROWS, ROWS, Taken, whole};
+use super::input::{BODY, MOST_ROWS, ROWS, Taken, whole};
 use super::refusal::{ApiResult, Refusal};
 use crate::markdown::{LIMIT, Place};
 use crate::state::AppState;
@@ -20,6 +20,9 @@ use crate::web::render::Renderer;
 
 /// The level of the family's API that is spoken; clients take it for a version, so it begins like one.
 const LEVEL: &str = concat!("1.24.0+gitgrit-", env!("CARGO_PKG_VERSION"));
+
+/// Bytes of a body with a text in it: as JSON, quotes and line ends take two.
+const TEXT: usize = 2 * LIMIT + BODY;
 
 /// The version.
 #[derive(Debug, Serialize, ToSchema)]
@@ -128,7 +131,7 @@ pub(crate) async fn description() -> Json<Value> {
 pub(crate) async fn markdown(
     State(_): State<AppState>,
     Extension(renderer): Extension<Renderer>,
-    Taken(option): Taken<MarkdownOption>,
+    Taken(option): Taken<MarkdownOption, TEXT>,
 ) -> ApiResult {
     let repo = option.context.as_deref().and_then(|context| RepoPath::parse_joined(context.trim_matches('/')).ok());
     rendered(&renderer, option.text, repo.as_ref()).await
@@ -136,7 +139,7 @@ pub(crate) async fn markdown(
 
 /// `POST /markdown/raw`.
 pub(crate) async fn raw_markdown(Extension(renderer): Extension<Renderer>, body: Body) -> ApiResult {
-    let bytes = whole(body).await?;
+    let bytes = whole(body, LIMIT).await?;
     rendered(&renderer, String::from_utf8_lossy(&bytes).into_owned(), None).await
 }
 

@@ -43,7 +43,7 @@ pub(crate) struct CreateTagOption {
 impl Tag {
     pub(crate) fn of(links: Links<'_>, repo: &RepoPath, view: &RefView) -> Self {
         let name = view.record.name.short();
-        let archive = |ending: &str| links.repo_page(repo, &format!("/archive/{}.{ending}", encode(name.as_bytes())));
+        let archive = |ending: &str| links.repo(repo, &format!("/archive/{}.{ending}", encode(name.as_bytes())));
         let message = view.record.note.as_ref().map_or(&view.commit.message, |note| &note.message);
         Self {
             name: name.into(),

@@ -117,6 +117,13 @@ async fn found(state: &AppState, caller: &Caller, at: &At) -> Result<(Organisati
     Ok((view, state.forge.team(&member, &name).await?))
 }
 
+/// `GET /user/teams`.
+pub(crate) async fn own(State(state): State<AppState>, caller: Caller, page: Page) -> ApiResult {
+    let found = state.forge.own_teams(&caller.actor, page.window()).await?;
+    let rows: Vec<_> = found.rows.iter().map(|(organisation, team)| Team::of(organisation, team)).collect();
+    Ok(page.list(&rows, found.total))
+}
+
 /// `GET /orgs/{org}/teams`.
 pub(crate) async fn list(State(state): State<AppState>, caller: Caller, at: At, page: Page) -> ApiResult {
     let organisation = state.forge.organisation(&caller.actor, &at.owner("org")?).await?;
@@ -176,6 +183,14 @@ pub(crate) async fn members(State(state): State<AppState>, caller: Caller, at: A
     Ok(page.list(&rows, total))
 }
 
+/// `GET /teams/{id}/members/{username}`: absent when the user is none of its members.
+pub(crate) async fn show_member(State(state): State<AppState>, caller: Caller, at: At) -> ApiResult {
+    let (_, details) = found(&state, &caller, &at).await?;
+    let name = at.owner("username")?;
+    let view = details.members.iter().find(|view| view.name.key() == name.key()).ok_or_else(Refusal::not_found)?;
+    Ok(Json(member(Links::of(&state), view)).into_response())
+}
+
 /// `PUT /teams/{id}/members/{username}`.
 pub(crate) async fn add_member(State(state): State<AppState>, caller: Caller, at: At) -> ApiResult {
     let (team, user): (TeamName, OwnerName) = (found(&state, &caller, &at).await?.1.team.name, at.owner("username")?);
@@ -199,10 +214,24 @@ pub(crate) async fn repos(State(state): State<AppState>, caller: Caller, at: At,
     let mut rows = Vec::with_capacity(names.len());
     for name in names {
         let path = RepoPath { owner: view.name.clone(), name };
-        let repo = state.forge.repo(&caller.actor, &path).await?;
+        // Gone, or not for this caller's eyes.
+        let repo = match state.forge.repo(&caller.actor, &path).await {
+            Err(forge::Error::NotFound) => continue,
+            repo => repo?,
+        };
         rows.push(Repository::of(Links::of(&state), &state.forge.describe(&repo).await?));
     }
     Ok(page.list(&rows, total))
+}
+
+/// `GET /teams/{id}/repos/{org}/{repo}`: one that the team was given; absent when it has it not, or it is hidden.
+pub(crate) async fn show_repo(State(state): State<AppState>, caller: Caller, at: At) -> ApiResult {
+    let (view, details) = found(&state, &caller, &at).await?;
+    let (_, name) = placed(&state, &caller, &at).await?;
+    let given = details.repositories.into_iter().find(|given| given.key() == name.key());
+    let path = RepoPath { owner: view.name, name: given.ok_or_else(Refusal::not_found)? };
+    let repo = state.forge.repo(&caller.actor, &path).await?;
+    Ok(Json(Repository::of(Links::of(&state), &state.forge.describe(&repo).await?)).into_response())
 }
 
 /// `PUT /teams/{id}/repos/{org}/{repo}`.

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::caller::Caller;
 use super::input::{At, Page, Taken};
-use super::links::moment;
+use super::links::{moment, read_moment};
 use super::refusal::{ApiResult, Refusal};
 use crate::state::AppState;
 
@@ -32,6 +32,9 @@ pub(crate) struct AccessToken {
     /// Null when it was never used.
     #[schema(format = DateTime)]
     last_used_at: Option<String>,
+    /// Null when it does not end by itself.
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
 }
 
 /// A token to make.
@@ -42,6 +45,8 @@ pub(crate) struct CreateAccessTokenOption {
     scopes: Vec<String>,
     /// The repositories that it shall be for alone, as in `alice/notes`.
     repositories: Option<Vec<String>>,
+    /// When it shall end, in RFC 3339, at most ten years from now; never, when absent.
+    expires_at: Option<String>,
 }
 
 impl AccessToken {
@@ -56,6 +61,7 @@ impl AccessToken {
             repositories: view.repositories.as_ref().map(|all| all.iter().map(ToString::to_string).collect()),
             created_at: moment(view.created),
             last_used_at: view.used.map(moment),
+            expires_at: view.expires.map(moment),
         }
     }
 }
@@ -83,11 +89,14 @@ pub(crate) async fn create(
 ) -> ApiResult {
     is_own(&caller, &at)?;
     let unknown = |name: String| Refusal::Unfit(format!("`{name}` is no scope that is known"));
+    let unread = || Refusal::Unfit("expires_at must be written as in 2026-11-21T10:00:00Z".into());
     let parsed = |paths: Vec<String>| paths.iter().map(|path| RepoPath::parse_joined(path)).collect::<Result<_, _>>();
     let repositories: Option<Vec<_>> = option.repositories.map(parsed).transpose().map_err(forge::Error::from)?;
+    let read = |text: String| read_moment(&text).map(|(at, _)| at).ok_or_else(unread);
+    let expires = option.expires_at.map(read).transpose()?;
     let scopes = Scopes::parse(&option.scopes.join(",")).map_err(unknown)?;
     let new = NewToken { name: option.name, scopes, repositories, days: None };
-    let (view, secret) = state.forge.create_token(&caller.actor, new).await?;
+    let (view, secret) = state.forge.create_token_until(&caller.actor, new, expires).await?;
     Ok((StatusCode::CREATED, Json(AccessToken::of(&view, secret.expose()))).into_response())
 }
 

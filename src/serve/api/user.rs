@@ -48,6 +48,18 @@ pub(crate) struct User {
     pub(crate) last_login: String,
 }
 
+/// A mail address of an account.
+#[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names that clients read")]
+pub(crate) struct Email {
+    /// One that nobody reads: the site knows no other.
+    email: String,
+    verified: bool,
+    primary: bool,
+    user_id: i64,
+    username: String,
+}
+
 /// What a search for accounts finds.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct UserSearch {
@@ -56,14 +68,20 @@ pub(crate) struct UserSearch {
 }
 
 impl User {
+    /// An account as others see it: names, and nothing of what it may do or when it came.
     pub(crate) fn of(links: Links<'_>, account: &Account) -> Self {
+        Self::named(links, account.id, account.name.as_str(), &account.full_name)
+    }
+
+    /// All that is known of an account: for itself, and for who administers the site.
+    pub(crate) fn whole(links: Links<'_>, account: &Account) -> Self {
         Self {
             is_admin: account.is_admin,
             active: account.is_active,
             prohibit_login: !account.is_active,
             created: moment(account.created),
             last_login: moment(account.seen.unwrap_or(Timestamp(0))),
-            ..Self::named(links, account.id, account.name.as_str(), &account.full_name)
+            ..Self::of(links, account)
         }
     }
 
@@ -101,7 +119,15 @@ impl User {
 /// `GET /user`.
 pub(crate) async fn me(State(state): State<AppState>, caller: Caller) -> ApiResult {
     let account = state.forge.own_account(&caller.actor).await?;
-    Ok(Json(User::of(Links::of(&state), &account)).into_response())
+    Ok(Json(User::whole(Links::of(&state), &account)).into_response())
+}
+
+/// `GET /user/emails`: the one address that an account has here.
+pub(crate) async fn emails(State(state): State<AppState>, caller: Caller, page: Page) -> ApiResult {
+    let account = state.forge.own_account(&caller.actor).await?;
+    let User { id, username, email, .. } = User::of(Links::of(&state), &account);
+    let (rows, total) = page.cut(vec![Email { email, verified: true, primary: true, user_id: id, username }]);
+    Ok(page.list(&rows, total))
 }
 
 /// `GET /users/{username}`.

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base::name::Oid;
 use bytes::Bytes;
-use forge::{Error, LfsObject, LfsPointer, LfsState, RawFile};
+use forge::{Error, LfsObject, LfsPointer, LfsState, RawFile, RepoRead};
 use futures_util::stream::{self, Stream};
 use tokio_util::io::ReaderStream;
 
@@ -44,15 +44,10 @@ pub(crate) async fn show(
         Ok(file) => file,
         Err(error) => return Err(missing::explained(&state, &repo, &at.rest, error).await),
     };
-    if let Some(pointer) = LfsPointer::parse(file.first())
-        && state.forge.lfs_state(&repo, &pointer).await? == LfsState::Present
-    {
-        let user = visit.actor.user().map(|user| user.id);
-        let asker = Asker { user, from: peer.address(), repository: &at.repository };
-        return match state.doors.transfers.turn(&asker).await {
-            Ok(turn) => large(&state, state.forge.lfs_object(&repo, &pointer.oid).await?, &at.rest, turn).await,
-            Err(why) => Ok(no_turn(why)),
-        };
+    let user = visit.actor.user().map(|user| user.id);
+    let asker = Asker { user, from: peer.address(), repository: &at.repository };
+    if let Some(response) = stood_for(&state, (&repo, &asker), &at.rest, &file).await? {
+        return Ok(response);
     }
     if visit.actor.user().is_some() {
         return Ok(answer(&state, &at.rest, file));
@@ -79,8 +74,26 @@ pub(crate) fn answer(state: &AppState, path: &[u8], file: RawFile) -> Response {
     })
 }
 
+/// The answer that carries what the file stands for, when it is a pointer of Git LFS to what the repository has.
+pub(crate) async fn stood_for(
+    state: &AppState,
+    (repo, asker): (&RepoRead, &Asker<'_>),
+    path: &[u8],
+    file: &RawFile,
+) -> Result<Option<Response>, Error> {
+    let Some(pointer) = LfsPointer::parse(file.first()) else { return Ok(None) };
+    if state.forge.lfs_state(repo, &pointer).await? != LfsState::Present {
+        return Ok(None);
+    }
+    let turn = match state.doors.transfers.turn(asker).await {
+        Ok(turn) => turn,
+        Err(why) => return Ok(Some(no_turn(why))),
+    };
+    large(state, state.forge.lfs_object(repo, &pointer.oid).await?, path, turn).await.map(Some)
+}
+
 /// What a pointer of Git LFS stands for: a picture as one, anything else to keep.
-async fn large(state: &AppState, mut object: LfsObject, rest: &[u8], turn: Turn) -> PageResult {
+async fn large(state: &AppState, mut object: LfsObject, rest: &[u8], turn: Turn) -> Result<Response, Error> {
     let beginning = object.beginning(16).await?;
     let size = object.size;
     // Too few bytes to tell text by.
