@@ -6,6 +6,7 @@ mod audit;
 mod comparing;
 mod editing;
 mod jobs;
+mod leaving;
 mod lfs;
 mod live;
 mod opening;
