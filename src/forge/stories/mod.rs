@@ -14,6 +14,7 @@ mod organisations;
 mod push_corpus;
 mod pushing;
 mod repositories;
+mod revoked;
 mod rules;
 mod second_factor;
 mod second_factor_keys;
