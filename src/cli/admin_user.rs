@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use base::Secret;
 use clap::{Args, Subcommand};
-use forge::{Error, UserView};
+use forge::{Error, Openers, UserView};
 use serde::Serialize;
 
 use super::admin::with_forge;
@@ -76,6 +76,10 @@ struct PasswordArgs {
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
 
+    /// Also end all access tokens and remove all SSH keys of the account
+    #[arg(long)]
+    revoke: bool,
+
     /// Say what would be done, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -98,6 +102,10 @@ struct PasswordView<'v> {
     user: &'v str,
     /// The random password; `null` when a file gave it, and in a dry run.
     password: Option<&'v str>,
+    /// Access tokens and SSH keys that were revoked, with `--revoke`, or that go on opening the account.
+    tokens: usize,
+    keys: usize,
+    revoked: bool,
     dry_run: bool,
 }
 
@@ -151,32 +159,45 @@ fn password(args: &PasswordArgs, console: &mut Console) -> Result<Exit, Failure>
         }
         None => None,
     };
-    let (name, dry_run) = (args.name.as_str(), args.dry_run);
+    let (name, dry_run, revokes) = (args.name.as_str(), args.dry_run, args.revoke);
     let fresh = given.is_none().then(|| vault::random::text(LENGTH));
     let new = given.as_ref().or(fresh.as_ref());
-    with_forge(&site, |forge| async move {
+    let Openers { tokens, keys } = with_forge(&site, |forge| async move {
         let users = forge.all_users().await?;
         if !users.iter().any(|user| user.name.as_str().eq_ignore_ascii_case(name)) {
             return Err(absent(name));
         }
+        let openers = forge.openers(&forge.acting_as(name).await?).await?;
         if let Some(new) = new.filter(|_| !dry_run) {
             forge.reset_password(name, new).await.map_err(|error| match error {
                 Error::NotFound => absent(name),
                 other => other.into(),
             })?;
+            if revokes {
+                return Ok(forge.revoke_openers_from_shell(name).await?);
+            }
         }
-        Ok(())
+        Ok(openers)
     })?;
     let shown = fresh.as_ref().filter(|_| !dry_run).map(Secret::expose);
     if console.is_json {
-        console.json(&PasswordView { user: name, password: shown.map(String::as_str), dry_run })?;
-    } else if dry_run {
+        let password = shown.map(String::as_str);
+        console.json(&PasswordView { user: name, password, tokens, keys, revoked: revokes && !dry_run, dry_run })?;
+        return Ok(Exit::Ok);
+    }
+    if dry_run {
         writeln!(console.out, "would give `{name}` another password and end its sessions")?;
     } else if let Some(shown) = shown {
         writeln!(console.out, "user: {name}\npassword: {shown}")?;
     } else {
         writeln!(console.err, "`{name}` has the password in the file; its sessions have ended")?;
     }
+    let what = match (revokes, dry_run) {
+        (true, true) => "would be revoked",
+        (true, false) => "were revoked",
+        (false, _) => "go on opening the account; --revoke ends them",
+    };
+    writeln!(console.err, "access tokens: {tokens}, SSH keys: {keys}: they {what}")?;
     Ok(Exit::Ok)
 }
 

@@ -324,7 +324,8 @@ impl Facts {
         }
     }
 
-    fn is_open_to_all(&self) -> bool {
+    /// Says whether nobody needs a right to read it: the repository, its organisation and the site all let everyone.
+    pub(crate) fn is_open_to_all(&self) -> bool {
         !self.requires_sign_in && self.outside() == Visibility::Public
     }
 

@@ -28,9 +28,13 @@ impl Forge {
         Ok(tx.commit().await?)
     }
 
-    /// Makes a user an administrator of the site, or no longer one. For administrators, not on themselves.
+    /// Makes a user an administrator of the site, or no longer one. For administrators, not on themselves. To
+    /// make one fails with `ProofNeeded`.
     pub async fn set_user_admin(&self, actor: &Actor, name: &str, is_admin: bool) -> Result<(), Error> {
         let by = actor.administers(Need::WriteAdmin, "change users")?;
+        if is_admin {
+            self.proved_if_session(by).await?;
+        }
         let tx = self.0.store.begin().await?;
         let user = other(&tx, by, name, "demote").await?;
         if !is_admin {

@@ -66,6 +66,7 @@ impl Forge {
             Ok::<_, git::Error>((first, rest))
         };
         let (first, rest) = tokio::time::timeout(PATIENCE, begun).await.map_err(|_| Error::Busy)??;
+        self.tell_fetched(repo, "archive");
         Ok(Archive { name: format!("{name}.{}", format.ending()), format, first, rest })
     }
 }

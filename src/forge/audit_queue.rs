@@ -1,5 +1,6 @@
-//! Access records on their way into the audit log: beside the transfer that they tell of, never in its way. The queue
-//! is bounded; what finds no room in it is counted, logged, and becomes a record of the gap. Nothing is lost in silence.
+//! Access records on their way into the audit log: beside the transfer that they tell of, never in its way. The queues
+//! are bounded; what finds no room is counted, logged, and becomes a record of the gap. Nothing is lost in silence.
+//! Refused sign-ins, which anybody can make many of, have a queue of their own, so that they crowd out nothing else.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,11 +11,11 @@ use store::{Store, StoreError};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::Visibility;
 use crate::access::Who;
 use crate::events::{Happened, record};
+use crate::{Forge, RepoRead};
 
-/// Records that may wait.
+/// Records that may wait in each queue.
 const ROOM: usize = 1024;
 /// Records that one transaction writes at most.
 const BATCH: usize = 256;
@@ -44,8 +45,14 @@ pub(crate) enum Accessed {
     },
 }
 
-/// The queue and who empties it.
+/// The queues and who empties them.
 pub(crate) struct AuditQueue {
+    accesses: Lane,
+    refusals: Lane,
+}
+
+/// One queue.
+struct Lane {
     sender: Mutex<Option<mpsc::Sender<Access>>>,
     lost: Arc<AtomicU64>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -53,6 +60,24 @@ pub(crate) struct AuditQueue {
 
 impl AuditQueue {
     pub(crate) fn start(store: Store, clock: Arc<dyn Clock>) -> Self {
+        Self { accesses: Lane::start(store.clone(), Arc::clone(&clock)), refusals: Lane::start(store, clock) }
+    }
+
+    /// Puts a record in its queue, without waiting.
+    pub(crate) fn put(&self, access: Access) {
+        let is_refusal = matches!(access.what, Accessed::SignInRefused { .. });
+        if is_refusal { self.refusals.put(access) } else { self.accesses.put(access) }
+    }
+
+    /// Writes what waits, and takes nothing more.
+    pub(crate) async fn close(&self) {
+        self.accesses.close().await;
+        self.refusals.close().await;
+    }
+}
+
+impl Lane {
+    fn start(store: Store, clock: Arc<dyn Clock>) -> Self {
         let (sender, receiver) = mpsc::channel(ROOM);
         let lost = Arc::new(AtomicU64::new(0));
         let writer = Writer { store, clock, lost: Arc::clone(&lost) };
@@ -60,8 +85,7 @@ impl AuditQueue {
         Self { sender: Mutex::new(Some(sender)), lost, writer: Mutex::new(Some(writer)) }
     }
 
-    /// Puts a record in the queue, without waiting.
-    pub(crate) fn put(&self, access: Access) {
+    fn put(&self, access: Access) {
         let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if sender.is_none_or(|sender| sender.try_send(access).is_err()) {
             let lost = self.lost.fetch_add(1, Ordering::Relaxed).saturating_add(1);
@@ -69,8 +93,7 @@ impl AuditQueue {
         }
     }
 
-    /// Writes what waits, and takes nothing more.
-    pub(crate) async fn close(&self) {
+    async fn close(&self) {
         drop(self.sender.lock().unwrap_or_else(PoisonError::into_inner).take());
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(writer) = writer
@@ -132,9 +155,22 @@ impl Writer {
     }
 }
 
-impl Visibility {
-    /// Says whether a clone of it is a matter of record.
-    pub(crate) fn is_watched(self) -> bool {
-        self != Self::Public
+impl Forge {
+    /// Puts on record that somebody takes a repository's content, when not everyone may read it.
+    pub(crate) fn tell_fetched(&self, repo: &RepoRead, transport: &'static str) {
+        let RepoRead { id, summary, by, is_open_to_all, .. } = repo;
+        if !is_open_to_all {
+            let what = Accessed::Fetched { id: *id, path: summary.path.to_string(), transport };
+            self.0.audit.put(Access { at: self.now(), who: by.clone().unwrap_or_default(), what });
+        }
+    }
+
+    /// The same for single files: once an hour for each reader, repository and way, as somebody may read thousands.
+    pub(crate) fn tell_read(&self, repo: &RepoRead, way: &'static str) {
+        let nobody = Who::default();
+        let who = repo.by.as_ref().unwrap_or(&nobody);
+        if !repo.is_open_to_all && self.0.readers.is_first(repo.id, way, who, self.now()) {
+            self.tell_fetched(repo, way);
+        }
     }
 }

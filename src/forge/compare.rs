@@ -203,7 +203,9 @@ impl Forge {
     pub async fn commit_patch(&self, repo: &RepoRead, id: &str, format: PatchFormat) -> Result<Pieces, Error> {
         let handle = self.handle(repo)?;
         let id = self.commit_id(repo, id).await?;
-        patch(&handle, None, &id, format).await
+        let patch = patch(&handle, None, &id, format).await?;
+        self.tell_read(repo, "patch");
+        Ok(patch)
     }
 
     /// Two revisions' difference as a patch. `NotFound` when one of them is missing or they have nothing in common;
@@ -222,7 +224,9 @@ impl Forge {
         } else {
             handle.merge_base(&base, &head).await.map_err(in_time)?.ok_or(Error::NotFound)?
         };
-        patch(&handle, Some(&from), &head, format).await
+        let patch = patch(&handle, Some(&from), &head, format).await?;
+        self.tell_read(repo, "patch");
+        Ok(patch)
     }
 }
 

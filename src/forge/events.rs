@@ -45,6 +45,7 @@ pub const AUDIT_ACTIONS: &[&str] = &[
     "second_factor.removed",
     "second_factor.renamed",
     "second_factor.reset",
+    "session.confirmed",
     "session.ended",
     "sign_in.accepted",
     "sign_in.refused",

@@ -20,9 +20,12 @@ impl Forge {
     }
 
     /// Adds a key in OpenSSH's one-line form (ed25519, ECDSA, RSA of 2,048 bits or more). An empty title becomes the
-    /// key's comment. Fails with `Field`, also when the key belongs to somebody already.
+    /// key's comment. Fails with `ProofNeeded`, and with `Field`, also when the key belongs to somebody already.
     pub async fn add_ssh_key(&self, actor: &Actor, title: &str, line: &str) -> Result<SshKeyView, Error> {
+        // A key pushes for ever: a token that may not push shall not make itself one.
         let user = actor.needs(Need::WriteUser, "add keys")?;
+        actor.needs(Need::WriteRepository, "add keys, which can push,")?;
+        self.proved_if_session(user).await?;
         let key = parsed(line)?;
         let title = if title.trim().is_empty() { &key.comment } else { title };
         let title = crate::users::one_line("title", title, 1, 100)?;

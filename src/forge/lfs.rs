@@ -9,7 +9,6 @@ use store::lfs::{self, NewLfsObject};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 
-use crate::audit_queue::{self, Accessed};
 use crate::lfs_pass::LfsCaller;
 use crate::lfs_shelf::{Difference, Incoming};
 use crate::site::on_thread;
@@ -167,12 +166,7 @@ impl Forge {
     /// Notes that somebody is about to read large files of a repository that not everyone may read; once an hour for
     /// each reader and repository, as a checkout reads thousands.
     pub fn tell_lfs_read(&self, repo: &RepoRead) {
-        let RepoRead { id, summary, by, .. } = repo;
-        let who = by.clone().unwrap_or_default();
-        if summary.visibility.is_watched() && self.0.lfs_readers.is_first(*id, &who, self.now()) {
-            let what = Accessed::Fetched { id: *id, path: summary.path.to_string(), transport: "lfs" };
-            self.0.audit.put(audit_queue::Access { at: self.now(), who, what });
-        }
+        self.tell_read(repo, "lfs");
     }
 
     /// An object's content. `NotFound` unless this repository has it.

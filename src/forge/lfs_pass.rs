@@ -178,18 +178,18 @@ fn read(plain: &str) -> Option<((i64, LfsOperation), Timestamp, Came<'_>)> {
     next().is_none().then_some(((repo_id, operation), ends, came))
 }
 
-/// Who read large files lately. Forgets the oldest when there are many: then one is told of again.
+/// Who read files of a repository lately, large ones or others. Forgets the oldest when there are many: then one is told of again.
 #[derive(Debug, Default)]
 pub(crate) struct LfsReaders {
     told: Mutex<HashMap<Reader, Timestamp>>,
 }
 
-/// Repository, user, address.
-type Reader = (i64, Option<i64>, Option<IpAddr>);
+/// Repository, way, who (a user's name or a key's fingerprint), address.
+type Reader = (i64, &'static str, Option<String>, Option<IpAddr>);
 
 impl LfsReaders {
     /// Says whether this reader is to be told of now.
-    pub(crate) fn is_first(&self, repo_id: i64, who: &Who, now: Timestamp) -> bool {
+    pub(crate) fn is_first(&self, repo_id: i64, way: &'static str, who: &Who, now: Timestamp) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() >= READERS {
             told.retain(|_, at| now < at.plus_seconds(BETWEEN));
@@ -197,7 +197,7 @@ impl LfsReaders {
         if told.len() >= READERS {
             told.clear();
         }
-        let reader = (repo_id, who.id, who.origin.address);
+        let reader = (repo_id, way, who.name.clone(), who.origin.address);
         let is_first = told.get(&reader).is_none_or(|at| now >= at.plus_seconds(BETWEEN));
         if is_first {
             told.insert(reader, now);
@@ -235,10 +235,12 @@ mod tests {
     #[test]
     fn a_reader_is_told_of_once_an_hour() {
         let readers = LfsReaders::default();
-        let (who, other) = (Who::default(), Who { id: Some(1), ..Who::default() });
+        let (who, other) = (Who::default(), Who { name: Some("alice".into()), ..Who::default() });
         let at = Timestamp(0);
-        assert!(readers.is_first(1, &who, at) && readers.is_first(1, &other, at) && readers.is_first(2, &who, at));
-        assert!(!readers.is_first(1, &who, at.plus_seconds(3599)));
-        assert!(readers.is_first(1, &who, at.plus_seconds(3600)));
+        let is_first = |id, way, who, at| readers.is_first(id, way, who, at);
+        assert!(is_first(1, "lfs", &who, at) && is_first(1, "lfs", &other, at) && is_first(2, "lfs", &who, at));
+        assert!(is_first(1, "file", &who, at));
+        assert!(!is_first(1, "lfs", &who, at.plus_seconds(3599)));
+        assert!(is_first(1, "lfs", &who, at.plus_seconds(3600)));
     }
 }

@@ -51,6 +51,7 @@ mod ref_changes;
 mod ref_pattern;
 mod repositories;
 mod repository_changes;
+mod revocation;
 mod scope;
 mod search;
 mod second_factor;
@@ -111,6 +112,7 @@ pub use records::*;
 pub use ref_pattern::RefPattern;
 pub use repositories::{NewRepo, RepoPage, RepoQuery};
 pub use repository_changes::RepoChange;
+pub use revocation::Openers;
 pub use scope::{Need, SCOPE_NAMES, Scope, Scopes};
 pub use search::{
     SearchFile, SearchFound, SearchLine, SearchLines, SearchNames, SearchQuery, SearchResult, SearchStop,

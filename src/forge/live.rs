@@ -105,11 +105,14 @@ impl Watch {
 
     /// Says whether the actor may still read the repository: rights end while somebody looks.
     async fn may_read(&self) -> bool {
-        let is_somebody = !matches!(self.actor, Actor::Anonymous);
-        if is_somebody && !self.forge.still_holds(&self.actor).await.unwrap_or(false) {
-            return false;
-        }
-        self.forge.repo(&self.actor, &self.path).await.is_ok_and(|repo| repo.id == self.id)
+        let actor = match &self.actor {
+            Actor::Anonymous => Actor::Anonymous,
+            somebody => match self.forge.still_holds(somebody).await {
+                Ok(Some(actor)) => actor,
+                Ok(None) | Err(_) => return false,
+            },
+        };
+        self.forge.repo(&actor, &self.path).await.is_ok_and(|repo| repo.id == self.id)
     }
 }
 

@@ -37,6 +37,8 @@ pub struct OrganisationRead {
     /// Says whether the credential may change organisations.
     may_write: bool,
     by: Option<Who>,
+    /// Whose proof it is, for what is shown of repositories.
+    pub(crate) actor: Actor,
 }
 
 /// Proof that the actor is a member of this organisation.
@@ -113,7 +115,7 @@ impl Forge {
             actor.needs(Need::ReadOrganization, &format!("look at {}", found.name))?;
         }
         let may_write = actor.needs(Need::WriteOrganization, "").is_ok();
-        Ok(OrganisationRead { view: view(actor, found)?, may_write, by: actor.who() })
+        Ok(OrganisationRead { view: view(actor, found)?, may_write, by: actor.who(), actor: actor.clone() })
     }
 
     /// The organisations that the actor may know of, by name, at most 200 from `page` (from 1).
@@ -122,9 +124,13 @@ impl Forge {
         self.listed_organisations(actor, None, page).await
     }
 
-    /// Those of them in which a user is a member; those of the actor, when that is the user.
+    /// Those in which a user is a member, as far as the actor may know who their members are: being one of them. None
+    /// for who has not signed in. `NotFound` when the actor may not know of the user.
     pub async fn organisations_of(&self, actor: &Actor, user: &OwnerName) -> Result<Vec<OrganisationView>, Error> {
-        self.admits(actor).await?;
+        self.owner(actor, user).await?;
+        if actor.user().is_none() {
+            return Ok(Vec::new());
+        }
         let user = users::by_key(&self.0.store.read(), &user.key()).await?.ok_or(Error::NotFound)?;
         self.listed_organisations(actor, Some(user.id), 1).await
     }
@@ -153,8 +159,9 @@ impl Forge {
         }
         Ok(OrganisationSight {
             user_id: user.map(|user| user.id),
-            has_public: user.is_some() || !self.site_settings().await.requires_sign_in,
-            has_internal: user.is_some(),
+            // Who is in an organisation is for its members to see, however open it is itself.
+            has_public: member_id.is_none() && (user.is_some() || !self.site_settings().await.requires_sign_in),
+            has_internal: member_id.is_none() && user.is_some(),
             has_all: user.is_some_and(|user| user.is_admin),
             member_id,
         })
@@ -237,7 +244,9 @@ impl Forge {
         for team in teams::of_organisation(&tx, at.0.view.id).await? {
             let is_in = teams::remove_member(&tx, team.id, user.id).await?;
             was_member |= is_in;
-            crate::teams::keeps_an_owner(&team, is_in, &at.0.view.name)?;
+            if is_in {
+                crate::teams::keeps_an_owner(&tx, &team, &at.0.view.name).await?;
+            }
         }
         if !was_member {
             return Err(Error::NotFound);

@@ -12,7 +12,7 @@ const RESERVED: i64 = 90 * 24 * 60 * 60;
 
 impl Forge {
     /// What everyone who may look may know of an owner. `NotFound` for a private organisation of which the actor is no
-    /// member, as if it were absent.
+    /// member, as if it were absent; and, for who has not signed in, for an account that owns nothing they may read.
     pub async fn owner(&self, actor: &Actor, name: &OwnerName) -> Result<OwnerView, Error> {
         self.admits(actor).await?;
         let found = users::by_key(&self.0.store.read(), &name.key()).await?;
@@ -21,6 +21,9 @@ impl Forge {
             let (name, full_name, created) = (organisation.name, organisation.full_name, organisation.created);
             return Ok(OwnerView { kind: OwnerKind::Organisation, name, full_name, created });
         };
+        if actor.user().is_none() && self.repos_of(actor, name).await?.is_empty() {
+            return Err(Error::NotFound);
+        }
         // The program's own accounts are nobody.
         let is_person = users::owner_kind(&self.0.store.read(), &name.key()).await?;
         if is_person.is_none_or(|(_, kind, _)| kind != "user") {

@@ -10,6 +10,8 @@ pub struct RepoRead {
     pub(crate) owner_id: i64,
     pub(crate) summary: RepoSummary,
     pub(crate) access: Access,
+    /// Says whether everyone may read it; who reads it is a matter of record else.
+    pub(crate) is_open_to_all: bool,
     /// Whose proof it is.
     pub(crate) by: Option<Who>,
 }

@@ -97,14 +97,12 @@ impl Push {
         outcome.await.map_err(|error| Error::Git(Box::new(error)))?
     }
 
-    /// A push may take an hour, and rights end sooner.
-    pub(crate) async fn may_still_push(&self) -> Result<bool, Error> {
-        if !self.forge.still_holds(&self.actor).await? {
-            return Ok(false);
-        }
-        match self.forge.repo(&self.actor, &self.repo.0.summary.path).await {
-            Ok(now) => Ok(now.id == self.repo.0.id && now.for_write().is_ok()),
-            Err(Error::NotFound | Error::Denied { .. }) => Ok(false),
+    /// The pusher as it is now, when it may still push: a push may take an hour, and rights end sooner.
+    pub(crate) async fn may_still_push(&self) -> Result<Option<Actor>, Error> {
+        let Some(actor) = self.forge.still_holds(&self.actor).await? else { return Ok(None) };
+        match self.forge.repo(&actor, &self.repo.0.summary.path).await {
+            Ok(now) => Ok((now.id == self.repo.0.id && now.for_write().is_ok()).then_some(actor)),
+            Err(Error::NotFound | Error::Denied { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }

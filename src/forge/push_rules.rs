@@ -62,14 +62,12 @@ impl Push {
 
     /// `None` when the pusher, or what the pusher came with, may no longer push.
     async fn ground(&self, repo: &git::Repo) -> Result<Option<Ground>, Error> {
-        if !self.may_still_push().await? {
-            return Ok(None);
-        }
+        let Some(actor) = self.may_still_push().await? else { return Ok(None) };
         // A key or a token cuts what it opens to pushing; a protection asks what the account may do. A deploy key has none.
-        let (account, user_id) = match &self.actor {
+        let (account, user_id) = match &actor {
             Actor::Anonymous => return Ok(None),
             Actor::User(user) => (Actor::User(User { scope: Scope::Full, ..user.clone() }), Some(user.id)),
-            Actor::DeployKey(_) => (self.actor.clone(), None),
+            Actor::DeployKey(_) => (actor.clone(), None),
         };
         let access = match self.forge.repo(&account, &self.repo.0.summary.path).await {
             Ok(now) if now.id == self.repo.0.id => now.access,

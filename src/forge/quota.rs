@@ -166,14 +166,15 @@ impl Forge {
     pub async fn set_owner_quota(&self, actor: &Actor, owner: &str, typed: &str) -> Result<(), Error> {
         let by = actor.as_administrator("change the quota of an owner")?.who();
         let bytes = optional("quota", typed)?;
-        let unknown = || Error::Field { field: "owner", problem: "is not the name of an account".into() };
+        let unknown =
+            || Error::Field { field: "owner", problem: "is not the name of an account or organisation".into() };
         let name = OwnerName::parse(owner.trim()).map_err(|_| unknown())?;
         let tx = self.0.store.begin().await?;
-        let user = users::by_key(&tx, &name.key()).await?.ok_or_else(unknown)?;
-        quotas::set_owner_quota(&tx, user.id, bytes).await?;
+        let (id, _, owner) = users::owner_kind(&tx, &name.key()).await?.ok_or_else(unknown)?;
+        quotas::set_owner_quota(&tx, id, bytes).await?;
         let new = bytes.map(|bytes| bytes.to_string());
         let happened =
-            Happened::Noted { kind: "quota.changed", repo: None, subject: &user.name, old: None, new: new.as_deref() };
+            Happened::Noted { kind: "quota.changed", repo: None, subject: &owner, old: None, new: new.as_deref() };
         record(&tx, self.now(), &by, happened).await?;
         Ok(tx.commit().await?)
     }

@@ -93,9 +93,11 @@ impl Forge {
         let size = entry.size.ok_or(Error::NotFound)?;
         if size > SMALL {
             let pieces = Pieces::begun(handle.blob_pieces(&entry.id)).await?;
+            self.tell_read(repo, "file");
             return Ok(RawFile { size, id: entry.id, source: Source::Pieces(Box::new(pieces)) });
         }
         let bytes = handle.blob(&entry.id, SMALL).await?.and_then(|blob| blob.content).ok_or(Error::NotFound)?;
+        self.tell_read(repo, "file");
         Ok(RawFile { size, id: entry.id, source: Source::Whole(bytes.into()) })
     }
 

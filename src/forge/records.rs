@@ -231,6 +231,7 @@ impl Forge {
     /// A blob by its id.
     pub async fn blob(&self, repo: &RepoRead, id: &Oid) -> Result<BlobView, Error> {
         let blob = self.handle(repo)?.blob(id, CONTENT).await?.ok_or(Error::NotFound)?;
+        self.tell_read(repo, "file");
         Ok(BlobView { id: id.clone(), size: blob.size, bytes: blob.content })
     }
 
@@ -256,6 +257,7 @@ impl Forge {
         let mut one = content(entry, log.commits.into_iter().next().map(|commit| commit.id));
         if one.kind != EntryKind::Submodule {
             one.bytes = handle.blob(&one.id, CONTENT).await?.and_then(|blob| blob.content);
+            self.tell_read(repo, "file");
         }
         Ok(Contents::One(Box::new(one)))
     }

@@ -215,7 +215,7 @@ impl Forge {
 }
 
 /// The proof, when the actor may read.
-fn permitted(actor: &Actor, requires_sign_in: bool, found: RepoRecord) -> Result<RepoRead, Error> {
+pub(crate) fn permitted(actor: &Actor, requires_sign_in: bool, found: RepoRecord) -> Result<RepoRead, Error> {
     let visibility = Visibility::of(&found.visibility);
     let grants = &found.grants;
     let facts = Facts {
@@ -233,11 +233,12 @@ fn permitted(actor: &Actor, requires_sign_in: bool, found: RepoRecord) -> Result
     if granted < Access::Read {
         return Err(Error::NotFound);
     }
+    let is_open_to_all = facts.is_open_to_all();
     let (id, owner_id, summary) = (found.id, found.owner_id, summary(found)?);
     if access < Access::Read {
         return Err(Error::Denied { action: format!("read {} with this token", summary.path) });
     }
-    Ok(RepoRead { id, owner_id, summary, access, by: actor.who() })
+    Ok(RepoRead { id, owner_id, summary, access, is_open_to_all, by: actor.who() })
 }
 
 fn summary(found: RepoRecord) -> Result<RepoSummary, Error> {

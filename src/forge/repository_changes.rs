@@ -2,7 +2,8 @@
 //! takes the proof of the right to it. The former path of a repository that moved is absent, as if it had never been.
 
 use base::name::{OwnerName, RefName, RepoName, RepoPath};
-use store::{collaborators, organisations, repos, teams, users};
+use store::repos::{self, Asker};
+use store::{collaborators, deploy_keys, organisations, teams, users};
 
 use crate::events::{Happened, record};
 use crate::users::one_line;
@@ -29,12 +30,20 @@ impl Forge {
         self.change(&repo.0, change).await
     }
 
+    /// Changes what differs from what the proof has seen, and that alone: what others changed meanwhile stays.
     async fn change(&self, repo: &RepoRead, change: RepoChange) -> Result<(), Error> {
         let description = one_line("description", &change.description, 0, 500)?;
-        let (old, new) = (repo.summary.visibility.as_str(), change.visibility.as_str());
-        let path = repo.summary.path.to_string();
         let tx = self.0.store.begin().await?;
-        repos::set_fields(&tx, repo.id, &description, new).await?;
+        let found = repos::by_id(&tx, Asker::default(), repo.id).await?.ok_or(Error::NotFound)?;
+        if description != repo.summary.description {
+            repos::set_description(&tx, repo.id, &description).await?;
+        }
+        let (old, mut new) = (found.visibility.as_str(), found.visibility.as_str());
+        if change.visibility != repo.summary.visibility {
+            new = change.visibility.as_str();
+            repos::set_visibility(&tx, repo.id, new).await?;
+        }
+        let path = format!("{}/{}", found.owner, found.name);
         let place = Some((repo.id, path.as_str()));
         let event =
             Happened::Noted { kind: "repo.changed", repo: place, subject: &path, old: Some(old), new: Some(new) };
@@ -67,8 +76,8 @@ impl Forge {
     }
 
     /// Gives a repository to another owner: an organisation in which the actor may make repositories, the actor
-    /// themselves or, for an administrator of the site, anyone. Teams of the former owner lose it; collaborators stay.
-    /// Fails with `Field` on `owner` for all others.
+    /// themselves or, for an administrator of the site, anyone. Teams of the former owner lose it, and deploy keys, which
+    /// nobody of the new owner let in, are removed; collaborators stay. Fails with `Field` on `owner` for all others.
     pub async fn transfer_repo(&self, actor: &Actor, repo: &RepoAdmin, owner: &OwnerName) -> Result<RepoPath, Error> {
         let (owner_id, owner) = match self.place_for(actor, owner).await {
             Err(Error::NotFound | Error::Denied { .. }) => self.place_by_administrator(actor, owner).await?,
@@ -105,23 +114,33 @@ impl Forge {
         if kind == "service" { Err(refused()) } else { Ok((id, OwnerName::parse(&name)?)) }
     }
 
+    /// `NotFound` when another has moved it meanwhile.
     async fn move_repo(&self, repo: &RepoRead, owner_id: i64, to: RepoPath) -> Result<RepoPath, Error> {
         let (old, new) = (repo.summary.path.to_string(), to.to_string());
         if old == new {
             return Ok(to);
         }
         let tx = self.0.store.begin().await?;
+        if repos::path(&tx, repo.id).await?.as_deref() != Some(&old) {
+            return Err(Error::NotFound);
+        }
         let moved = repos::set_place(&tx, repo.id, owner_id, to.name.as_str(), &to.name.key()).await;
         moved.map_err(
             |error| {
                 if error.is_unique("repos.name_key") { Error::NameTaken(new.clone()) } else { error.into() }
             },
         )?;
+        let place = Some((repo.id, new.as_str()));
         if owner_id != repo.owner_id {
             teams::forget_repo(&tx, repo.id).await?;
             collaborators::remove(&tx, repo.id, owner_id).await?;
+            for key in deploy_keys::of_repo(&tx, repo.id).await? {
+                deploy_keys::remove(&tx, repo.id, key.id).await?;
+                let (kind, subject) = ("deploy_key.removed", key.fingerprint.as_str());
+                let event = Happened::Noted { kind, repo: place, subject, old: None, new: None };
+                record(&tx, self.now(), repo.who()?, event).await?;
+            }
         }
-        let place = Some((repo.id, new.as_str()));
         let event =
             Happened::Noted { kind: "repo.moved", repo: place, subject: &new, old: Some(&old), new: Some(&new) };
         record(&tx, self.now(), repo.who()?, event).await?;

@@ -19,6 +19,8 @@ use crate::{Actor, Error, Forge, SignedIn, User};
 const PATIENCE: i64 = 5 * 60;
 /// Answers that one sign-in may try.
 const TRIES: i64 = 5;
+/// Sign-ins of one account that wait at once; with one more, the oldest is over.
+const AT_ONCE: i64 = 10;
 /// Seconds for which a password or a factor that was given stands for sensitive changes.
 const FRESH: i64 = 10 * 60;
 
@@ -121,7 +123,6 @@ impl Forge {
         let (user_id, _) = found.ok_or(Error::SignInNeeded)?;
         // No name of an account has a space: who knows the password gets no fresh count by giving it again.
         let attempt = Attempt { account: Some(format!("second factor of {user_id}")), from: origin.address };
-        self.check_throttle(&attempt).await?;
         self.count_failure(&attempt).await?;
         let tx = self.0.store.begin().await?;
         // Again: two answers may have come at once.
@@ -167,6 +168,9 @@ impl Forge {
         self.judge_own_password(user, password, "password").await?;
         let tx = self.0.store.begin().await?;
         let signed_in = self.renew_session(&tx, user).await?;
+        let (kind, subject) = ("session.confirmed", user.name.as_str());
+        record(&tx, self.now(), &user.who(), Happened::Noted { kind, repo: None, subject, old: None, new: None })
+            .await?;
         tx.commit().await?;
         Ok(signed_in)
     }
@@ -213,6 +217,7 @@ impl Forge {
         let (token, now) = (vault::random::token(), self.now());
         let expires = now.plus_seconds(PATIENCE);
         ceremonies::remove_ended(tx, now).await?;
+        ceremonies::keep_newest(tx, user.id, Purpose::SignIn, AT_ONCE - 1).await?;
         let new = CeremonyRecord {
             token_hash: waiting_hash(&token),
             purpose: Purpose::SignIn,
@@ -227,9 +232,20 @@ impl Forge {
     /// The user, when a password or a factor was given within the last ten minutes. Fails with `ProofNeeded` else.
     pub(crate) async fn freshly_proved<'a>(&self, actor: &'a Actor, action: &str) -> Result<&'a User, Error> {
         let user = actor.in_full(action)?;
-        let Credential::Session(hash) = &user.credential else { return Err(Error::ProofNeeded) };
+        if !matches!(user.credential, Credential::Session(_)) {
+            return Err(Error::ProofNeeded);
+        }
+        self.proved_if_session(user).await?;
+        Ok(user)
+    }
+
+    /// Fails with `ProofNeeded` when the user came with a session in which nothing was given for ten minutes: whoever
+    /// took its cookie shall plant nothing that outlives it. What programs and the host's own shell come with is proof
+    /// by itself.
+    pub(crate) async fn proved_if_session(&self, user: &User) -> Result<(), Error> {
+        let Credential::Session(hash) = &user.credential else { return Ok(()) };
         let found = sessions::by_hash(&self.0.store.read(), hash).await?.ok_or(Error::SignInNeeded)?;
-        if self.now() < found.proved.plus_seconds(FRESH) { Ok(user) } else { Err(Error::ProofNeeded) }
+        if self.now() < found.proved.plus_seconds(FRESH) { Ok(()) } else { Err(Error::ProofNeeded) }
     }
 
     /// Gives the user's session another token. The caller ends the other sessions where what changed asks for it.
@@ -261,12 +277,12 @@ impl Forge {
         field: &'static str,
     ) -> Result<(), Error> {
         let attempt = Attempt { account: Some(user.name.key()), from: None };
-        let stored = users::by_id(&self.0.store.read(), user.id).await?.ok_or(Error::NotFound)?.password_hash;
         let place = self.0.passwords.place().await?;
-        self.check_throttle(&attempt).await?;
         self.count_failure(&attempt).await?;
+        let stored = users::by_id(&self.0.store.read(), user.id).await?.ok_or(Error::NotFound)?.password_hash;
         let (is_right, _place) = self.0.passwords.verify(place, password, stored).await?;
         if !is_right {
+            self.tell_refused(Some(user.name.as_str()), &user.origin, "confirmation");
             return Err(Error::Field { field, problem: "is not your password".into() });
         }
         self.forgive(&attempt).await

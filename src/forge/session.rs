@@ -71,7 +71,14 @@ impl Forge {
     ) -> Result<SignIn, Error> {
         let origin = origin.into();
         let user = self.by_password(name, password, &origin, "password").await?;
+        self.after_password(user, origin, agent).await
+    }
+
+    /// Goes on behind a right password, when it is one still: accounts and passwords change while somebody hashes.
+    pub(crate) async fn after_password(&self, user: UserRecord, origin: Origin, agent: &str) -> Result<SignIn, Error> {
         let tx = self.0.store.begin().await?;
+        let is_same = |now: &UserRecord| now.is_active && now.password_hash == user.password_hash;
+        let user = users::by_id(&tx, user.id).await?.filter(is_same).ok_or(Error::SignInRefused)?;
         let next = if second_factor::is_set(&tx, user.id).await? {
             SignIn::Waiting(self.put_waiting(&tx, &user).await?)
         } else {
@@ -213,13 +220,13 @@ impl Forge {
     async fn by_token(&self, secret: &Secret<String>, origin: &Origin) -> Result<Actor, Error> {
         let (hash, now) = (token_hash(secret), self.now());
         let Some(found) = tokens::owner(&self.0.store.read(), &hash).await? else {
-            let attempt = Attempt { account: None, from: origin.address };
-            self.check_throttle(&attempt).await?;
-            self.count_failure(&attempt).await?;
+            self.count_failure(&Attempt { account: None, from: origin.address }).await?;
             self.tell_refused(None, origin, "token");
             return Err(Error::SignInRefused);
         };
         if !is_in_force(&found, now) {
+            // Counted as an unknown one is: each refusal is a record, and there shall be no end of neither.
+            self.count_failure(&Attempt { account: None, from: origin.address }).await?;
             self.tell_refused(Some(&found.user_name), origin, "token");
             return Err(Error::SignInRefused);
         }
@@ -236,30 +243,45 @@ impl Forge {
         actor((found.user_id, &found.user_name, found.is_admin), scope, Credential::Token(hash))
     }
 
-    /// Says whether what the actor came with would still be let in, and the user with it.
-    pub(crate) async fn still_holds(&self, actor: &Actor) -> Result<bool, Error> {
+    /// The actor as it is now, when what it came with would still let it in, as the same account; `None` else.
+    pub(crate) async fn still_holds(&self, actor: &Actor) -> Result<Option<Actor>, Error> {
         let (database, now) = (self.0.store.read(), self.now());
         let user = match actor {
-            Actor::Anonymous => return Ok(false),
+            Actor::Anonymous => return Ok(None),
             Actor::User(user) => user,
-            Actor::DeployKey(key) => return Ok(deploy_keys::find(&database, &key.fingerprint).await?.is_some()),
+            Actor::DeployKey(key) => {
+                let found = deploy_keys::find(&database, &key.fingerprint).await?;
+                return Ok(found.map(|_| actor.clone()));
+            }
         };
-        Ok(match &user.credential {
+        let holder = match &user.credential {
             Credential::Password(hash) => {
                 let found = users::by_id(&database, user.id).await?;
-                let is_known =
-                    found.is_some_and(|found| found.is_active && found.password_hash.as_ref() == Some(hash.expose()));
-                is_known && !second_factor::is_set(&database, user.id).await?
+                let is_same = |found: &UserRecord| found.password_hash.as_ref() == Some(hash.expose());
+                let is_enough = !second_factor::is_set(&database, user.id).await?;
+                found.filter(|found| is_enough && found.is_active && is_same(found)).map(|found| found.id)
             }
             Credential::Session(hash) => {
-                sessions::by_hash(&database, hash).await?.is_some_and(|found| is_open(&found, now))
+                let found = sessions::by_hash(&database, hash).await?;
+                found.filter(|found| is_open(found, now)).map(|found| found.user_id)
             }
             Credential::Token(hash) => {
-                tokens::owner(&database, hash).await?.is_some_and(|found| is_in_force(&found, now))
+                let found = tokens::owner(&database, hash).await?;
+                found.filter(|found| is_in_force(found, now)).map(|found| found.user_id)
             }
-            Credential::Certificate { authority, ends } => self.certificate_holds(user.id, authority, *ends).await?,
-            Credential::Key(print) => ssh_keys::owner(&database, print).await?.is_some_and(|found| found.is_active),
-        })
+            Credential::Certificate { authority, ends } => {
+                self.certificate_holds(user.id, authority, *ends).await?.then_some(user.id)
+            }
+            Credential::Key(print) => {
+                let found = ssh_keys::owner(&database, print).await?;
+                found.filter(|found| found.is_active).map(|found| found.user_id)
+            }
+        };
+        if holder != Some(user.id) {
+            return Ok(None);
+        }
+        let found = users::by_id(&database, user.id).await?.filter(|found| found.is_active);
+        Ok(found.map(|found| Actor::User(User { is_admin: found.is_admin, ..user.clone() })))
     }
 
     pub(crate) async fn by_password(
@@ -272,14 +294,13 @@ impl Forge {
         let key = OwnerName::parse(name).ok().map(|name| name.key());
         let attempt = Attempt { account: key.clone(), from: origin.address };
         self.check_throttle(&attempt).await?;
+        let place = self.0.passwords.place().await?;
+        self.count_failure(&attempt).await?;
+        // Not before the wait for a place, in which much may change.
         let found = match &key {
             Some(key) => users::by_key(&self.0.store.read(), key).await?,
             None => None,
         };
-        let place = self.0.passwords.place().await?;
-        // Again: those who were ahead in the queue may have used up what was left.
-        self.check_throttle(&attempt).await?;
-        self.count_failure(&attempt).await?;
         let stored = found.as_ref().and_then(|user| user.password_hash.clone());
         let (is_right, place) = self.0.passwords.verify(place, password, stored).await?;
         match found {
@@ -302,9 +323,11 @@ impl Forge {
         self.0.throttle.check(attempt, self.now())
     }
 
-    /// Counts a failure, for good before anything follows from it.
+    /// Counts a failure, for good before anything follows from it. Fails with `TooManyAttempts` when none is left.
     pub(crate) async fn count_failure(&self, attempt: &Attempt) -> Result<(), Error> {
-        Ok(self.0.throttle.count(&self.0.store, attempt, self.now()).await?)
+        // A look first: whoever has none left shall cost no transaction.
+        self.check_throttle(attempt).await?;
+        self.0.throttle.count(&self.0.store, attempt, self.now()).await
     }
 
     /// Takes a counted failure back.

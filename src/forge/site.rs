@@ -127,7 +127,7 @@ pub(crate) struct Inner {
     pub(crate) audit: AuditQueue,
     /// The content of large files.
     pub(crate) shelf: Shelf,
-    pub(crate) lfs_readers: LfsReaders,
+    pub(crate) readers: LfsReaders,
     /// Where pushes measure and take room, one for each repository.
     pub(crate) places: crate::quota::Places,
     /// The way to other replicas, and the wake-ups of this one.
@@ -183,7 +183,7 @@ impl Forge {
             audit,
             signals,
             shelf,
-            lfs_readers: LfsReaders::default(),
+            readers: LfsReaders::default(),
             places: crate::quota::Places::default(),
             seen: Seen::new(),
             tasks: Mutex::default(),

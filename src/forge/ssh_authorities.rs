@@ -71,9 +71,11 @@ impl Forge {
     }
 
     /// Adds an authority by its public key's line. From then on its user certificates open the accounts that they name.
-    /// Fails with `Field`.
+    /// Fails with `ProofNeeded` and `Field`.
     pub async fn add_ssh_authority(&self, actor: &Actor, title: &str, line: &str) -> Result<SshAuthorityView, Error> {
-        let by = actor.as_administrator("add an SSH authority")?.who();
+        let user = actor.as_administrator("add an SSH authority")?;
+        self.proved_if_session(user).await?;
+        let by = user.who();
         let key = PublicKey::parse(line).map_err(|error| {
             let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
             Error::Field { field: "key", problem: format!("was not taken: {error}{hint}") }

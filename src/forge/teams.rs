@@ -1,13 +1,16 @@
 //! Teams of an organisation: who is in them and which repositories they have. Members see them, owners change them; the
 //! team of owners is always there and never empty.
 
+use std::collections::HashSet;
+
 use base::name::{OwnerName, RepoName, TeamName};
-use store::repos::{self, Asker};
+use store::repos::{self, Asker, Wanted};
 use store::teams::{self, TeamFields, TeamRecord};
 use store::{Tx, users};
 
 use crate::collaborators::person;
-use crate::organisations::member;
+use crate::organisations::{OrganisationRead, member};
+use crate::repositories::permitted;
 use crate::users::one_line;
 use crate::{Access, Error, Forge, OrganisationMember, OrganisationOwner, TeamDetails, TeamView};
 
@@ -32,20 +35,36 @@ pub struct TeamForm {
 impl Forge {
     /// The teams of an organisation, the owners first.
     pub async fn teams(&self, at: &OrganisationMember) -> Result<Vec<TeamView>, Error> {
-        let found = teams::of_organisation(&self.0.store.read(), at.0.view.id).await?;
-        found.into_iter().map(view).collect()
+        let database = self.0.store.read();
+        let found = teams::of_organisation(&database, at.0.view.id).await?;
+        let (given, seen) = (teams::repos_of_organisation(&database, at.0.view.id).await?, self.seen_by(at).await?);
+        let count = |team: i64| given.iter().filter(|(of, repo)| *of == team && seen.contains(repo)).count();
+        let counted = |team: TeamRecord| Ok(TeamView { repository_count: count(team.id), ..view(team)? });
+        found.into_iter().map(counted).collect()
     }
 
-    /// A team with its members and repositories.
+    /// The repositories of the organisation that the member may know of: being in it is no right to those of its teams.
+    async fn seen_by(&self, at: &OrganisationMember) -> Result<HashSet<i64>, Error> {
+        let requires_sign_in = self.site_settings().await.requires_sign_in;
+        let OrganisationRead { view, actor, .. } = &at.0;
+        let wanted = Wanted { owner_id: Some(view.id), name: "", is_mine: false, limit: i64::MAX, offset: 0 };
+        let found = repos::visible(&self.0.store.read(), actor.sight(requires_sign_in), wanted).await?;
+        let permitted = found.into_iter().filter_map(|repo| permitted(actor, requires_sign_in, repo).ok());
+        Ok(permitted.map(|repo| repo.id).collect())
+    }
+
+    /// A team with its members, and its repositories as far as the member may know of them.
     pub async fn team(&self, at: &OrganisationMember, name: &TeamName) -> Result<TeamDetails, Error> {
         let database = self.0.store.read();
         let team = teams::by_key(&database, at.0.view.id, &name.key()).await?.ok_or(Error::NotFound)?;
         let found = teams::members(&database, team.id).await?.into_iter();
         let members: Result<Vec<_>, Error> =
             found.map(|(id, name, full_name)| member((id, name, full_name, team.is_owners))).collect();
-        let repositories: Result<Vec<_>, _> =
-            teams::repos(&database, team.id).await?.iter().map(|(_, name)| RepoName::parse(name)).collect();
-        Ok(TeamDetails { team: view(team)?, members: members?, repositories: repositories? })
+        let (given, seen) = (teams::repos(&database, team.id).await?, self.seen_by(at).await?);
+        let known = given.iter().filter(|(id, _)| seen.contains(id));
+        let repositories = known.map(|(_, name)| RepoName::parse(name)).collect::<Result<Vec<_>, _>>()?;
+        let team = TeamView { repository_count: repositories.len(), ..view(team)? };
+        Ok(TeamDetails { team, members: members?, repositories })
     }
 
     /// The name of a team of the organisation, by its number.
@@ -132,7 +151,7 @@ impl Forge {
         if !teams::remove_member(&tx, team.id, user.id).await? {
             return Err(Error::NotFound);
         }
-        keeps_an_owner(&team, true, &at.0.view.name)?;
+        keeps_an_owner(&tx, &team, &at.0.view.name).await?;
         self.tell(&tx, &at.0, "team.member_removed", (&team.name, None, Some(&user.name))).await?;
         Ok(tx.commit().await?)
     }
@@ -180,9 +199,9 @@ async fn repo_of(tx: &Tx, at: &OrganisationOwner, name: &RepoName) -> Result<Opt
     Ok(found.map(|repo| (repo.id, repo.name)))
 }
 
-/// Refuses what took the last owner off, as the team was before.
-pub(crate) fn keeps_an_owner(before: &TeamRecord, is_removed: bool, organisation: &OwnerName) -> Result<(), Error> {
-    if before.is_owners && is_removed && before.members <= 1 {
+/// Refuses what has left the team of owners without anybody who may sign in.
+pub(crate) async fn keeps_an_owner(tx: &Tx, team: &TeamRecord, organisation: &OwnerName) -> Result<(), Error> {
+    if team.is_owners && !teams::has_active_member(tx, team.id).await? {
         let problem = format!("is the last owner of {organisation}, and stays until there is another");
         return Err(Error::Field { field: "user", problem });
     }

@@ -58,30 +58,20 @@ impl Throttle {
 
     /// Fails with `TooManyAttempts` when the account or the address has used up its failures.
     pub(crate) fn check(&self, attempt: &Attempt, now: Timestamp) -> Result<(), Error> {
-        let counts = self.lock();
-        let account = attempt.account_key().and_then(|key| counts.accounts.get(&key));
-        let address = attempt.address_key().and_then(|key| counts.addresses.get(&key));
-        let account = account.filter(|count| count.is_full(OF_ACCOUNT, now));
-        let address = address.filter(|count| count.is_full(OF_ADDRESS, now));
-        let until = [account, address].into_iter().flatten().map(|count| count.until);
-        match until.max() {
-            None => Ok(()),
-            Some(until) => {
-                let seconds = until.0.saturating_sub(now.0).div_euclid(1_000_000).saturating_add(1);
-                Err(Error::TooManyAttempts { seconds: u64::try_from(seconds).unwrap_or(1) })
-            }
-        }
+        self.lock().judge(attempt, now)
     }
 
-    /// Counts a failure, for good. Done before the outcome is known, so that who hangs up early is counted too.
-    pub(crate) async fn count(&self, store: &Store, attempt: &Attempt, now: Timestamp) -> Result<(), StoreError> {
+    /// Counts a failure, for good. Done before the outcome is known, so that who hangs up early is counted too, and so
+    /// that of many who come at once no more get through than may fail: fails with `TooManyAttempts` when what the same
+    /// transaction found is used up already.
+    pub(crate) async fn count(&self, store: &Store, attempt: &Attempt, now: Timestamp) -> Result<(), Error> {
         let tx = store.begin().await?;
         sign_in_failures::remove_ended(&tx, now).await?;
         let seen = seen(&tx, attempt, now).await?;
-        for (key, count) in self.counted(attempt, seen, now) {
+        for (key, count) in self.counted(attempt, seen, now)? {
             put(&tx, &key, count).await?;
         }
-        tx.commit().await
+        Ok(tx.commit().await?)
     }
 
     /// Takes a counted failure back, as it was none; the account starts afresh, the address does not.
@@ -102,21 +92,22 @@ impl Throttle {
     }
 
     /// Counts a failure on top of what the database says, and gives the keys that changed.
-    fn counted(&self, attempt: &Attempt, seen: Seen, now: Timestamp) -> Vec<(String, Option<Count>)> {
+    fn counted(&self, attempt: &Attempt, seen: Seen, now: Timestamp) -> Result<Seen, Error> {
         // Under one lock with what was seen: a check beside this one may have seen less.
         let mut counts = self.lock();
         counts.take_over(seen, now);
+        counts.judge(attempt, now)?;
         let mut changed = Vec::new();
         for key in attempt.keys() {
             let counts = counts.of(&key);
             changed.extend(add(counts, key.clone(), now).map(|gone| (gone, None)));
             changed.push((key.clone(), counts.get(&key).copied()));
         }
-        changed
+        Ok(changed)
     }
 
     /// Takes one back from what the database says, and gives the keys that changed.
-    fn forgiven(&self, attempt: &Attempt, seen: Seen) -> Vec<(String, Option<Count>)> {
+    fn forgiven(&self, attempt: &Attempt, seen: Seen) -> Seen {
         let mut counts = self.lock();
         counts.take_over(seen, Timestamp(i64::MIN));
         let mut changed = Vec::new();
@@ -140,6 +131,21 @@ impl Throttle {
 }
 
 impl Counts {
+    fn judge(&self, attempt: &Attempt, now: Timestamp) -> Result<(), Error> {
+        let account = attempt.account_key().and_then(|key| self.accounts.get(&key));
+        let address = attempt.address_key().and_then(|key| self.addresses.get(&key));
+        let account = account.filter(|count| count.is_full(OF_ACCOUNT, now));
+        let address = address.filter(|count| count.is_full(OF_ADDRESS, now));
+        let until = [account, address].into_iter().flatten().map(|count| count.until);
+        match until.max() {
+            None => Ok(()),
+            Some(until) => {
+                let seconds = until.0.saturating_sub(now.0).div_euclid(1_000_000).saturating_add(1);
+                Err(Error::TooManyAttempts { seconds: u64::try_from(seconds).unwrap_or(1) })
+            }
+        }
+    }
+
     fn of(&mut self, key: &str) -> &mut HashMap<String, Count> {
         if key.starts_with(ACCOUNT) { &mut self.accounts } else { &mut self.addresses }
     }
@@ -251,7 +257,7 @@ mod tests {
     }
 
     fn note(throttle: &Throttle, attempt: &Attempt, now: Timestamp) {
-        throttle.counted(attempt, Vec::new(), now);
+        let _ = throttle.counted(attempt, Vec::new(), now);
     }
 
     #[test]
@@ -308,10 +314,10 @@ mod tests {
     fn a_flood_of_names_frees_nobody_who_is_held_back() {
         let throttle = Throttle::new();
         for _ in 0..OF_ACCOUNT {
-            note(&throttle, &attempt("alice", "10.0.0.1"), START);
+            note(&throttle, &attempt("alice", "nowhere"), START);
         }
         for number in 0..KEYS + 50 {
-            note(&throttle, &attempt(&format!("user{number}"), "10.0.0.1"), START);
+            note(&throttle, &attempt(&format!("user{number}"), "nowhere"), START);
         }
         assert!(throttle.check(&attempt("alice", "10.9.9.9"), START).is_err());
         assert!(throttle.lock().accounts.len() <= KEYS);

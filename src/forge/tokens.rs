@@ -38,11 +38,13 @@ impl Forge {
         let user = actor.with_password("see tokens")?;
         let database = self.0.store.read();
         let limits = tokens::repos(&database, user.id).await?;
-        tokens::of_user(&database, user.id).await?.into_iter().map(|token| view(token, &limits)).collect()
+        let found = tokens::of_user(&database, user.id).await?;
+        let seen = self.seen_of(actor, &limits).await?;
+        found.into_iter().map(|token| view(token, &limits, &seen)).collect()
     }
 
-    /// Makes a token; its secret (`ggt_` and 43 characters) is told this once. Fails with `Field` on `name`, `days`,
-    /// `scopes` and `repositories`: one that the actor may not read is unknown.
+    /// Makes a token; its secret (`ggt_` and 43 characters) is told this once. Fails with `ProofNeeded`, and with `Field`
+    /// on `name`, `days`, `scopes` and `repositories`: one that the actor may not read is unknown.
     pub async fn create_token(&self, actor: &Actor, new: NewToken) -> Result<(TokenView, Secret<String>), Error> {
         if new.days.is_some_and(|days| !(1..=DAYS).contains(&i64::from(days))) {
             return Err(field("days", format!("must be from 1 to {DAYS}")));
@@ -60,6 +62,7 @@ impl Forge {
         expires: Option<Timestamp>,
     ) -> Result<(TokenView, Secret<String>), Error> {
         let user = actor.with_password("make tokens")?;
+        self.proved_if_session(user).await?;
         let name = crate::users::one_line("name", &new.name, 1, 100)?;
         judge(&new)?;
         if expires.is_some_and(|at| at <= self.now() || at > self.now().plus_seconds(DAYS * DAY)) {
@@ -90,7 +93,9 @@ impl Forge {
         record(&tx, now, &user.who(), Happened::TokenCreated { name: &name, scopes: &scopes }).await?;
         let listed = tokens::repos(&tx, user.id).await?;
         tx.commit().await?;
-        Ok((view(stored, &listed)?, secret))
+        // What it was made for was seen just now.
+        let seen = new.repositories.unwrap_or_default();
+        Ok((view(stored, &listed, &seen)?, secret))
     }
 
     /// Ends one of the actor's tokens.
@@ -100,6 +105,23 @@ impl Forge {
         let name = tokens::remove(&tx, user.id, id).await?.ok_or(Error::NotFound)?;
         record(&tx, self.now(), &user.who(), Happened::TokenRevoked { name: &name }).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Those of the repositories that the actor may still know of.
+    async fn seen_of(&self, actor: &Actor, limits: &[(i64, String, String)]) -> Result<Vec<RepoPath>, Error> {
+        let mut paths: Vec<_> = limits.iter().map(|(_, owner, name)| (owner, name)).collect();
+        paths.sort();
+        paths.dedup();
+        let mut seen = Vec::new();
+        for (owner, name) in paths {
+            let path = RepoPath::parse(owner, name)?;
+            match self.repo(actor, &path).await {
+                Ok(_) => seen.push(path),
+                Err(Error::NotFound | Error::Denied { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(seen)
     }
 
     async fn limits(&self, actor: &Actor, paths: Option<&[RepoPath]>) -> Result<Vec<i64>, Error> {
@@ -142,10 +164,15 @@ pub(crate) fn token_hash(secret: &Secret<String>) -> String {
     vault::digest::sha256_hex(secret.expose().as_bytes())
 }
 
-fn view(token: TokenRecord, limits: &[(i64, String, String)]) -> Result<TokenView, Error> {
+fn view(token: TokenRecord, limits: &[(i64, String, String)], seen: &[RepoPath]) -> Result<TokenView, Error> {
     let TokenRecord { id, name, scopes, is_limited, created, expires, used } = token;
     let own = limits.iter().filter(|(of, ..)| *of == id);
     let paths: Result<Vec<_>, _> = own.map(|(_, owner, name)| RepoPath::parse(owner, name)).collect();
-    let repositories = if is_limited { Some(paths?) } else { None };
-    Ok(TokenView { id, name, scopes: Scopes::stored(&scopes), repositories, created, expires, used })
+    let is_seen = |path: &RepoPath| {
+        seen.iter().any(|known| known.owner.key() == path.owner.key() && known.name.key() == path.name.key())
+    };
+    let (shown, hidden): (Vec<_>, Vec<_>) = paths?.into_iter().partition(is_seen);
+    let hidden_repositories = hidden.len();
+    let (repositories, scopes) = (is_limited.then_some(shown), Scopes::stored(&scopes));
+    Ok(TokenView { id, name, scopes, repositories, hidden_repositories, created, expires, used })
 }

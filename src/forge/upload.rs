@@ -9,7 +9,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use base::name::RepoPath;
 
-use crate::audit_queue::{Access, Accessed};
 use crate::{Actor, Error, Forge, RepoRead};
 
 /// How a request of protocol version 2 begins that asks for nothing but refs, gitprotocol-v2(5).
@@ -106,12 +105,7 @@ impl Upload {
     }
 
     fn tell(&self, transport: Transport) {
-        let RepoRead { id, summary, by, .. } = &self.repo;
-        if summary.visibility.is_watched() {
-            let transport = if transport == Transport::Ssh { "ssh" } else { "http" };
-            let what = Accessed::Fetched { id: *id, path: summary.path.to_string(), transport };
-            self.forge.0.audit.put(Access { at: self.forge.now(), who: by.clone().unwrap_or_default(), what });
-        }
+        self.forge.tell_fetched(&self.repo, if transport == Transport::Ssh { "ssh" } else { "http" });
     }
 }
 

@@ -29,9 +29,13 @@ impl Forge {
         users::people(&self.0.store.read()).await?.into_iter().map(view).collect()
     }
 
-    /// Makes an account. For administrators.
+    /// Makes an account. For administrators. Fails with `ProofNeeded` when it shall be one of an administrator.
     pub async fn create_user(&self, actor: &Actor, new: NewUser) -> Result<UserView, Error> {
-        let by = actor.administers(Need::WriteAdmin, "make users")?.who();
+        let user = actor.administers(Need::WriteAdmin, "make users")?;
+        if new.is_admin {
+            self.proved_if_session(user).await?;
+        }
+        let by = user.who();
         let name = OwnerName::parse(new.name.trim())?;
         let full_name = one_line("full_name", &new.full_name, 0, 100)?;
         passwords::judge(&new.password)?;

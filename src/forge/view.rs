@@ -339,6 +339,8 @@ pub struct TokenView {
     pub scopes: crate::Scopes,
     /// The repositories that it is for alone; all of the user's, when `None`.
     pub repositories: Option<Vec<RepoPath>>,
+    /// How many more there are of which the user may know no longer.
+    pub hidden_repositories: usize,
     /// When it was made.
     pub created: Timestamp,
     /// When it ends; never, when `None`.

@@ -62,6 +62,13 @@ pub async fn under_way(
     found.map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
 }
 
+/// Removes all but the newest of this purpose that a user has under way.
+pub async fn keep_newest(tx: &Tx, user_id: i64, purpose: Purpose, most: i64) -> Result<(), StoreError> {
+    const SQL: &str = "DELETE FROM ceremonies WHERE user_id = $1 AND purpose = $2 AND token_hash NOT IN
+         (SELECT token_hash FROM ceremonies WHERE user_id = $1 AND purpose = $2 ORDER BY ends DESC LIMIT $3)";
+    tx.rows(SQL, values![user_id, purpose.as_str(), most]).await.map(drop)
+}
+
 /// Counts a try.
 pub async fn count_try(tx: &Tx, token_hash: &str) -> Result<(), StoreError> {
     tx.rows("UPDATE ceremonies SET tries = tries + 1 WHERE token_hash = $1", values![token_hash]).await.map(drop)

@@ -170,7 +170,8 @@ pub async fn last_owned_by(database: &impl Query, user_id: i64) -> Result<Vec<St
     const SQL: &str = "SELECT o.name FROM teams t JOIN team_members m ON m.team_id = t.id
          JOIN owners o ON o.id = t.organisation_id
          WHERE t.is_owners = 1 AND m.user_id = $1
-           AND NOT EXISTS (SELECT 1 FROM team_members x WHERE x.team_id = t.id AND x.user_id <> $1)
+           AND NOT EXISTS (SELECT 1 FROM team_members x JOIN users u ON u.id = x.user_id
+             WHERE x.team_id = t.id AND x.user_id <> $1 AND u.is_active = 1)
          ORDER BY o.name_key";
     database.rows(SQL, values![user_id]).await?.iter().map(|row| row.get(0)).collect()
 }

@@ -272,10 +272,14 @@ pub async fn names_of_owner(database: &impl Query, owner_id: i64) -> Result<Vec<
     rows.iter().map(|row| row.get(0)).collect()
 }
 
-/// Replaces what can be changed of a repository besides its place.
-pub async fn set_fields(tx: &Tx, id: i64, description: &str, visibility: &str) -> Result<(), StoreError> {
-    const SQL: &str = "UPDATE repos SET description = $2, visibility = $3 WHERE id = $1";
-    tx.rows(SQL, values![id, description, visibility]).await.map(drop)
+/// Replaces what a repository says of itself.
+pub async fn set_description(tx: &Tx, id: i64, description: &str) -> Result<(), StoreError> {
+    tx.rows("UPDATE repos SET description = $2 WHERE id = $1", values![id, description]).await.map(drop)
+}
+
+/// Replaces who may read a repository.
+pub async fn set_visibility(tx: &Tx, id: i64, visibility: &str) -> Result<(), StoreError> {
+    tx.rows("UPDATE repos SET visibility = $2 WHERE id = $1", values![id, visibility]).await.map(drop)
 }
 
 /// Puts a repository under another owner or name. Fails with [`StoreError::Unique`] on `repos.name_key`.

@@ -126,6 +126,13 @@ pub async fn members(database: &impl Query, id: i64) -> Result<Vec<(i64, String,
     rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect()
 }
 
+/// Says whether one of the members may sign in.
+pub async fn has_active_member(database: &impl Query, id: i64) -> Result<bool, StoreError> {
+    const SQL: &str = "SELECT 1 FROM team_members m JOIN users u ON u.id = m.user_id
+         WHERE m.team_id = $1 AND u.is_active = 1 LIMIT 1";
+    Ok(database.first(SQL, values![id]).await?.is_some())
+}
+
 /// Adds a member: `false` when the user was one already.
 pub async fn add_member(tx: &Tx, id: i64, user_id: i64) -> Result<bool, StoreError> {
     const SQL: &str =
@@ -143,6 +150,13 @@ pub async fn remove_member(tx: &Tx, id: i64, user_id: i64) -> Result<bool, Store
 pub async fn repos(database: &impl Query, id: i64) -> Result<Vec<(i64, String)>, StoreError> {
     const SQL: &str = "SELECT r.id, r.name FROM team_repos x JOIN repos r ON r.id = x.repo_id
          WHERE x.team_id = $1 ORDER BY r.name_key";
+    database.rows(SQL, values![id]).await?.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+}
+
+/// The repositories that each team of an organisation was given: team, repository.
+pub async fn repos_of_organisation(database: &impl Query, id: i64) -> Result<Vec<(i64, i64)>, StoreError> {
+    const SQL: &str = "SELECT x.team_id, x.repo_id FROM team_repos x JOIN teams t ON t.id = x.team_id
+         WHERE t.organisation_id = $1";
     database.rows(SQL, values![id]).await?.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
 }
 

@@ -7,7 +7,7 @@ use crate::access::Who;
 use crate::audit_queue::{Access, Accessed};
 use crate::{AuditFault, AuditFilter, AuditRecord, AuditVerdict, Error, Origin, Protocol, Transport};
 
-async fn all(site: &Site) -> Vec<AuditRecord> {
+pub(super) async fn all(site: &Site) -> Vec<AuditRecord> {
     let mut records: Vec<AuditRecord> = Vec::new();
     loop {
         let more = site.forge.audit_after(records.last().map_or(0, |last| last.number)).await.unwrap();
@@ -20,7 +20,7 @@ async fn all(site: &Site) -> Vec<AuditRecord> {
 }
 
 /// Waits until the queue is empty by closing the forge, and opens it again.
-async fn settled(site: Site) -> Site {
+pub(super) async fn settled(site: Site) -> Site {
     let Site { forge, clock, key, directory } = site;
     forge.close().await;
     drop(forge);

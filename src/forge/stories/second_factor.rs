@@ -34,7 +34,7 @@ fn now(site: &Site) -> i64 {
 }
 
 /// Sets an app up, and gives the actor's fresh session, the secret and the recovery codes.
-async fn with_app(site: &Site, actor: &Actor) -> (Actor, Vec<u8>, Vec<String>) {
+pub(super) async fn with_app(site: &Site, actor: &Actor) -> (Actor, Vec<u8>, Vec<String>) {
     let key = bytes(&site.forge.begin_authenticator(actor).await.unwrap());
     let done = site.forge.confirm_authenticator(actor, &totp::code(&key, now(site))).await.unwrap();
     let actor = site.forge.session(&done.signed_in.token).await.unwrap().unwrap().actor;

@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::page::{Shell, draw};
-use super::target::Target;
+use super::target::{Notice, Target};
 use super::visit::Visit;
 use crate::request::chain;
 
@@ -122,7 +122,7 @@ impl Failure {
             return redirect(&Target::SignIn(visit.back.clone()));
         }
         if matches!(self, Self::ProofNeeded) {
-            return redirect(&Target::Security(None));
+            return redirect(&Target::Security(Some(Notice::ProofNeeded)));
         }
         if let Self::Internal(error) | Self::Away(error) = self {
             tracing::error!(request.id = %visit.request, error = chain(error.as_ref()), "page failed");
@@ -166,7 +166,7 @@ impl Failure {
             }
             Self::ProofNeeded => (
                 "Give your password once more",
-                "This changes how you sign in.".into(),
+                "This changes what opens an account.".into(),
                 "Confirm with your password on the page of your second factor, then try again.",
             ),
             Self::Denied(action) => (

@@ -14,8 +14,8 @@ use base::settings::Settings;
 use forge::{
     Actor, AuditFilter, AuditPage, AuditRecord, Blame, BlameSpan, ChangeKind, CloneUrls, CommitSummary, CommitView,
     DiffContent, DiffLine, Entry, EntryKind, File, FileContent, FileDiff, Forge, History, Hunk, LatestCommit, LineKind,
-    Readme, RefKind, RefPage, RefRow, RepoFrame, RepoSummary, Revision, Scopes, SshKeyView, TagNote, TokenView, Tree,
-    UserView, Visibility,
+    Openers, Readme, RefKind, RefPage, RefRow, RepoFrame, RepoSummary, Revision, Scopes, SshKeyView, TagNote,
+    TokenView, Tree, UserView, Visibility,
 };
 
 use super::diff::Look;
@@ -377,6 +377,7 @@ fn account_pages() -> Vec<(&'static str, String)> {
         name: name.into(),
         scopes: Scopes::parse(if can_write { "write:repository" } else { "read:repository,read:user" }).unwrap(),
         repositories: (id == 1).then(|| vec![RepoPath::parse("alice", "notes").unwrap()]),
+        hidden_repositories: usize::from(id == 1),
         created: ago(600_000),
         expires: expires.map(ago),
         used: None,
@@ -437,6 +438,7 @@ fn account_pages() -> Vec<(&'static str, String)> {
             "password",
             PasswordPage {
                 shell: Shell::of(&visit("/settings/password")),
+                openers: Openers { tokens: 3, keys: 1 },
                 draft: Fields::default().draft(Problem::of("again", "the new password is not the same in both fields")),
             }
             .render()

@@ -260,12 +260,20 @@ async fn no_revision_of_an_address_is_an_option() {
 #[tokio::test]
 async fn strangers_learn_of_no_account() {
     let mut site = Site::start().await;
-    for path in ["/settings", "/notes", ".keys", ".gpg", "/followers"] {
+    for path in ["", "/settings", "/notes", ".keys", ".gpg", "/followers"] {
         let known = get(&site, &format!("/alice{path}"), "").await.without_request_id();
         let unknown = get(&site, &format!("/nobody{path}"), "").await.without_request_id();
         assert_eq!((known.status, unknown.status), (404, 404), "{path}");
         assert!(!known.body.contains("@example"), "{path}");
+        let strip = |body: &str| {
+            let text = body.split("<p class=\"soft small\">Request").next().unwrap();
+            text.replace("alice", "x").replace("nobody", "x")
+        };
+        assert_eq!(strip(&known.body), strip(&unknown.body), "{path}");
     }
+    // Whoever shows something to everyone is known by it.
+    site.create_repo("alice", "open", Visibility::Public).await;
+    assert_eq!(get(&site, "/alice", "").await.status, 200);
     let answer = send(&site, "OPTIONS", "/alice/notes", "Origin: https://evil.example\r\n", b"").await;
     assert!(!answer.head.contains("access-control-allow"), "{}", answer.head);
     site.stop().await;

@@ -67,6 +67,10 @@ pub(crate) enum Notice {
     RepositoryDeleted,
     /// The password was given once more.
     Proved,
+    /// The password is to be given once more first.
+    ProofNeeded,
+    /// The password was changed, and tokens and keys are gone.
+    AllRevoked,
     /// An authenticator app was set up.
     AppAdded,
     /// A security key was added.
@@ -118,7 +122,9 @@ impl Notice {
         (Self::UserMade, "user-made", "The user was made and may sign in."),
         (Self::UserChanged, "user-changed", "The user was changed."),
         (Self::RepositoryDeleted, "repository-deleted", "The repository was deleted."),
-        (Self::Proved, "proved", "Thank you. You may change your second factor for ten minutes."),
+        (Self::Proved, "proved", "Thank you. For ten minutes you may change what opens accounts."),
+        (Self::ProofNeeded, "proof-needed", "Nothing was done yet. Confirm with your password, then do it again."),
+        (Self::AllRevoked, "all-revoked", "The password was changed. Other sessions, tokens and SSH keys are gone."),
         (Self::AppAdded, "app-added", "The app is set up. Other sessions have ended."),
         (Self::SecurityKeyAdded, "security-key-added", "The security key was added. Other sessions have ended."),
         (Self::SecurityKeyRenamed, "security-key-renamed", "The security key has its new name."),

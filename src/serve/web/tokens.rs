@@ -99,7 +99,12 @@ pub(crate) fn rows(tokens: &[TokenView], now: Timestamp) -> Vec<TokenRow> {
         name: token.name.clone(),
         scopes: token.scopes.names().join(", "),
         repositories: token.repositories.as_ref().map(|paths| {
-            let names: Vec<_> = paths.iter().map(ToString::to_string).collect();
+            let mut names: Vec<_> = paths.iter().map(ToString::to_string).collect();
+            match token.hidden_repositories {
+                0 => {}
+                1 => names.push("one that you may not see".into()),
+                more => names.push(format!("{more} that you may not see")),
+            }
             if names.is_empty() { "none any more".into() } else { names.join(", ") }
         }),
         is_over: token.expires.is_some_and(|end| end <= now),
