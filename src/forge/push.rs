@@ -88,7 +88,7 @@ impl Push {
         }
         let limits = self.limits(&repo).await?;
         let quarantine = Quarantine::take_in(&repo, &mut request, input, &mut reply, limits).await?;
-        for line in self.judge(&repo, &mut request, &quarantine).await? {
+        for line in Box::pin(self.judge(&repo, &mut request, &quarantine)).await? {
             reply.say(&line).await?;
         }
         let request = self.accept(repo, request, quarantine).await?;

@@ -12,7 +12,7 @@ const PLACE: &str = "GITGRIT_FORGE_TEST";
 pub(super) async fn push(site: &Forge, actor: &Actor, body: &[u8]) -> Result<String, Error> {
     let mut out = Vec::new();
     let push = site.begin_push(actor, &path("alice/notes")).await?;
-    push.run(Transport::Http, body, &mut out).await?;
+    Box::pin(push.run(Transport::Http, body, &mut out)).await?;
     Ok(String::from_utf8_lossy(&out).into_owned())
 }
 
