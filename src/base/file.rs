@@ -105,6 +105,12 @@ pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<(), FileEr
     File::open(parent).and_then(|directory| directory.sync_all()).map_err(failed)
 }
 
+/// Bytes that may still be written to the file system that `path` is on; `None` when it does not say.
+pub fn free_bytes(path: &Path) -> Option<u64> {
+    let found = rustix::fs::statvfs(path).ok()?;
+    Some(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
 /// Creates `path` and its parents with `mode`; an existing directory is left as it is.
 pub fn create_dir(path: &Path, mode: u32) -> Result<(), FileError> {
     fs::DirBuilder::new()

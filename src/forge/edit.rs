@@ -112,7 +112,7 @@ impl Forge {
             let target = commit.new_branch.as_ref().unwrap_or(&commit.branch);
             let old = if commit.new_branch.is_some() { None } else { parent.clone() };
             let update = RefUpdate { name: target.clone(), old: old.clone(), new: Some(made.id.clone()) };
-            let push = self.begin_push(actor, &repo.0.summary.path).await?;
+            let push = self.begin_push(actor, &repo.0.summary.path).await?.with_own_pack();
             if push.repo.0.id != repo.0.id {
                 return Err(Error::NotFound.into());
             }

@@ -13,6 +13,8 @@ pub(crate) const TOPIC: &str = "jobs";
 const SETTLING: i64 = 3;
 /// Seconds between two rounds of forgetting what has ended.
 const ROUND: i64 = 60 * 60;
+/// Seconds between two looks for pushes that have no event.
+const SETTLE_ROUND: i64 = 5 * 60;
 /// Seconds before the second attempt, and before any.
 const FIRST_PAUSE: u64 = 10;
 const LONGEST_PAUSE: u64 = 60 * 60;
@@ -27,17 +29,20 @@ pub(crate) enum Job {
     RemoveDirectory { repo: i64 },
     /// Forgets sessions, failed sign-ins and jobs that ended; again every hour, once for the whole site.
     ForgetEnded,
+    /// Writes the events of moves that nobody came back to; again every five minutes, once for the whole site.
+    SettlePushes,
 }
 
 impl Job {
     /// The jobs that come again by themselves.
-    pub(crate) const RECURRING: [Self; 1] = [Self::ForgetEnded];
+    pub(crate) const RECURRING: [Self; 2] = [Self::ForgetEnded, Self::SettlePushes];
 
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::TidyRepository { .. } => "tidy_repository",
             Self::RemoveDirectory { .. } => "remove_directory",
             Self::ForgetEnded => "forget_ended",
+            Self::SettlePushes => "settle_pushes",
         }
     }
 
@@ -45,7 +50,7 @@ impl Job {
     fn dedupe_key(&self) -> String {
         match self {
             Self::TidyRepository { repo } | Self::RemoveDirectory { repo } => format!("{} {repo}", self.kind()),
-            Self::ForgetEnded => self.kind().to_owned(),
+            Self::ForgetEnded | Self::SettlePushes => self.kind().to_owned(),
         }
     }
 
@@ -53,14 +58,14 @@ impl Job {
         match self {
             Self::TidyRepository { .. } => 5,
             Self::RemoveDirectory { .. } => 10,
-            Self::ForgetEnded => 3,
+            Self::ForgetEnded | Self::SettlePushes => 3,
         }
     }
 
     const fn pause(&self) -> i64 {
         match self {
             Self::TidyRepository { .. } => SETTLING,
-            Self::RemoveDirectory { .. } | Self::ForgetEnded => 0,
+            Self::RemoveDirectory { .. } | Self::ForgetEnded | Self::SettlePushes => 0,
         }
     }
 
@@ -68,6 +73,7 @@ impl Job {
     pub(crate) const fn round(&self) -> Option<i64> {
         match self {
             Self::ForgetEnded => Some(ROUND),
+            Self::SettlePushes => Some(SETTLE_ROUND),
             Self::TidyRepository { .. } | Self::RemoveDirectory { .. } => None,
         }
     }
@@ -137,7 +143,8 @@ mod tests {
 
     #[test]
     fn a_job_is_read_as_it_was_written_and_nothing_else_is() {
-        for job in [Job::TidyRepository { repo: 7 }, Job::RemoveDirectory { repo: 8 }, Job::ForgetEnded] {
+        let of_repos = [Job::TidyRepository { repo: 7 }, Job::RemoveDirectory { repo: 8 }];
+        for job in of_repos.into_iter().chain(Job::RECURRING) {
             assert_eq!(Job::read(&job.payload()), Some(job.clone()));
             assert!(job.payload().contains(&format!("\"kind\":\"{}\"", job.kind())));
         }

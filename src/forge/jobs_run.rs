@@ -239,6 +239,7 @@ async fn perform(forge: &Forge, job: &Job) -> Result<(), Error> {
             }
             settle::remove_directory(&forge.0.store, &forge.0.repositories, *repo).await
         }
+        Job::SettlePushes => settle::overdue(&forge.0.store, &forge.0.repositories, forge.now()).await,
         Job::ForgetEnded => {
             let now = forge.now();
             let tx = forge.0.store.begin().await?;

@@ -2,25 +2,29 @@
 //! Nothing here may move a ref before every rule has passed.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use base::fault;
 use base::name::{Oid, RepoPath, shown as shown_text};
-use git::receive::{self, Limits, Quarantine, RefUpdate, Reply, Request};
+use git::receive::{self, Limits, Quarantine, RefUpdate, Reply, Request, Source};
 use store::intents::{self, IntentRecord, NewIntent};
 use store::repos;
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use crate::access::Who;
-use crate::events::{self, Happened, record};
+use crate::events::{Happened, record};
 use crate::jobs::{self, Job};
 use crate::quota::{self, SiteLimit};
 use crate::upload::Transport;
 use crate::{Actor, Error, Forge, RepoWrite, settle};
 
 /// Stands for "no object", as in pushes.
-const NOTHING: &str = "0000000000000000000000000000000000000000";
+pub(crate) const NOTHING: &str = "0000000000000000000000000000000000000000";
+
+/// Pauses between attempts to write the events of a push, in seconds; after the last the site's own rounds do it.
+const PAUSES: [u64; 4] = [1, 5, 25, 120];
 
 /// Push options that are named one by one.
 const IGNORED_OPTIONS: usize = 5;
@@ -30,7 +34,12 @@ pub struct Push {
     pub(crate) repo: RepoWrite,
     pub(crate) forge: Forge,
     pub(crate) actor: Actor,
+    /// Says whether the pack is one that was made here.
+    is_own: bool,
 }
+
+/// What was noted of a push, and what of it moved.
+type Moved = (Vec<IntentRecord>, Vec<RefUpdate>);
 
 impl Forge {
     /// Permission to push to `path`. `SignInNeeded` for an anonymous actor, `NotFound` for hidden and absent alike,
@@ -40,11 +49,16 @@ impl Forge {
             return Err(Error::SignInNeeded);
         }
         let repo = self.repo(actor, path).await?.for_write()?;
-        Ok(Push { repo, forge: self.clone(), actor: actor.clone() })
+        Ok(Push { repo, forge: self.clone(), actor: actor.clone(), is_own: false })
     }
 }
 
 impl Push {
+    /// The same for a pack that was made here and is in memory: it waits for no client's.
+    pub(crate) fn with_own_pack(self) -> Self {
+        Self { is_own: true, ..self }
+    }
+
     /// HTTP only: writes the body of `info/refs?service=git-receive-pack`, service line included.
     pub async fn advertise(self, mut output: impl AsyncWrite + Unpin + Send) -> Result<(), Error> {
         let repo = self.forge.0.repositories.repo(self.repo.0.id)?;
@@ -72,14 +86,25 @@ impl Push {
         for line in ignored(request.push_options()) {
             reply.say(&line).await?;
         }
-        let limits = quota::limits(&self.forge.0.store.read()).await?;
-        let limits = Limits { pack_bytes: limits.unsigned(SiteLimit::Pack) };
+        let limits = self.limits(&repo).await?;
         let quarantine = Quarantine::take_in(&repo, &mut request, input, &mut reply, limits).await?;
-        for line in self.judge(&repo, &mut request, &quarantine).await? {
+        for line in Box::pin(self.judge(&repo, &mut request, &quarantine)).await? {
             reply.say(&line).await?;
         }
         let request = self.accept(repo, request, quarantine).await?;
         Ok(reply.finish(&request).await?)
+    }
+
+    /// A deploy key's pushes are taken for its repository's owner's.
+    async fn limits(&self, repo: &git::Repo) -> Result<Limits, Error> {
+        let account = self.actor.user().map_or(self.repo.0.owner_id, |user| user.id);
+        let (there, database) = (repo.size_on_disk().await?, self.forge.0.store.read());
+        Ok(Limits {
+            source: if self.is_own { Source::Own(account) } else { Source::Client(account) },
+            pack_bytes: quota::limits(&database).await?.unsigned(SiteLimit::Pack),
+            room: quota::room(&database, self.repo.0.id, there).await?,
+            least_free: quota::LEAST_FREE,
+        })
     }
 
     /// Moves what still stands, on a task that nobody can interrupt.
@@ -90,9 +115,15 @@ impl Push {
         let (done, outcome) = oneshot::channel();
         let forge = self.forge.clone();
         forge.spawn(async move {
-            let result = self.move_refs(&repo, &mut request, quarantine).await;
+            let (result, left) = match self.move_refs(&repo, &mut request, quarantine).await {
+                Ok(left) => (Ok(request), left),
+                Err(error) => (Err(error), None),
+            };
             // The client may be gone; what was done stays done.
-            let _ = done.send(result.map(|()| request));
+            let _ = done.send(result);
+            if let Some((intents, moved)) = left {
+                self.conclude_later(&intents, &moved).await;
+            }
         });
         outcome.await.map_err(|error| Error::Git(Box::new(error)))?
     }
@@ -107,9 +138,15 @@ impl Push {
         }
     }
 
-    async fn move_refs(&self, repo: &git::Repo, request: &mut Request, quarantine: Quarantine) -> Result<(), Error> {
+    /// Gives what moved and has no event yet.
+    async fn move_refs(
+        &self,
+        repo: &git::Repo,
+        request: &mut Request,
+        quarantine: Quarantine,
+    ) -> Result<Option<Moved>, Error> {
         let place = self.forge.0.places.enter(repo.id()).await;
-        let Some(intents) = self.intend(repo, request, quarantine.byte_count()).await? else { return Ok(()) };
+        let Some(intents) = self.intend(repo, request, quarantine.byte_count()).await? else { return Ok(None) };
         fault::point("forge:push:intended");
         let moved = match self.migrate_and_move(repo, request, quarantine, place).await {
             Ok(moved) => moved,
@@ -119,18 +156,29 @@ impl Push {
             }
         };
         fault::point("forge:push:moved");
-        if let Err(error) = self.conclude(&intents, &moved).await {
-            // The refs have moved and the client shall hear so. The intents stay, and the next start writes the events.
-            tracing::error!(
-                repo.id = self.repo.0.id,
-                error = &error as &dyn std::error::Error,
-                "a push has no event yet"
-            );
-        }
+        let concluded = self.conclude(&intents, &moved).await;
         if let Err(error) = self.adopt_default_branch(repo, &moved).await {
             tracing::error!(repo.id = self.repo.0.id, error = &error as &dyn std::error::Error, "HEAD was not moved");
         }
-        Ok(())
+        let Err(error) = concluded else { return Ok(None) };
+        // The refs have moved and the client shall hear so. The intents stay until the events are written.
+        tracing::error!(repo.id = self.repo.0.id, error = &error as &dyn std::error::Error, "a push has no event yet");
+        Ok(Some((intents, moved)))
+    }
+
+    /// The database was away. What is left when it stays away is settled by [`settle::overdue`], or the next start.
+    async fn conclude_later(&self, intents: &[IntentRecord], moved: &[RefUpdate]) {
+        let mut closing = self.forge.0.closing.subscribe();
+        for pause in PAUSES {
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(pause)) => {}
+                _ = closing.wait_for(|is_closing| *is_closing) => return,
+            }
+            if self.conclude(intents, moved).await.is_ok() {
+                tracing::info!(repo.id = self.repo.0.id, "the push has its event now");
+                return;
+            }
+        }
     }
 
     async fn migrate_and_move(
@@ -190,9 +238,10 @@ impl Push {
         let tx = self.forge.0.store.begin().await?;
         for intent in intents {
             if names.contains(intent.ref_name.as_str()) {
-                events::append(&tx, settle::moved(intent)).await?;
+                settle::write(&tx, intent).await?;
+            } else {
+                intents::remove(&tx, intent.id).await?;
             }
-            intents::remove(&tx, intent.id).await?;
         }
         if !moved.is_empty() {
             repos::set_pushed(&tx, self.repo.0.id, self.forge.now()).await?;
@@ -207,14 +256,12 @@ impl Push {
     /// Git failed half-way: what the refs say now is what happened.
     async fn look_again(&self, intents: Vec<IntentRecord>) {
         let (store, repositories) = (&self.forge.0.store, &self.forge.0.repositories);
-        for intent in intents {
-            if let Err(error) = settle::one_intent(store, repositories, intent, self.forge.now()).await {
-                tracing::error!(
-                    repo.id = self.repo.0.id,
-                    error = &error as &dyn std::error::Error,
-                    "a failed push could not be settled; the next start will try"
-                );
-            }
+        if let Err(error) = settle::settle_intents(store, repositories, &intents, self.forge.now()).await {
+            tracing::error!(
+                repo.id = self.repo.0.id,
+                error = &error as &dyn std::error::Error,
+                "a failed push could not be settled; it will be tried again"
+            );
         }
     }
 
@@ -224,10 +271,9 @@ impl Push {
         let Some(pushed) = moved.iter().find(|update| update.name.is_branch() && update.new.is_some()) else {
             return Ok(());
         };
-        if repo.target(&head).await?.is_some() {
+        if head == pushed.name || !repo.adopt_head(&pushed.name).await? {
             return Ok(());
         }
-        repo.set_head(&pushed.name).await?;
         let by = self.actor.who().ok_or(Error::SignInNeeded)?;
         let (old, new) = (head.as_str(), pushed.name.as_str());
         let tx = self.forge.0.store.begin().await?;

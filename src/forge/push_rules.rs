@@ -1,23 +1,25 @@
 //! What a push is judged by while its objects are in quarantine: rights of that moment, names, protections, signatures,
 //! numbers and sizes. Each ref is judged by itself, with nothing remembered from the one before. Moves nothing.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
 use base::name::{Oid, RefName};
 use git::receive::{Quarantine, RefUpdate, Request};
 
 use crate::protection::{Change, Protection, protections_of};
 use crate::push::Push;
 use crate::quota::{self, SiteLimit, SiteLimits};
+use crate::site::on_thread;
 use crate::{Access, Actor, Error, Scope, User};
 
-/// New commits whose signatures are checked in one push of one branch.
-const SIGNED_COMMITS: usize = 5_000;
 /// Bytes of the names of all refs of one repository: each is told to whoever fetches.
 const REF_NAME_BYTES: usize = 16 << 20;
 
 /// What holds for every ref of one push.
 struct Ground {
     default_branch: RefName,
-    protections: Vec<Protection>,
+    protections: Arc<[Protection]>,
     /// `None` for a deploy key, which nobody can name.
     user_id: Option<i64>,
     access: Access,
@@ -44,19 +46,27 @@ impl Push {
         if let Some(why) = too_large(quarantine, &ground).await? {
             request.refuse_all(&why);
         }
-        for update in request.updates() {
-            let verdict = match judge_name(&update, &ground.default_branch) {
+        let (updates, mut refused, mut unsigned) = (request.updates(), HashMap::new(), Vec::new());
+        for (update, protection) in updates.iter().zip(closest(&updates, &ground).await) {
+            let verdict = match judge_name(update, &ground.default_branch) {
                 Err(reason) => Err(reason.to_owned()),
-                Ok(()) => self.judge_protected(repo, &update, quarantine, &ground).await?,
+                Ok(()) => judge_protected(update, protection, quarantine, &ground).await?,
             };
-            if let Err(reason) = verdict {
-                request.refuse(&update.name, &reason);
-                if reason.starts_with("protected") && lines.is_empty() {
-                    let (site, path) = (&self.forge.settings().site_url, &self.repo.0.summary.path);
-                    lines.push(format!("Protections of {path} are set under {site}/{path}/settings/protection"));
-                }
+            match verdict {
+                Err(reason) => drop(refused.insert(update.name.as_str(), reason)),
+                Ok(()) => unsigned.extend(protection.filter(|one| one.require_signed).map(|one| (update, one))),
             }
         }
+        if !unsigned.is_empty() {
+            let is_branch = unsigned.iter().any(|(update, _)| update.name.is_branch());
+            let known = if is_branch { judged_refs(repo, &ground).await? } else { Vec::new() };
+            refused.extend(self.judge_signed(quarantine, &unsigned, &known).await?);
+        }
+        if refused.values().any(|reason| reason.starts_with("protected")) {
+            let (site, path) = (&self.forge.settings().site_url, &self.repo.0.summary.path);
+            lines.push(format!("Protections of {path} are set under {site}/{path}/settings/protection"));
+        }
+        request.refuse_each(|update| refused.get(update.name.as_str()));
         Ok(lines)
     }
 
@@ -77,7 +87,7 @@ impl Push {
         let database = self.forge.0.store.read();
         Ok(Some(Ground {
             default_branch: repo.head().await?,
-            protections: protections_of(&database, self.repo.0.id).await?,
+            protections: protections_of(&database, self.repo.0.id).await?.into(),
             user_id,
             access,
             limits: quota::limits(&database).await?,
@@ -96,85 +106,60 @@ impl Push {
         if made == 0 {
             return Ok(());
         }
-        let gone = updates.iter().filter(|update| update.new.is_none()).count();
-        let refs = repo.all_refs().await?;
-        let there = refs.len().saturating_add(made).saturating_sub(gone);
+        let there: HashSet<Vec<u8>> = repo.all_refs().await?.into_iter().map(|(name, _)| name).collect();
+        // What is not there makes no room by going.
+        let goes = |update: &&RefUpdate| update.new.is_none() && there.contains(update.name.as_str().as_bytes());
+        let gone = updates.iter().filter(goes).count();
         let fresh = updates.iter().filter(|update| update.old.is_none()).map(|update| update.name.as_str().len());
-        let bytes = refs.iter().map(|(name, _)| name.len()).chain(fresh).fold(0, usize::saturating_add);
-        let Some(why) = too_many(there as u64, bytes, most) else { return Ok(()) };
-        for update in updates.iter().filter(|update| update.old.is_none()) {
-            request.refuse(&update.name, &why);
+        let bytes = there.iter().map(Vec::len).chain(fresh).fold(0, usize::saturating_add);
+        let count = there.len().saturating_add(made).saturating_sub(gone);
+        if let Some(why) = too_many(count as u64, bytes, most) {
+            request.refuse_each(|update| update.old.is_none().then_some(&why));
         }
         Ok(())
     }
+}
 
-    /// The inner error is why the update is refused.
-    async fn judge_protected(
-        &self,
-        repo: &git::Repo,
-        update: &RefUpdate,
-        quarantine: &Quarantine,
-        ground: &Ground,
-    ) -> Result<Result<(), String>, Error> {
-        let Some(protection) = Protection::closest(&ground.protections, &update.name) else { return Ok(Ok(())) };
-        let change = match (&update.old, &update.new) {
-            (_, None) => Change::Delete,
-            (None, Some(_)) => Change::Create,
-            // A tag that moves names something else, whether or not that follows.
-            (Some(_), Some(_)) if !update.name.is_branch() => Change::Force,
-            (Some(_), Some(_)) if quarantine.is_fast_forward(update).await? => Change::Forward,
-            (Some(_), Some(_)) => Change::Force,
-        };
-        let pattern = protection.pattern.as_str();
-        if let Err(why) = protection.judge(change, ground.user_id, ground.access) {
-            return Ok(Err(format!("protected by `{pattern}`: {why}")));
-        }
-        let Some(new) = update.new.as_ref().filter(|_| protection.require_signed) else { return Ok(Ok(())) };
-        let judged = if update.name.is_branch() {
-            self.judge_commits(repo, update, new, (quarantine, ground)).await?
-        } else {
-            self.judge_signatures(quarantine, std::slice::from_ref(new)).await?
-        };
-        Ok(judged.map_err(|why| format!("protected by `{pattern}`: {why}")))
-    }
+/// The protection of each update, in their order. Names and patterns may be many.
+async fn closest<'g>(updates: &[RefUpdate], ground: &'g Ground) -> Vec<Option<&'g Protection>> {
+    let all = Arc::clone(&ground.protections);
+    let names: Vec<_> = updates.iter().map(|update| update.name.clone()).collect();
+    let find = move || names.iter().map(|name| Protection::closest(&all, name).map(|one| one.id)).collect();
+    let found: Vec<Option<i64>> = on_thread(find).await;
+    let by_id: HashMap<i64, &Protection> = ground.protections.iter().map(|one| (one.id, one)).collect();
+    found.into_iter().map(|id| id.and_then(|id| by_id.get(&id).copied())).collect()
+}
 
-    /// Every commit that this branch did not have must be signed, unless another branch has it that asks the same. What
-    /// waits on a branch without this rule has been judged by nobody.
-    async fn judge_commits(
-        &self,
-        repo: &git::Repo,
-        update: &RefUpdate,
-        new: &Oid,
-        (quarantine, ground): (&Quarantine, &Ground),
-    ) -> Result<Result<(), String>, Error> {
-        let mut known: Vec<Oid> = update.old.iter().cloned().collect();
-        for (name, id) in repo.all_refs().await? {
-            let name = std::str::from_utf8(&name).ok().and_then(|name| RefName::parse(name).ok());
-            let is_judged = name.filter(RefName::is_branch).is_some_and(|name| {
-                Protection::closest(&ground.protections, &name).is_some_and(|protection| protection.require_signed)
-            });
-            if is_judged && !known.contains(&id) {
-                known.push(id);
-            }
-        }
-        match quarantine.new_commits(new, &known, SIGNED_COMMITS).await? {
-            Some(commits) => self.judge_signatures(quarantine, &commits).await,
-            None => Ok(Err(format!("more than {SIGNED_COMMITS} new commits must be signed; push them in parts"))),
-        }
-    }
+/// What branches name now that ask for signatures: it was judged when it came. What waits on a branch without this rule
+/// has been judged by nobody.
+async fn judged_refs(repo: &git::Repo, ground: &Ground) -> Result<Vec<Oid>, Error> {
+    let (refs, all) = (repo.all_refs().await?, Arc::clone(&ground.protections));
+    let is_judged = move |name: &[u8]| {
+        let name = std::str::from_utf8(name).ok().and_then(|name| RefName::parse(name).ok()).filter(RefName::is_branch);
+        name.and_then(|name| Protection::closest(&all, &name)).is_some_and(|protection| protection.require_signed)
+    };
+    let judge = move || refs.into_iter().filter(|(name, _)| is_judged(name)).map(|(_, id)| id).collect::<HashSet<_>>();
+    Ok(on_thread(judge).await.into_iter().collect())
+}
 
-    async fn judge_signatures(&self, quarantine: &Quarantine, ids: &[Oid]) -> Result<Result<(), String>, Error> {
-        // Deep histories in pieces: a commit may be a megabyte.
-        for ids in ids.chunks(100) {
-            let found = self.forge.signatures(quarantine.signables(ids).await?).await?;
-            for (id, signature) in ids.iter().zip(found) {
-                if let Some(missing) = signature.missing() {
-                    return Ok(Err(format!("{} {missing}", id.short())));
-                }
-            }
-        }
-        Ok(Ok(()))
-    }
+/// The inner error is why the update is refused.
+async fn judge_protected(
+    update: &RefUpdate,
+    protection: Option<&Protection>,
+    quarantine: &Quarantine,
+    ground: &Ground,
+) -> Result<Result<(), String>, Error> {
+    let Some(protection) = protection else { return Ok(Ok(())) };
+    let change = match (&update.old, &update.new) {
+        (_, None) => Change::Delete,
+        (None, Some(_)) => Change::Create,
+        // A tag that moves names something else, whether or not that follows.
+        (Some(_), Some(_)) if !update.name.is_branch() => Change::Force,
+        (Some(_), Some(_)) if quarantine.is_fast_forward(update).await? => Change::Forward,
+        (Some(_), Some(_)) => Change::Force,
+    };
+    let judged = protection.judge(change, ground.user_id, ground.access);
+    Ok(judged.map_err(|why| format!("protected by `{}`: {why}", protection.pattern.as_str())))
 }
 
 async fn too_large(quarantine: &Quarantine, ground: &Ground) -> Result<Option<String>, Error> {

@@ -14,6 +14,8 @@ use crate::{Actor, Error, Forge, RepoAdmin, RepoWrite};
 
 /// Bytes of a MiB, which forms count in.
 const MIB: i64 = 1 << 20;
+/// Bytes that stay free for the database and what already runs: below it no pack is taken.
+pub(crate) const LEAST_FREE: u64 = 256 << 20;
 /// The most that a number in MiB may be: an exbibyte.
 const MOST_MIB: i64 = 1 << 40;
 
@@ -255,6 +257,25 @@ pub(crate) async fn take_git_room(tx: &Tx, repo_id: i64, there: u64, added: u64)
     Ok(Ok(()))
 }
 
+/// Bytes of Git objects that a repository with `there` bytes on disk may still take; `None` where nothing limits them.
+pub(crate) async fn room(database: &impl Query, repo_id: i64, there: u64) -> Result<Option<u64>, Error> {
+    let (mut usage, limits) = (quotas::usage(database, repo_id).await?, limits(database).await?);
+    let there = i64::try_from(there).unwrap_or(i64::MAX);
+    usage.owner_bytes = usage.owner_bytes.saturating_sub(usage.git_bytes).saturating_add(there);
+    usage.git_bytes = there;
+    Ok(left(&usage, &limits))
+}
+
+fn left(usage: &Usage, limits: &SiteLimits) -> Option<u64> {
+    let own = usage.git_bytes.saturating_add(usage.lfs_bytes);
+    let rooms = [
+        (usage.quota.unwrap_or_else(|| limits.get(SiteLimit::Repository)), own),
+        (usage.owner_quota.unwrap_or_else(|| limits.get(SiteLimit::Owner)), usage.owner_bytes),
+    ];
+    let rooms = rooms.into_iter().filter(|(limit, _)| *limit > 0).map(|(limit, taken)| limit.saturating_sub(taken));
+    rooms.min().map(|room| u64::try_from(room).unwrap_or(0))
+}
+
 /// The numbers of the site.
 pub(crate) async fn limits(database: &impl Query) -> Result<SiteLimits, Error> {
     let stored = quotas::site_limits(database).await?;
@@ -322,6 +343,9 @@ mod tests {
             let usage = Usage { quota, owner_quota, ..usage };
             let found = has_room(&usage, &site(repository, owner), 10);
             assert_eq!(found.is_ok(), expected, "{quota:?} {owner_quota:?} {repository} {owner}");
+            // What may come in is what there is room for.
+            let room = left(&usage, &site(repository, owner));
+            assert_eq!(room.is_none_or(|room| room >= 10), expected, "{room:?}");
         }
     }
 

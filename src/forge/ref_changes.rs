@@ -49,7 +49,7 @@ impl Forge {
     }
 
     async fn push_one(&self, actor: &Actor, repo: &RepoWrite, update: RefUpdate, pack: &[u8]) -> Result<(), EditError> {
-        let push = self.begin_push(actor, &repo.0.summary.path).await?;
+        let push = self.begin_push(actor, &repo.0.summary.path).await?.with_own_pack();
         // The name may be another repository's by now.
         if push.repo.0.id != repo.0.id {
             return Err(Error::NotFound.into());

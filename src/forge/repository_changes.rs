@@ -54,15 +54,14 @@ impl Forge {
     /// Makes another branch the default one. Fails with `Field` on `branch` when the repository has no such branch.
     pub async fn set_default_branch(&self, repo: &RepoMaintain, branch: &RefName) -> Result<(), Error> {
         let handle = self.handle(&repo.0)?;
-        if !branch.is_branch() || handle.target(branch).await?.is_none() {
+        let old = handle.head().await?;
+        if !branch.is_branch() || !handle.set_head(branch).await? {
             let problem = format!("`{}` is none of the repository's", branch.short());
             return Err(Error::Field { field: "branch", problem });
         }
-        let old = handle.head().await?;
         if old == *branch {
             return Ok(());
         }
-        handle.set_head(branch).await?;
         let tx = self.0.store.begin().await?;
         let event = Happened::DefaultBranch { id: repo.0.id, old: old.as_str(), new: branch.as_str() };
         record(&tx, self.now(), repo.0.who()?, event).await?;

@@ -1,5 +1,5 @@
 //! Warm handles for reading in process. A handle sees refs that other processes move (loose refs are read each time,
-//! packed ones when their file changes) and packs that they add (on the first miss); it never writes.
+//! packed ones when their file is another than before) and packs that they add (on the first miss); it never writes.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use gix::ThreadSafeRepository;
 
 use crate::error::Cause;
+use crate::read::table::Stamp;
 
 /// Handles kept; the one that was not used for longest goes first.
 const KEPT: usize = 64;
@@ -20,8 +21,15 @@ pub(crate) struct Handles {
 
 #[derive(Default)]
 struct Inner {
-    open: HashMap<i64, (ThreadSafeRepository, u64)>,
+    open: HashMap<i64, Open>,
     uses: u64,
+}
+
+struct Open {
+    repository: ThreadSafeRepository,
+    used: u64,
+    /// Of the packed refs that it may have read: the library itself goes by their time alone, and a clock may be set back.
+    packed: Stamp,
 }
 
 impl Handles {
@@ -31,7 +39,9 @@ impl Handles {
 
     /// The open repository, from the cache when it is there.
     pub(crate) fn get(&self, id: i64, path: &Path) -> Result<gix::Repository, Cause> {
-        if let Some(found) = self.cached(id) {
+        // Before the refs are read: what is packed meanwhile is seen the next time.
+        let packed = Stamp::of(&path.join("packed-refs"))?;
+        if let Some(found) = self.cached(id, packed) {
             return Ok(found.to_thread_local());
         }
         let opened = open(path)?;
@@ -39,10 +49,10 @@ impl Handles {
         inner.uses += 1;
         let use_number = inner.uses;
         if inner.open.len() >= KEPT {
-            let oldest = inner.open.iter().min_by_key(|(_, (_, used))| *used).map(|(id, _)| *id);
+            let oldest = inner.open.iter().min_by_key(|(_, open)| open.used).map(|(id, _)| *id);
             oldest.map(|oldest| inner.open.remove(&oldest));
         }
-        inner.open.insert(id, (opened.clone(), use_number));
+        inner.open.insert(id, Open { repository: opened.clone(), used: use_number, packed });
         Ok(opened.to_thread_local())
     }
 
@@ -51,13 +61,21 @@ impl Handles {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).open.remove(&id);
     }
 
-    fn cached(&self, id: i64) -> Option<ThreadSafeRepository> {
+    /// The handle, when it is there and the packed refs are those that it knows, or could be read anew.
+    fn cached(&self, id: i64, packed: Stamp) -> Option<ThreadSafeRepository> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.uses += 1;
         let use_number = inner.uses;
-        let (repository, used) = inner.open.get_mut(&id)?;
-        *used = use_number;
-        Some(repository.clone())
+        let open = inner.open.get_mut(&id)?;
+        open.used = use_number;
+        let repository = open.repository.clone();
+        if open.packed == packed {
+            return Some(repository);
+        }
+        open.packed = packed;
+        drop(inner);
+        repository.refs.force_refresh_packed_buffer().ok()?;
+        Some(repository)
     }
 }
 
@@ -81,4 +99,33 @@ fn open(path: &Path) -> Result<ThreadSafeRepository, Cause> {
             "gitoxide.objects.allocLimit=64m",
         ]);
     Ok(options.open(path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::time::{Duration, SystemTime};
+
+    use base::name::RefName;
+
+    use crate::testing::Site;
+
+    /// The library reads the packed refs anew only when their time grows; a clock that is set back would keep what was
+    /// deleted for ever.
+    #[test]
+    fn a_ref_that_was_packed_and_deleted_is_gone_whatever_the_clock_says() {
+        let site = Site::start();
+        let tree = site.work_tree("w");
+        tree.commit("a", b"1");
+        tree.git(&["push", "--quiet", "origin", "main", "main:old"]);
+        site.git(&["pack-refs", "--all"]);
+        let old = RefName::branch("old").unwrap();
+        assert!(site.block_on(site.repo.target(&old)).unwrap().is_some());
+        site.git(&["update-ref", "-d", "refs/heads/old"]);
+        let packed = File::options().append(true).open(site.repo.path().join("packed-refs")).unwrap();
+        packed.set_modified(SystemTime::UNIX_EPOCH + Duration::from_hours(1)).unwrap();
+        assert_eq!(site.block_on(site.repo.target(&old)).unwrap(), None);
+        assert_eq!(site.block_on(site.repo.branches(9)).unwrap().refs.len(), 1);
+        assert_eq!(site.block_on(site.repo.all_refs()).unwrap().len(), 1);
+    }
 }

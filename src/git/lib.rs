@@ -15,6 +15,7 @@ mod gates;
 mod handles;
 mod head;
 mod latest;
+mod litter;
 mod ls_refs;
 mod maintenance;
 mod moving;

@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use crate::child::finish;
 use crate::pktline::Lines as Sent;
 use crate::read::table::{Held, Table};
+use crate::upload::upload_pack;
 use crate::{Error, Protocol, Repo, environment, gates, pktline};
 
 /// Bytes of a request that are looked at; Git answers a longer one.
@@ -79,10 +80,8 @@ pub(crate) async fn advertise(
 /// What Git itself says; `None` when it says more than is kept.
 async fn ask(repo: &Repo, protocol: Protocol) -> Result<Option<Vec<u8>>, Error> {
     let _place = gates::enter(&repo.gates().short).await?;
-    let program = environment::server("upload-pack")
-        .env("GIT_PROTOCOL", protocol.variable())
-        .options(["--strict", "--stateless-rpc", "--http-backend-info-refs"])
-        .operands([repo.path()]);
+    let program = upload_pack(repo, protocol).options(["--stateless-rpc", "--http-backend-info-refs"]);
+    let program = program.operands([repo.path()]);
     let said = finish(program, "upload-pack", b"", PATIENCE).await?;
     let is_whole = said.status.success() && !said.stdout.contains('\u{fffd}');
     // Of a long answer only the beginning is kept: enough for the words on its first line.

@@ -10,11 +10,16 @@ use base::file::{FileError, Lock};
 
 use crate::child::{Said, finish_holding, finish_under, one_line};
 use crate::gates::enter;
+use crate::litter::{self, TIDY_LOCK};
 use crate::repositories::failed;
 use crate::{Error, Repo, environment};
 
 /// Packs that a repository may have before they are joined.
 const PACKS: usize = 40;
+/// Refs in files of their own, and directories of them, that a repository may have before they are packed: pages look at
+/// each of these directories.
+const LOOSE: usize = 1_000;
+const DIRECTORIES: usize = 200;
 /// Time for one step.
 const STEP: Duration = Duration::from_hours(1);
 
@@ -47,7 +52,7 @@ impl Repo {
             return Ok(false);
         }
         let _place = enter(&self.gates().tidies).await?;
-        let held = match Lock::take(&self.path().join("gitgrit-tidy.lock")) {
+        let held = match Lock::take(&self.path().join(TIDY_LOCK)) {
             Err(FileError::Locked { .. }) => return Ok(false),
             other => other?.into_file(),
         };
@@ -56,7 +61,11 @@ impl Repo {
         for lock in LOCKS {
             let _ = fs::remove_file(self.path().join(lock));
         }
+        litter::remove(&litter::find(self.path())?)?;
         // First what helps pages: it is the quickest.
+        if needs.packed_refs {
+            self.pack_refs().await?;
+        }
         if needs.graph {
             self.step(&held, "commit-graph", GRAPH).await?;
         }
@@ -65,13 +74,20 @@ impl Repo {
             // The warm handle still maps packs that are gone, and their space with them.
             self.forget_handle();
             joined?;
-            let program = environment::in_repository("pack-refs", self.path()).option("--all");
-            succeeded("pack-refs", finish_under(self.moving().await?, program, "pack-refs", b"", STEP).await?)?;
         } else if needs.bitmaps {
             self.step(&held, "multi-pack-index", BITMAPS).await?;
             self.forget_handle();
         }
         Ok(needs.any())
+    }
+
+    async fn pack_refs(&self) -> Result<(), Error> {
+        let program = environment::in_repository("pack-refs", self.path()).options(["--all", "--prune"]);
+        let packed = finish_under(self.moving().await?, program, "pack-refs", b"", STEP).await;
+        if packed.as_ref().map_or(true, |said| said.status.code().is_none()) {
+            self.sweep_locks().await;
+        }
+        succeeded("pack-refs", packed?)
     }
 
     /// One command that holds the lock for as long as it runs, also when this program is killed meanwhile.
@@ -88,6 +104,8 @@ struct Needs {
     graph: bool,
     bitmaps: bool,
     joining: bool,
+    packed_refs: bool,
+    sweeping: bool,
 }
 
 impl Needs {
@@ -106,11 +124,13 @@ impl Needs {
             graph: newer(written(&GRAPHS)).exceeds(&GRAPH_LACKS),
             bitmaps: newer(written(&[INDEX])).exceeds(&BITMAPS_LACK),
             joining: packs.len() > PACKS,
+            packed_refs: packs.len() > PACKS || has_many_loose_refs(&repository.join("refs")),
+            sweeping: !litter::find(repository)?.is_empty(),
         })
     }
 
     const fn any(self) -> bool {
-        self.graph || self.bitmaps || self.joining
+        self.graph || self.bitmaps || self.joining || self.packed_refs || self.sweeping
     }
 }
 
@@ -125,6 +145,25 @@ impl Newer {
     const fn exceeds(&self, allowed: &Self) -> bool {
         self.packs > allowed.packs || self.bytes > allowed.bytes
     }
+}
+
+/// Counts no further than to the answer. What cannot be read is not counted.
+fn has_many_loose_refs(refs: &Path) -> bool {
+    let (mut files, mut directories, mut waiting) = (0, 0, vec![refs.to_owned()]);
+    while let Some(directory) = waiting.pop() {
+        for entry in fs::read_dir(&directory).into_iter().flatten().filter_map(Result::ok) {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                directories += 1;
+                waiting.push(entry.path());
+            } else {
+                files += 1;
+            }
+            if files > LOOSE || directories > DIRECTORIES {
+                return true;
+            }
+        }
+    }
+    false
 }
 
 /// Size and age of each pack.
@@ -206,6 +245,24 @@ mod tests {
         site.git(&["fsck", "--strict"]);
         site.git(&["commit-graph", "verify"]);
         site.git(&["multi-pack-index", "verify"]);
+    }
+
+    #[test]
+    fn refs_in_many_directories_are_packed_though_packs_are_few() {
+        let site = Site::start();
+        let tree = site.work_tree("w");
+        tree.commit("a", b"1");
+        tree.git(&["push", "--quiet", "origin", "main"]);
+        let tip = tree.git(&["rev-parse", "HEAD"]);
+        let lines = (0..=DIRECTORIES).map(|number| format!("create refs/heads/topic-{number}/x {}\n", tip.trim()));
+        let script = lines.collect::<Vec<_>>().concat();
+        let path = site.repo.path().display().to_string();
+        tree.git_with(&["--git-dir", &path, "update-ref", "--stdin"], script.as_bytes());
+        assert_eq!(site.block_on(site.repo.branches(1_000)).unwrap().refs.len(), DIRECTORIES + 2);
+        assert!(site.block_on(site.repo.tidy()).unwrap());
+        assert!(!site.block_on(site.repo.tidy()).unwrap(), "once is enough");
+        assert_eq!(fs::read_dir(site.repo.path().join("refs/heads")).unwrap().count(), 0);
+        assert_eq!(site.block_on(site.repo.branches(1_000)).unwrap().refs.len(), DIRECTORIES + 2);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use base::file::{FileError, Lock};
 
 use crate::gates::blocking;
+use crate::repositories::sweep_locks;
 use crate::{Error, Repo};
 
 const NAME: &str = "gitgrit-refs.lock";
@@ -20,11 +21,31 @@ pub(crate) fn shut(path: &Path) -> Result<Lock, FileError> {
     Lock::take(&path.join(NAME))
 }
 
+/// As [`shut`], once nobody moves refs any more. Blocks, for 30 seconds at most.
+pub(crate) fn shut_when_free(path: &Path) -> Result<Lock, FileError> {
+    let begun = Instant::now();
+    loop {
+        match shut(path) {
+            Err(FileError::Locked { .. }) if begun.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
+            other => return other,
+        }
+    }
+}
+
 impl Repo {
     /// For a Git that moves refs: several may at once.
     pub(crate) async fn moving(&self) -> Result<Lock, Error> {
         let path = self.path().join(NAME);
         blocking(&self.gates().reads, move || Ok(Lock::share(&path)?)).await
+    }
+
+    /// Removes the locks that a Git left which was killed at moving refs: they would refuse those refs to everybody.
+    pub(crate) async fn sweep_locks(&self) {
+        let path = self.path().to_owned();
+        if let Err(error) = blocking(&self.gates().reads, move || sweep_locks(&path)).await {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(repository = self.id(), error, "what a killed Git left was not removed");
+        }
     }
 
     /// Waits until no Git moves refs here, also none whose parent was killed; then the refs say what has happened.

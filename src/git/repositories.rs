@@ -15,6 +15,7 @@ use crate::blame::{Blame, KEPT_SPANS};
 use crate::gates::{Gates, blocking};
 use crate::handles::Handles;
 use crate::latest::Latest;
+use crate::litter;
 use crate::ls_refs::Spoken;
 use crate::read::table::Tables;
 use crate::receive::INCOMING;
@@ -177,7 +178,8 @@ fn sweep(root: &Path) -> Result<(), Error> {
                 remove_tree(&path)?;
             } else if path.extension().is_some_and(|extension| extension == "git") {
                 // One broken repository must not keep the whole site down.
-                if let Err(error) = sweep_quarantines(&path.join("objects")).and_then(|()| sweep_locks(&path)) {
+                let swept = sweep_quarantines(&path.join("objects")).and_then(|()| sweep_locks(&path));
+                if let Err(error) = swept.and_then(|()| litter::sweep_at_start(&path)) {
                     let error: &dyn std::error::Error = &error;
                     tracing::error!(path = %path.display(), error, "what a crash left was not removed");
                 }
@@ -215,7 +217,7 @@ fn remove_when_free(quarantine: &Path) -> Result<(), Error> {
 
 /// Removes lock files that a power cut left: Git would refuse to move those refs for ever. However young they are, while
 /// nobody moves refs nobody holds them.
-fn sweep_locks(repository: &Path) -> Result<(), Error> {
+pub(crate) fn sweep_locks(repository: &Path) -> Result<(), Error> {
     let _shut = match moving::shut(repository) {
         Err(FileError::Locked { .. }) => return Ok(()),
         other => other?,

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 
 use crate::pktline::{self, Packet};
-use crate::receive::{Limits, Quarantine, RefUpdate, Reply, Request, advertise, move_refs};
+use crate::receive::{Limits, Quarantine, RefUpdate, Reply, Request, Source, advertise, move_refs};
 use crate::{Error, Protocol, Repo, Repositories, Transport, environment, upload};
 
 /// What judges a push in a test: sees each update and whether it is a fast-forward; `Some` refuses it.
@@ -184,7 +184,7 @@ pub(crate) async fn push(
         return Ok(());
     }
     let mut reply = Reply::new(output, &request);
-    let limits = Limits { pack_bytes: 1 << 20 };
+    let limits = Limits { source: Source::Client(1), pack_bytes: 1 << 20, room: None, least_free: 0 };
     let quarantine = Quarantine::take_in(repo, &mut request, input, &mut reply, limits).await?;
     for update in request.updates() {
         let is_forward = quarantine.is_fast_forward(&update).await?;

@@ -107,7 +107,8 @@ pub async fn archive(
     drive("upload-archive", program, (input, output), SILENT_BODY).await
 }
 
-fn upload_pack(repo: &Repo, protocol: Protocol) -> Program {
+/// The program that tells of refs and packs objects, behind its walls.
+pub(crate) fn upload_pack(repo: &Repo, protocol: Protocol) -> Program {
     environment::server("upload-pack")
         .confined(environment::walls("upload-pack", repo.path()))
         .env("GIT_PROTOCOL", protocol.variable())

@@ -134,17 +134,21 @@ pub async fn of_repo(database: &impl Query, repo_id: i64) -> Result<Vec<EventRec
     database.rows(SQL, values![repo_id]).await?.iter().map(record).collect()
 }
 
-/// Says whether `subject` was moved on from `value` at `since` or later.
-pub async fn has_moved_from(
+/// The last `limit` events of this kind about `subject` since then, oldest first: when, from what, to what.
+pub async fn changes_of(
     database: &impl Query,
-    repo_id: i64,
-    subject: &str,
-    value: &str,
+    (repo_id, kind, subject): (i64, &str, &str),
     since: Timestamp,
-) -> Result<bool, StoreError> {
-    const SQL: &str = "SELECT 1 FROM events
-         WHERE repo_id = $1 AND subject = $2 AND old_value = $3 AND at >= $4 LIMIT 1";
-    Ok(database.first(SQL, values![repo_id, subject, value, since]).await?.is_some())
+    limit: i64,
+) -> Result<Vec<(Timestamp, String, String)>, StoreError> {
+    const SQL: &str = "SELECT at, old_value, new_value FROM events
+         WHERE repo_id = $1 AND kind = $2 AND subject = $3 AND at >= $4 ORDER BY id DESC LIMIT $5";
+    let rows = database.rows(SQL, values![repo_id, kind, subject, since, limit]).await?;
+    let read = |row: &Row| {
+        let (old, new): (Option<String>, Option<String>) = (row.get(1)?, row.get(2)?);
+        Ok((row.get(0)?, old.unwrap_or_default(), new.unwrap_or_default()))
+    };
+    rows.iter().rev().map(read).collect()
 }
 
 fn linked(row: &Row) -> Result<(Link, EventRecord), StoreError> {

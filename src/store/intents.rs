@@ -96,9 +96,9 @@ pub async fn insert(tx: &Tx, new: &NewIntent<'_>) -> Result<i64, StoreError> {
     tx.first(SQL, values).await?.ok_or(StoreError::Shape { column: 0, wanted: "the new row's id" })?.get(0)
 }
 
-/// Forgets a move: its event is written, or it did not happen.
-pub async fn remove(tx: &Tx, id: i64) -> Result<(), StoreError> {
-    tx.rows("DELETE FROM push_intents WHERE id = $1", values![id]).await.map(drop)
+/// Forgets a move: its event is written, or it did not happen. `false` when somebody else has forgotten it.
+pub async fn remove(tx: &Tx, id: i64) -> Result<bool, StoreError> {
+    Ok(tx.first("DELETE FROM push_intents WHERE id = $1 RETURNING id", values![id]).await?.is_some())
 }
 
 /// All that were noted down, oldest first.

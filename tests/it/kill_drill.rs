@@ -22,17 +22,19 @@ const KILLS: usize = 10;
 /// Where chance begins, unless `GITGRIT_DRILL_SEED` says otherwise.
 const SEED: u64 = 20_261_121;
 
-/// Where the kills of ten rounds fall; none is a moment of chance. `moved` is between the ref transaction and the commit
-/// of its events.
+/// Between the ref transaction and the commit of its events.
+const MOVED: &str = "forge:push:moved";
+
+/// Where the kills of ten rounds fall; none is a moment of chance.
 const ROUNDS: [Option<&str>; 10] = [
-    Some("forge:push:moved"),
+    Some(MOVED),
     None,
     Some("forge:push:intended"),
-    Some("forge:push:moved"),
+    Some(MOVED),
     None,
     Some("forge:push:migrated"),
     None,
-    Some("forge:push:moved"),
+    Some(MOVED),
     None,
     None,
 ];
@@ -170,7 +172,7 @@ fn a_server_killed_over_a_push_is_whole_after_each_restart() {
     let repository = named(&site.dir().repositories(), ".git").into_iter().find(|path| is_of_drill(path)).unwrap();
     site.stop();
 
-    let (mut at_points, mut partial, mut whole) = (0, 0, 0);
+    let (mut at_points, mut between, mut partial, mut whole) = (0, 0, 0, 0);
     for round in 1..=kills {
         let place = ROUNDS[(round - 1) % ROUNDS.len()];
         let is_atomic = (round + round / ROUNDS.len()).is_multiple_of(2);
@@ -201,6 +203,8 @@ fn a_server_killed_over_a_push_is_whole_after_each_restart() {
         assert!(now.values().all(|id| *id == new || before.values().any(|old| old == id)), "{at}");
         assert!(!is_atomic || moved == 0 || moved == REFS, "{at}: {moved} of {REFS} moved");
         (partial, whole) = (partial + usize::from(moved > 0 && moved < REFS), whole + usize::from(moved == REFS));
+        // The refs had moved, and nothing had been written of it.
+        between += usize::from(place == Some(MOVED) && moved > 0);
         fsck(&repository);
         assert_eq!(named(&site.dir().repositories(), "incoming"), Vec::<PathBuf>::new(), "{at}");
         after.stop();
@@ -211,7 +215,11 @@ fn a_server_killed_over_a_push_is_whole_after_each_restart() {
     let said = std::fs::read_to_string(log(&site)).unwrap();
     let last = said.get(so_far..).unwrap_or_default();
     assert!(!last.contains("settled"), "an intent was left: {last}");
-    eprintln!("{kills} kills, {at_points} at fault points, seed {seed}: {whole} pushes whole, {partial} in part");
+    assert!(between * 5 >= kills, "only {between} of {kills} kills fell between refs and events");
+    eprintln!(
+        "{kills} kills, {at_points} at fault points, {between} between refs and events, seed {seed}: {whole} pushes whole, \
+         {partial} in part"
+    );
 }
 
 /// The smoke test of the installation leaves repositories of its own.

@@ -5,14 +5,14 @@ use store::events::{self, EventRecord};
 use store::intents::{self, NewIntent};
 
 use super::*;
-use crate::{Error, FileContent, Transport, TreeOrFile};
+use crate::{Error, FileContent, Transport, TreeOrFile, settle};
 
 const PLACE: &str = "GITGRIT_FORGE_TEST";
 
 pub(super) async fn push(site: &Forge, actor: &Actor, body: &[u8]) -> Result<String, Error> {
     let mut out = Vec::new();
     let push = site.begin_push(actor, &path("alice/notes")).await?;
-    push.run(Transport::Http, body, &mut out).await?;
+    Box::pin(push.run(Transport::Http, body, &mut out)).await?;
     Ok(String::from_utf8_lossy(&out).into_owned())
 }
 
@@ -242,13 +242,47 @@ async fn intents_of_a_crash_become_events_only_where_the_ref_moved() {
     assert_eq!(
         moves(&forge, id).await,
         [
-            (main.clone(), ZERO.into(), commit.clone()),
+            // The intent that says the same is another client's, who came too late.
             (main, ZERO.into(), commit.clone()),
             ("refs/heads/gone".into(), commit, ZERO.into())
         ]
     );
     let settled = events::of_repo(&forge.0.store.read(), id).await.unwrap().pop().unwrap();
     assert_eq!((settled.address.as_deref(), settled.request.as_deref()), (Some("10.0.0.1"), Some("r-1")));
+}
+
+/// As when the database was away at the end of a push, and the server has run on ever since.
+#[tokio::test]
+async fn what_nobody_came_back_to_gets_its_events_while_the_site_runs() {
+    let (site, alice, id, work, first) = begun().await;
+    let second = work.commit("b", b"b");
+    let tx = site.forge.0.store.begin().await.unwrap();
+    let actor_id = alice.user().map(|user| user.id);
+    for (old_id, new_id) in [(second.as_str(), first.as_str()), (&first, ZERO)] {
+        let at = site.forge.now();
+        let new = NewIntent {
+            repo_id: id,
+            actor_id,
+            actor: None,
+            at,
+            ref_name: "refs/heads/gone",
+            old_id,
+            new_id,
+            address: None,
+            request: None,
+        };
+        intents::insert(&tx, &new).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let settle = || settle::overdue(&site.forge.0.store, &site.forge.0.repositories, site.forge.now());
+    settle().await.unwrap();
+    assert_eq!(intents::all(&site.forge.0.store.read()).await.unwrap().len(), 2, "they may be under way");
+    site.clock.advance(16 * 60);
+    settle().await.unwrap();
+    assert!(intents::all(&site.forge.0.store.read()).await.unwrap().is_empty());
+    let gone = || "refs/heads/gone".to_owned();
+    let expected = [(gone(), second, first.clone()), (gone(), first, ZERO.to_owned())];
+    assert_eq!(moves(&site.forge, id).await, expected, "one explains the other");
 }
 
 /// Pushes in another process that is killed at `place`, and gives the moves that the next start finds, and main's tip.

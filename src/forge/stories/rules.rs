@@ -196,6 +196,15 @@ async fn a_branch_that_asks_for_signatures_takes_nothing_else() {
     told.work.git(&["checkout", "--quiet", "-B", "good", &told.first], b"");
     let good = signed(&told.work, &own, "good");
     says(&plain(&told, &[(&told.first, &good, "refs/heads/main")]).await, "ok refs/heads/main");
+    // Looked at together, and each told by itself.
+    told.protect("branch", "side/*", |new| (new.require_signed, new.may_create) = (true, true)).await;
+    told.work.git(&["checkout", "--quiet", "-B", "both", &good], b"");
+    told.work.git(&["merge", "--quiet", "--strategy=ours", "--message=both", &told.second], b"");
+    let both = [(ZERO, good.as_str(), "refs/heads/side/good"), (ZERO, &told.second, "refs/heads/side/bad")];
+    let said = plain(&told, &both).await;
+    says(&said, "ok refs/heads/side/good");
+    says(&said, "ng refs/heads/side/bad protected by `side/*`");
+    told.work.git(&["checkout", "--quiet", "good"], b"");
     let bad = signed(&told.work, &strange, "bad");
     says(&plain(&told, &[(&good, &bad, "refs/heads/main")]).await, "a key of no account here");
 
@@ -231,7 +240,8 @@ async fn a_push_over_quota_leaves_nothing_and_a_smaller_one_goes() {
     let large = told.work.commit("large", &noise);
     let before = told.site.forge.usage(&told.admin().await).await.unwrap();
     let said = plain(&told, &[(ZERO, &large, "refs/heads/large")]).await;
-    says(&said, "ng refs/heads/large over quota: the repository would take");
+    // It was cut off on its way in.
+    says(&said, "ng refs/heads/large over quota: the pack is larger than the room that is left");
     assert_eq!(told.site.forge.usage(&told.admin().await).await.unwrap().git_bytes, before.git_bytes);
     told.work.git(&["checkout", "--quiet", "-B", "small", &told.first], b"");
     let small = told.work.commit("small", b"small");
@@ -245,7 +255,7 @@ async fn a_push_over_quota_leaves_nothing_and_a_smaller_one_goes() {
     told.site.forge.set_owner_quota(&root, "alice", "1").await.unwrap();
     told.work.git(&["checkout", "--quiet", "large"], b"");
     let said = plain(&told, &[(ZERO, &large, "refs/heads/large")]).await;
-    says(&said, "over quota: the owner's repositories would take");
+    says(&said, "ng refs/heads/large over quota: the pack is larger than the room that is left");
     told.site.forge.set_owner_quota(&root, "alice", "").await.unwrap();
     says(&plain(&told, &[(ZERO, &large, "refs/heads/large")]).await, "ok refs/heads/large");
 
@@ -274,7 +284,8 @@ async fn packs_objects_and_refs_have_their_numbers() {
     told.limit(SiteLimit::Refs, "2").await;
     says(&plain(&told, &two).await, "ng refs/heads/a a repository may have 2 refs here");
     says(&plain(&told, &two[..1]).await, "ok refs/heads/a");
-    says(&plain(&told, &two[1..]).await, "ng refs/heads/b a repository may have 2 refs here");
+    let with_absent = [two[1], (&told.first, ZERO, "refs/heads/absent")];
+    says(&plain(&told, &with_absent).await, "ng refs/heads/b a repository may have 2 refs here");
     told.limit(SiteLimit::Refs, "0").await;
     told.limit(SiteLimit::Pack, "1").await;
     let noise = noise(2 << 20);

@@ -7,8 +7,8 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant, SystemTime};
 
 use base::kept::Kept;
 use base::name::{Oid, RefName};
@@ -20,10 +20,9 @@ use super::refs::natural;
 use super::{COMMIT_BYTES, header, load, oid};
 use crate::error::Cause;
 
-/// Refs of all tables that are kept; one costs some 250 bytes.
-const KEPT_REFS: usize = 60_000;
-/// Refs of one table; a repository with more is read anew each time.
-const LARGEST: usize = 50_000;
+/// Refs of all tables that are kept; one costs some 250 bytes. A table of more is read anew each time, once for all who
+/// wait for it.
+const KEPT_REFS: usize = 150_000;
 /// Directories of refs that are looked at each time.
 const DIRECTORIES: usize = 1_000;
 /// A change as young as this may be followed by another that no time tells from it.
@@ -90,16 +89,51 @@ impl Table {
 
 /// The tables of a site.
 #[derive(Debug)]
-pub(crate) struct Tables(Kept<i64, Arc<Table>>);
+pub(crate) struct Tables {
+    kept: Kept<i64, Arc<Table>>,
+    readings: Mutex<HashMap<i64, Weak<Reading>>>,
+}
+
+/// One reading of all refs of a repository, of which all have the fruit who waited when it began.
+type Reading = Mutex<Option<(Instant, Arc<Table>)>>;
 
 impl Tables {
     pub(crate) fn new() -> Self {
-        Self(Kept::new(KEPT_REFS))
+        Self { kept: Kept::new(KEPT_REFS), readings: Mutex::default() }
     }
 
     /// The refs as they are now.
     pub(crate) fn get(&self, id: i64, path: &Path, git: &gix::Repository) -> Result<Arc<Table>, Cause> {
-        let known = self.0.get(&id);
+        if let Some(table) = self.kept.get(&id).filter(|table| table.is_current()) {
+            return Ok(table);
+        }
+        let (asked, reading) = (Instant::now(), self.reading(id));
+        let mut last = reading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((begun, table)) = last.as_ref()
+            && *begun > asked
+        {
+            return Ok(Arc::clone(table));
+        }
+        let begun = Instant::now();
+        let table = self.read(id, path, git)?;
+        *last = Some((begun, Arc::clone(&table)));
+        Ok(table)
+    }
+
+    /// Gone with the last one who waits for it.
+    fn reading(&self, id: i64) -> Arc<Reading> {
+        let mut readings = self.readings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reading) = readings.get(&id).and_then(Weak::upgrade) {
+            return reading;
+        }
+        readings.retain(|_, reading| reading.strong_count() > 0);
+        let reading = Arc::default();
+        readings.insert(id, Arc::downgrade(&reading));
+        reading
+    }
+
+    fn read(&self, id: i64, path: &Path, git: &gix::Repository) -> Result<Arc<Table>, Cause> {
+        let known = self.kept.get(&id);
         if let Some(table) = known.as_ref().filter(|table| table.is_current()) {
             return Ok(Arc::clone(table));
         }
@@ -111,25 +145,25 @@ impl Tables {
         table.is_exact &= !path.join(SHALLOW).exists();
         let is_settled = |stamps: &[(PathBuf, Stamp)]| stamps.iter().all(|(_, stamp)| stamp.is_older_than(begun));
         match stamps.ok().flatten().filter(|stamps| is_settled(stamps)) {
-            Some(stamps) if table.refs.len() <= LARGEST => {
+            Some(stamps) => {
                 table.stamps = stamps;
                 let table = Arc::new(table);
-                self.0.put(id, table.refs.len() + 8, Arc::clone(&table));
+                self.kept.put(id, table.refs.len() + 8, Arc::clone(&table));
                 Ok(table)
             }
-            _ => Ok(Arc::new(table)),
+            None => Ok(Arc::new(table)),
         }
     }
 
     /// Drops what is kept of a repository.
     pub(crate) fn forget(&self, id: i64) {
-        self.0.forget(&id);
+        self.kept.forget(&id);
     }
 }
 
 /// What tells one state of a file or directory from the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+pub(crate) struct Stamp {
     inode: u64,
     size: u64,
     modified: (i64, i64),
@@ -138,7 +172,7 @@ struct Stamp {
 
 impl Stamp {
     /// A file that is not there has a state as well.
-    fn of(path: &Path) -> io::Result<Self> {
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
         match fs::symlink_metadata(path) {
             Ok(found) => Ok(Self {
                 inode: found.ino(),

@@ -40,11 +40,11 @@ pub enum Signable {
 }
 
 impl Quarantine {
-    /// Commits that `tip` reaches and none of `known` does, at most `limit`; `None` when there are more.
-    pub async fn new_commits(&self, tip: &Oid, known: &[Oid], limit: usize) -> Result<Option<Vec<Oid>>, Error> {
+    /// Commits that one of `tips` reaches and none of `known` does, at most `limit`; `None` when there are more.
+    pub async fn new_commits(&self, tips: &[Oid], known: &[Oid], limit: usize) -> Result<Option<Vec<Oid>>, Error> {
         let program = self.git("rev-list").option(format!("--max-count={}", limit + 1)).option("--stdin");
-        let mut input = format!("{tip}\n");
-        input.extend(known.iter().map(|known| format!("^{known}\n")));
+        let mut input: String = tips.iter().flat_map(|tip| [tip.as_str(), "\n"]).collect();
+        input.extend(known.iter().flat_map(|known| ["^", known.as_str(), "\n"]));
         let _place = enter(&self.repo().gates().short).await?;
         let read = |stdout: ChildStdout| async move {
             let (mut lines, mut found) = (BufReader::new(stdout).lines(), Vec::new());

@@ -3,6 +3,7 @@
 //! The order is: [`advertise`], [`Request::read`], [`Reply::new`], [`Quarantine::take_in`], judge (with
 //! [`Request::refuse`]), [`Quarantine::migrate`], [`move_refs`], [`Reply::finish`].
 
+mod admission;
 mod advertisement;
 mod inspect;
 mod quarantine;
@@ -12,10 +13,11 @@ mod request;
 #[cfg(test)]
 mod tests;
 
+pub use admission::{Limits, Source};
 pub use advertisement::advertise;
 pub use inspect::{Signable, Signed};
 pub(crate) use quarantine::INCOMING;
-pub use quarantine::{Limits, Quarantine};
+pub use quarantine::Quarantine;
 pub use refs::move_refs;
 pub use reply::Reply;
 pub use request::{RefUpdate, Request};

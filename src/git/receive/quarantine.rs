@@ -13,6 +13,7 @@ use base::process::Program;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
+use super::admission::{Cap, Limits};
 use super::{RefUpdate, Reply, Request};
 use crate::child::{Broken, IDLE, Progress, Running, complaints, copy, discard, finish};
 use crate::gates::{blocking, enter};
@@ -31,18 +32,13 @@ const DRAINED: u64 = 1 << 30;
 /// How long a refused pusher may be silent before it is taken to have sent everything, and how long it may send.
 const DRAINED_WAIT: Duration = Duration::from_secs(1);
 const DRAINED_IN: Duration = Duration::from_mins(5);
+/// What index-pack says of a pack that is larger than it may be.
+const TOO_LARGE: &str = "exceeds maximum allowed size";
 /// Updates that are looked at one by one when the check over all of them fails.
 const SINGLE_CHECKS: usize = 50;
 
 /// fsck findings that old and honest histories are full of; everything else is refused.
 const STRICT: &str = "--strict=badtimezone=ignore,missingspacebeforedate=ignore,zeropaddedfilemode=ignore";
-
-/// How large a push may be.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Bytes of the pack as it comes in; 0 means no limit.
-    pub pack_bytes: u64,
-}
 
 /// New objects, not yet part of the repository. Dropped without [`Quarantine::migrate`], they are gone.
 #[derive(Debug)]
@@ -61,20 +57,30 @@ impl Quarantine {
     pub async fn take_in<W: AsyncWrite + Unpin + Send>(
         repo: &Repo,
         request: &mut Request,
-        input: impl AsyncRead + Unpin + Send,
+        mut input: impl AsyncRead + Unpin + Send,
         reply: &mut Reply<W>,
         limits: Limits,
     ) -> Result<Self, Error> {
-        let _place = enter(&repo.gates().receives).await?;
         let mut quarantine = Self::open(repo).await?;
         if request.has_pack() {
-            let program = quarantine.index_pack(limits);
+            let admitted = keeping_alive(async { Ok(limits.admit(repo).await) }, reply).await?;
+            let (_turn, cap) = match admitted {
+                Ok(admitted) => admitted,
+                Err(why) => {
+                    request.unpack_failure = Some(why.to_owned());
+                    request.refuse_all(why);
+                    let _ = tokio::time::timeout(DRAINED_IN, drain(&mut input)).await;
+                    return Ok(quarantine);
+                }
+            };
+            let program = quarantine.index_pack(&cap);
             // It outlives us when we are killed, and would write on: until it is gone as well, the lock is held.
             let held = quarantine.lock.for_child().map_err(failed("lock", quarantine.directory.path()))?;
             let running = Running::start_into(program, held.into())?;
             if let Err(complaint) = index(running, input, reply).await? {
-                request.unpack_failure = Some(unpack_failure(&complaint));
-                request.refuse_all("the pack was not taken in");
+                request.unpack_failure = Some(unpack_failure(&complaint, &cap));
+                let is_too_large = complaint.contains(TOO_LARGE);
+                request.refuse_all(if is_too_large { cap.reason } else { "the pack was not taken in" });
                 for line in malformed(&complaint) {
                     reply.say(&line).await?;
                 }
@@ -99,9 +105,9 @@ impl Quarantine {
         self.objects == 0
     }
 
-    /// Bytes on disk that came in, indexes included.
+    /// Bytes on disk that came in, indexes included. A pack of nothing is not kept.
     pub fn byte_count(&self) -> u64 {
-        self.bytes
+        if self.is_empty() { 0 } else { self.bytes }
     }
 
     /// Says whether the update only adds commits: true for a new ref, false for a deletion.
@@ -161,12 +167,9 @@ impl Quarantine {
             .env("GIT_QUARANTINE_PATH", self.directory.path())
     }
 
-    fn index_pack(&self, limits: Limits) -> Program {
-        let mut program = self.git("index-pack").options(["--stdin", "--fix-thin", "--report-end-of-input", STRICT]);
-        if limits.pack_bytes > 0 {
-            program = program.option(format!("--max-input-size={}", limits.pack_bytes));
-        }
-        program
+    fn index_pack(&self, cap: &Cap) -> Program {
+        let program = self.git("index-pack").options(["--stdin", "--fix-thin", "--report-end-of-input", STRICT]);
+        program.option(format!("--max-input-size={}", cap.bytes))
     }
 
     async fn count(&mut self) -> Result<(), Error> {
@@ -319,9 +322,9 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, Error> {
 }
 
 /// What the pusher may know of index-pack's complaint: nothing with a path of this host in it.
-fn unpack_failure(complaint: &str) -> String {
+fn unpack_failure(complaint: &str, cap: &Cap) -> String {
     let known = [
-        ("exceeds maximum allowed size", "the pack is larger than this site takes"),
+        (TOO_LARGE, cap.reason),
         ("No space left", "the server has no space left"),
         ("Disk quota exceeded", "the server has no space left"),
         ("early EOF", "the pack ended early"),

@@ -130,6 +130,16 @@ impl Request {
         self.spread_refusal();
     }
 
+    /// Refuses the updates that still stand and that `why` has something against.
+    pub fn refuse_each<S: AsRef<str>>(&mut self, why: impl Fn(&RefUpdate) -> Option<S>) {
+        for command in self.commands.iter_mut().filter(|command| command.refusal.is_none()) {
+            if let Some(reason) = command.update.as_ref().and_then(&why) {
+                command.refuse(reason.as_ref());
+            }
+        }
+        self.spread_refusal();
+    }
+
     /// Refuses every update that still stands.
     pub fn refuse_all(&mut self, reason: &str) {
         for command in &mut self.commands {

@@ -194,8 +194,9 @@ fn rewriting_is_told_apart_from_adding() {
     tree.git(&["commit", "--quiet", "--amend", "--message=other"]);
     let done = tree.tries(&["push", "--force", "origin", "main"]);
     assert!(!done.status.success() && done.stderr.contains("not a fast-forward"), "{}", done.stderr);
-    tree.git(&["push", "--quiet", "origin", "main:other", ":main"]);
-    assert_eq!(site.git(&["for-each-ref", "--format=%(refname)"]), "refs/heads/other\n");
+    tree.git(&["push", "--quiet", "origin", "main:other", "main~1:refs/heads/gone"]);
+    tree.git(&["push", "--quiet", "origin", ":gone"]);
+    assert_eq!(site.git(&["for-each-ref", "--format=%(refname)"]), "refs/heads/main\nrefs/heads/other\n");
 }
 
 #[test]
@@ -242,9 +243,9 @@ fn a_push_that_only_deletes_carries_no_pack() {
     let site = Site::start();
     let tree = site.work_tree("w");
     let commit = tree.commit("a", b"1");
-    tree.git(&["push", "--quiet", "origin", "main"]);
-    let report = site.raw_push(&raw(&[format!("{commit} {ZERO} refs/heads/main")], b"")).unwrap();
-    assert!(report.contains("unpack ok") && report.contains("ok refs/heads/main"), "{report}");
+    tree.git(&["push", "--quiet", "origin", "main:topic"]);
+    let report = site.raw_push(&raw(&[format!("{commit} {ZERO} refs/heads/topic")], b"")).unwrap();
+    assert!(report.contains("unpack ok") && report.contains("ok refs/heads/topic"), "{report}");
     assert_eq!(site.git(&["for-each-ref"]), "");
     assert_eq!(site.raw_push(b"0000").unwrap(), "");
 }
@@ -312,4 +313,23 @@ fn a_client_that_goes_away_while_sending_is_an_ended_transfer() {
     let bytes = raw(&[format!("{ZERO} {} refs/heads/main", "a".repeat(40))], b"");
     assert!(matches!(site.raw_push(&bytes[..30]), Err(Error::Transfer(_))));
     assert_untouched(&site);
+}
+
+/// Each would take its own transaction if it were looked for by halves.
+#[test]
+fn deletions_of_what_is_not_there_are_refused_at_once_and_the_rest_moves() {
+    let site = Site::start();
+    let tree = site.work_tree("w");
+    let commit = tree.commit("a", b"1");
+    tree.git(&["push", "--quiet", "origin", "main", "main:old", "main:busy"]);
+    let other = "1".repeat(40);
+    let mut commands: Vec<_> = (0..1_000).map(|number| format!("{commit} {ZERO} refs/heads/gone-{number}")).collect();
+    commands.push(format!("{commit} {ZERO} refs/heads/old"));
+    commands.push(format!("{other} {ZERO} refs/heads/busy"));
+    // HEAD names it, and no judge of this room knows.
+    commands.push(format!("{commit} {ZERO} refs/heads/main"));
+    let report = site.raw_push(&raw(&commands, b"")).unwrap();
+    assert_eq!(report.matches("the ref has moved meanwhile").count(), 1_001);
+    assert!(report.contains("ok refs/heads/old") && report.contains("main the default branch cannot be deleted"));
+    assert_eq!(site.git(&["for-each-ref", "--format=%(refname)"]), "refs/heads/busy\nrefs/heads/main\n");
 }

@@ -13,6 +13,9 @@ use super::target::{Notice, Target};
 use super::visit::Visit;
 use crate::state::AppState;
 
+/// What these pages are among a repository's settings.
+const PART: &str = "protection";
+
 /// A protection in the list.
 pub(crate) struct ProtectionRow {
     pub(crate) id: i64,
@@ -34,6 +37,7 @@ pub(crate) struct Room {
 pub(crate) struct ProtectionsPage {
     pub(crate) shell: Shell,
     pub(crate) repo: RepoHead,
+    pub(crate) part: &'static str,
     pub(crate) protections: Vec<ProtectionRow>,
     pub(crate) room: Room,
     pub(crate) draft: Draft,
@@ -45,6 +49,7 @@ pub(crate) struct ProtectionsPage {
 pub(crate) struct ProtectionPage {
     pub(crate) shell: Shell,
     pub(crate) repo: RepoHead,
+    pub(crate) part: &'static str,
     pub(crate) id: i64,
     pub(crate) draft: Draft,
 }
@@ -128,12 +133,13 @@ pub(crate) fn listed(
     (draft, quota): (Draft, Draft),
 ) -> ProtectionsPage {
     let (shell, repo) = (Shell::of(visit), RepoHead::of(frame, Tab::Settings, None));
-    ProtectionsPage { shell, repo, protections, room, draft, quota }
+    ProtectionsPage { shell, repo, part: PART, protections, room, draft, quota }
 }
 
 /// The page of one protection.
 pub(crate) fn page(visit: &Visit, frame: &RepoFrame, id: i64, draft: Draft) -> ProtectionPage {
-    ProtectionPage { shell: Shell::of(visit), repo: RepoHead::of(frame, Tab::Settings, None), id, draft }
+    let (shell, repo) = (Shell::of(visit), RepoHead::of(frame, Tab::Settings, None));
+    ProtectionPage { shell, repo, part: PART, id, draft }
 }
 
 /// The form for a new one: what most people want of a main branch.
@@ -163,6 +169,7 @@ fn row(protection: &Protection) -> ProtectionRow {
     let level = match protection.level {
         PushLevel::Nobody => "nobody",
         PushLevel::Write => "everybody who may push to the repository",
+        PushLevel::Maintain => "maintainers and administrators of the repository",
         PushLevel::Admin => "administrators of the repository",
     };
     let names: Vec<_> = protection.users.iter().map(ToString::to_string).collect();
