@@ -211,8 +211,8 @@ impl Forge {
             },
         })?;
         // An upload may take an hour, and rights end sooner.
-        let is_same = self.lfs_write(caller, &repo.summary.path).await?.0.id == repo.id;
-        if !is_same || !self.still_holds(&caller.actor).await? {
+        let now = self.still_holds(&caller.actor).await?.ok_or(Error::SignInRefused)?;
+        if self.lfs_write(&caller.as_of_now(now), &repo.summary.path).await?.0.id != repo.id {
             return Err(Error::SignInRefused);
         }
         let oid = announced.oid.to_string();

@@ -60,6 +60,11 @@ impl From<Actor> for LfsCaller {
 }
 
 impl LfsCaller {
+    /// The same caller, as its actor is now.
+    pub(crate) const fn as_of_now(&self, actor: Actor) -> Self {
+        Self { actor, bound: self.bound }
+    }
+
     /// Says whether it may be about this repository at all.
     pub(crate) fn is_for(&self, repo_id: i64) -> bool {
         self.bound.is_none_or(|(bound, _)| bound == repo_id)

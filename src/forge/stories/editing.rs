@@ -151,4 +151,5 @@ super::on_a_server_too! {
     somebody_elses_change_is_not_lost,
     the_gate_of_pushes_judges_edits,
     an_editor_gets_a_text_and_gives_a_change_back,
+    a_history_is_counted_once_for_all_replicas,
 }

@@ -268,6 +268,7 @@ super::on_a_server_too! {
     a_job_that_kills_every_worker_is_given_up,
     two_workers_never_hold_one_job,
     one_waiting_job_is_enough_and_its_twin_waits_for_the_one_that_runs,
+    a_worker_that_lost_its_lease_leaves_the_job_that_waits_alone,
     what_comes_again_comes_once_for_the_whole_site,
     a_server_works_when_it_is_woken_and_closes_at_once,
 }

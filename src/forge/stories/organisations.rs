@@ -264,6 +264,7 @@ async fn the_last_administrator_stays() {
 
 super::on_a_server_too! {
     an_organisation_is_seen_by_whom_it_is_for,
+    a_part_of_a_list_says_how_many_there_are_that_its_reader_may_know_of,
     names_are_shared_by_users_and_organisations,
     a_team_grants_and_what_it_granted_goes_with_it,
     an_organisation_keeps_an_owner_and_its_team_of_owners,
