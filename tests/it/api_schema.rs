@@ -1,7 +1,7 @@
 //! The API against its own description, by a tool that knows neither: schemathesis makes requests of every shape, and no
 //! answer may be a fault of ours or differ from what the description says.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base::process::Program;
@@ -14,12 +14,13 @@ use crate::site::{ADMIN, PASSWORD, Site, out};
 /// Requests for each address, unless `GITGRIT_TEST_EXAMPLES` says otherwise.
 const EXAMPLES: &str = "6";
 
-/// The tool in PATH, or where `GITGRIT_TEST_SCHEMATHESIS` says.
+/// The tool where `GITGRIT_TEST_SCHEMATHESIS` says, where `scripts/dev-setup` puts it, or in PATH.
 fn tool() -> Result<PathBuf, String> {
-    match std::env::var_os("GITGRIT_TEST_SCHEMATHESIS") {
-        Some(path) => Ok(path.into()),
-        None => require::program("schemathesis"),
+    if let Some(path) = std::env::var_os("GITGRIT_TEST_SCHEMATHESIS") {
+        return Ok(path.into());
     }
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/lab/schemathesis/bin/schemathesis");
+    if own.is_file() { Ok(own) } else { require::program("schemathesis") }
 }
 
 #[test]

@@ -152,6 +152,15 @@ fn push(url: &str, commit: &str, is_atomic: bool) -> Vec<String> {
     arguments
 }
 
+/// What the restarts did not settle, one more would, and say so.
+fn nothing_is_left(site: &mut Site) {
+    let so_far = std::fs::read_to_string(log(site)).unwrap().len();
+    Server::start(site, None).stop();
+    let said = std::fs::read_to_string(log(site)).unwrap();
+    let last = said.get(so_far..).unwrap_or_default();
+    assert!(!last.contains("settled"), "an intent was left: {last}");
+}
+
 #[test]
 fn a_server_killed_over_a_push_is_whole_after_each_restart() {
     let kills = usize::try_from(asked("GITGRIT_DRILL_KILLS", KILLS as u64)).unwrap();
@@ -209,12 +218,7 @@ fn a_server_killed_over_a_push_is_whole_after_each_restart() {
         assert_eq!(named(&site.dir().repositories(), "incoming"), Vec::<PathBuf>::new(), "{at}");
         after.stop();
     }
-    // What the restarts did not settle, this one would, and say so.
-    let so_far = std::fs::read_to_string(log(&site)).unwrap().len();
-    Server::start(&mut site, None).stop();
-    let said = std::fs::read_to_string(log(&site)).unwrap();
-    let last = said.get(so_far..).unwrap_or_default();
-    assert!(!last.contains("settled"), "an intent was left: {last}");
+    nothing_is_left(&mut site);
     assert!(between * 5 >= kills, "only {between} of {kills} kills fell between refs and events");
     eprintln!(
         "{kills} kills, {at_points} at fault points, {between} between refs and events, seed {seed}: {whole} pushes whole, \

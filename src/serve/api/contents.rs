@@ -1,9 +1,9 @@
 //! Files and directories at a commit as JSON, content in base64; files as they are.
 
-use axum::{Extension, Json};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use base::name::{Oid, RepoPath, TreePath};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
