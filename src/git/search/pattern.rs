@@ -5,7 +5,7 @@ use regex::bytes::{Regex, RegexBuilder};
 /// Bytes of a pattern.
 const LENGTH: usize = 500;
 /// Bytes that a compiled expression may take: what it costs for each byte that it is shown.
-const COMPILED: usize = 64 << 10;
+const COMPILED: usize = 256 << 10;
 /// Bytes that it may take to remember while it runs, which makes it fast.
 const REMEMBERED: usize = 2 << 20;
 
