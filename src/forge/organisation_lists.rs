@@ -18,7 +18,10 @@ impl Forge {
     ) -> Result<Paged<OrganisationView>, Error> {
         self.admits(actor).await?;
         let member_id = match member {
-            Some(name) => Some(users::by_key(&self.0.store.read(), &name.key()).await?.ok_or(Error::NotFound)?.id),
+            Some(name) => {
+                self.owner(actor, name).await?;
+                Some(users::by_key(&self.0.store.read(), &name.key()).await?.ok_or(Error::NotFound)?.id)
+            }
             None => None,
         };
         let sight = self.organisation_sight(actor, member_id).await?;

@@ -21,6 +21,9 @@ const OWN: &[(&str, &str, &str, u16)] = &[
     ("eve ben", "GET DELETE", "/user/keys/{id}", 404),
     // Another one's.
     ("eve ben", "GET POST", "/users/{username}/tokens", 404),
+    // An account that owns nothing public is none to who has not signed in.
+    ("nobody", "GET", "/users/{username}/repos", 404),
+    ("nobody", "GET", "/users/{username}/orgs", 404),
     ("eve ben", "DELETE", "/users/{username}/tokens/{token}", 404),
     ("eve ben", "GET", "/users/{username}/orgs/{org}/permissions", 404),
     // Where one could be let in, who is nobody is asked to sign in, whether it is there or not.

@@ -3,7 +3,7 @@ CREATE TABLE lfs_objects (
     repo_id  BIGINT NOT NULL REFERENCES repos (id) ON DELETE CASCADE,
     oid      TEXT   NOT NULL,
     size     BIGINT NOT NULL CHECK (size >= 0),
-    actor_id BIGINT NOT NULL,
+    actor_id BIGINT, -- NULL: a deploy key
     created  BIGINT NOT NULL,
     PRIMARY KEY (repo_id, oid)
 );
