@@ -4,6 +4,8 @@
 pub mod authority;
 pub mod catalogue;
 pub mod certificate;
+pub mod compose;
+mod compose_expand;
 pub mod egress;
 pub mod env;
 mod env_rules;
