@@ -75,7 +75,7 @@ fn disagreement(reading: &Result<Reading, Refusal>, observed: &Observed, names: 
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a test that cannot run says so, and the proof states its numbers")]
+/// Says that a test cannot run, and what the proof counted.
 fn say(text: &str) {
     eprintln!("{text}");
 }
