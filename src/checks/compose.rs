@@ -150,7 +150,7 @@ fn pass(left_out: Option<Step>, text: &str, environment: Environment<'_>) -> Res
     let rest = if has_step(Step::ByteOrderMark) { text.strip_prefix('\u{feff}').unwrap_or(text) } else { text };
     let expander = Expander::new(left_out, environment);
     let mut reader = Reader { rest, line: 1, left_out, expander, read: BTreeMap::new() };
-    while reader.to_statement() {
+    while reader.seek_statement() {
         let line = reader.line;
         reader.statement().map_err(|reason| Refusal { line, reason })?;
     }
@@ -179,7 +179,7 @@ impl Reader<'_> {
     }
 
     /// Goes to the next name, over blanks, line ends and comments. Says whether there is one.
-    fn to_statement(&mut self) -> bool {
+    fn seek_statement(&mut self) -> bool {
         loop {
             let blanks = self.rest.len() - self.rest.trim_start().len();
             self.skip(blanks);

@@ -29,9 +29,8 @@ struct DiffView<'d> {
 
 pub(crate) fn run(args: &DiffArgs, console: &mut Console) -> Result<Exit, Failure> {
     let mut read = |path: &Path| values(path, console);
-    let (left, right) = match (read(&args.left)?, read(&args.right)?) {
-        (Some(left), Some(right)) => (left, right),
-        _ => return Ok(Exit::ChecksFailed),
+    let (Some(left), Some(right)) = (read(&args.left)?, read(&args.right)?) else {
+        return Ok(Exit::ChecksFailed);
     };
     let differences = diff(&left, &right);
     if console.is_json {
