@@ -1,14 +1,19 @@
 //! Reads and writes `.env` files. Reading goes through dotenvy; a line that it refuses is named by number only, as
 //! it may hold a secret.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::file::{FileError, read_text};
 use crate::{Hint, Secret};
 
 /// The largest `.env` that is read, in bytes.
-const LIMIT: u64 = 1 << 20;
+pub const LIMIT: u64 = 1 << 20;
+
+/// What the values of one file may grow to by substitution, in bytes.
+const GROWTH: usize = 8 << 20;
 
 /// Names and values as one file or the environment gives them. `Debug` shows names alone.
 #[derive(Clone, Default)]
@@ -84,18 +89,75 @@ pub fn read(path: &Path) -> Result<Values, EnvFileError> {
 pub fn parse(text: &str, path: &Path) -> Result<Values, EnvFileError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut values = Values::default();
-    for pair in dotenvy::from_read_iter(text.as_bytes()) {
+    let grown = Grown::default();
+    for pair in dotenvy::from_read_iter(Lines { rest: text.as_bytes(), is_within: false, grown: &grown }) {
         match pair {
-            Ok((name, value)) => values.set(&name, value),
+            Ok((name, value)) => {
+                grown.add(value.len());
+                values.set(&name, value);
+            }
             Err(dotenvy::Error::LineParse(refused, _)) => {
                 let first = refused.lines().next().unwrap_or_default().trim();
                 let line = text.lines().position(|line| line.trim() == first).map_or(1, |index| index + 1);
                 return Err(EnvFileError::Line { path: path.into(), line });
             }
-            Err(_) => return Err(EnvFileError::Line { path: path.into(), line: 1 }),
+            Err(_) => return Err(EnvFileError::Line { path: path.into(), line: grown.line.get() }),
         }
     }
     Ok(values)
+}
+
+/// How far the values have grown: `A=$B$B` a few times over would fill any memory.
+#[derive(Default)]
+struct Grown {
+    /// All values read, in bytes.
+    total: Cell<usize>,
+    /// The longest of them.
+    longest: Cell<usize>,
+    /// The most that the value being read can come to.
+    pending: Cell<usize>,
+    /// The line that was handed out last, from 1.
+    line: Cell<usize>,
+}
+
+impl Grown {
+    fn add(&self, length: usize) {
+        self.total.set(self.total.get().saturating_add(length));
+        self.longest.set(self.longest.get().max(length));
+        self.pending.set(0);
+    }
+
+    /// Counts a line in that is about to be read. Fails when what it can come to is too much.
+    fn expect(&self, line: &[u8]) -> io::Result<()> {
+        self.line.set(self.line.get() + 1);
+        let dollars: usize = line.iter().map(|byte| usize::from(*byte == b'$')).sum();
+        let most = dollars.saturating_mul(self.longest.get()).saturating_add(line.len());
+        self.pending.set(self.pending.get().saturating_add(most));
+        let is_fine = dollars == 0 || self.total.get().saturating_add(self.pending.get()) <= GROWTH;
+        if is_fine { Ok(()) } else { Err(io::ErrorKind::FileTooLarge.into()) }
+    }
+}
+
+/// Hands the text out line by line, so that each is counted before it is read.
+struct Lines<'t> {
+    rest: &'t [u8],
+    is_within: bool,
+    grown: &'t Grown,
+}
+
+impl Read for Lines<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let end = self.rest.iter().position(|byte| *byte == b'\n').map_or(self.rest.len(), |at| at + 1);
+        let (mut line, _) = self.rest.split_at(end);
+        if !line.is_empty() && !self.is_within {
+            self.grown.expect(line)?;
+        }
+        let taken = line.read(into)?;
+        // A line that does not fit comes in parts, and is counted once.
+        self.is_within = taken < end;
+        self.rest = self.rest.split_at(taken).1;
+        Ok(taken)
+    }
 }
 
 /// Writes a value so that dotenvy and Docker Compose read back the same text: bare where nothing needs quoting, else in
@@ -126,6 +188,15 @@ mod tests {
             assert_eq!(parse(&text, Path::new("x")).unwrap().get("NAME"), Some(value), "{text}");
         }
         assert_eq!(quoted("it's"), None);
+    }
+
+    #[test]
+    fn values_that_double_and_double_are_refused_before_they_fill_the_memory() {
+        let doubling = (1..40).map(|n| format!("A{n}=$A{m}$A{m}\n", m = n - 1)).collect::<Vec<_>>().concat();
+        let refused = parse(&format!("A0={}\n{doubling}", "x".repeat(1000)), Path::new("x"));
+        assert!(matches!(refused, Err(EnvFileError::Line { line: 10..=16, .. })), "{refused:?}");
+        let many = (0..200).map(|n| format!("B{n}=$A0$A0/{n}\n")).collect::<Vec<_>>().concat();
+        assert!(parse(&format!("A0=plain\n{many}"), Path::new("x")).is_ok());
     }
 
     #[test]

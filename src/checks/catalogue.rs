@@ -78,6 +78,17 @@ catalogue! {
     ENV_WORD = "GG-ENV-031", "the value is none of the words that the setting knows", "choose one of them";
     ENV_COUNT = "GG-ENV-045", "the value is not a whole number", "write digits alone; 0 is no limit";
 
+    ENV_LARGE = "GG-ENV-050", "the file is larger than 1 MiB, so neither reader is asked", "look whether it is the file that you meant; settings take a few KiB";
+    ENV_REFUSED = "GG-ENV-051", "Docker Compose refuses the file at this line, so no stack starts with it", "put the value in single quotes; close every quote and every `${`";
+    ENV_DIFFERS = "GG-ENV-052", "Docker Compose and the site read different values from the same lines", "put the value in single quotes on one line, without quotes or backslashes inside";
+    ENV_TWICE = "GG-ENV-053", "the name is set more than once, and only the last line counts", "remove the other lines";
+    ENV_SHADOWED = "GG-ENV-054", "the environment of this shell sets another value, and it wins over the file", "unset the variable in the environment, or remove the line";
+    ENV_UNPUBLISHED = "GG-ENV-055", "SITE_URL leads to another port than the stack publishes, and no proxy is named that joins the two", "give SITE_URL the port of APP_PORT, or name the proxy before the site in TRUSTED_PROXIES";
+    ENV_PORT_BUSY = "GG-ENV-056", "something on this host listens on the port already, so the site cannot", "stop it, or choose another port";
+    ENV_INSIDE = "GG-ENV-057", "the name is known only among containers, so neither browsers nor the internal GitLab find the site by it", "give the name that people and the internal GitLab use";
+    ENV_SHORT_NAME = "GG-ENV-058", "a name without a dot resolves only where a search domain happens to complete it", "give the whole name, like forge.acme.internal";
+    ENV_OWN_GITLAB = "GG-ENV-059", "GITLAB_URL and SITE_URL are the same address; this site is no GitLab", "set GITLAB_URL to the internal GitLab, or leave it out";
+
     SMOKE_URL = "GG-SMOKE-100", "GITLAB_URL is an https address", "";
     SMOKE_URL_UNSET = "GG-SMOKE-101", "GITLAB_URL is not set or empty", "set GITLAB_URL in .env";
     SMOKE_URL_SCHEME = "GG-SMOKE-102", "GITLAB_URL has another scheme than https; no request is sent", "set GITLAB_URL to the https address";
@@ -109,6 +120,17 @@ catalogue! {
     SITE_HTTP = "GG-SMOKE-530", "clone and push of a probe repository over HTTP", "look at the site's log, and at proxies that cap request bodies";
     SITE_SSH = "GG-SMOKE-531", "clone and push of a probe repository over SSH", "check SSH_CLONE_HOST, SSH_PORT and firewalls between here and there";
     SITE_PROBE = "GG-SMOKE-532", "the probe user and repository could not be made or removed", "look at the site's log";
+}
+
+/// The finding of this id, in whatever case it is written.
+pub fn find(id: &str) -> Option<&'static Known> {
+    CATALOGUE.iter().find(|known| known.id.eq_ignore_ascii_case(id.trim())).copied()
+}
+
+/// The id that a mistyped one is nearest to.
+pub fn nearest(id: &str) -> Option<&'static str> {
+    let id: String = id.trim().chars().take(40).collect::<String>().to_ascii_uppercase();
+    CATALOGUE.iter().map(|known| (crate::text::distance(&id, known.id), known.id)).min().map(|(_, near)| near)
 }
 
 impl Known {

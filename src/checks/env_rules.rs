@@ -12,11 +12,11 @@ use url::Url;
 use crate::catalogue::{self, Known};
 use crate::env::Purpose;
 use crate::isolation::Targets;
-use crate::text::line;
+use crate::text::{has_credentials, line};
 use crate::trust::{Trust, TrustError};
 
 /// Words that stand in examples where a secret belongs.
-const PLACEHOLDERS: [&str; 12] = [
+const PLACEHOLDERS: [&str; 16] = [
     "changeme",
     "change-me",
     "change_me",
@@ -28,6 +28,10 @@ const PLACEHOLDERS: [&str; 12] = [
     "secret-key",
     "secret_key",
     "gitgrit",
+    "qwerty",
+    "letmein",
+    "postgres",
+    "12345678",
     "<",
 ];
 
@@ -38,7 +42,10 @@ const DOCKER_DNS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 11));
 pub(crate) fn judge(setting: &Setting, value: &str, purpose: Purpose) -> Vec<Finding> {
     let shown = line(value);
     let not = |known: &'static Known, what: &str| {
-        vec![known.found(Severity::Error, setting.name, format!("`{shown}` is not {what}"))]
+        // An address with a password may stand where none belongs.
+        let message =
+            if has_credentials(value) { format!("is not {what}") } else { format!("`{shown}` is not {what}") };
+        vec![known.found(Severity::Error, setting.name, message)]
     };
     let unless = |is_fine: bool, known: &'static Known, what: &str| if is_fine { Vec::new() } else { not(known, what) };
     match setting.rule {
@@ -78,7 +85,7 @@ fn address(setting: &Setting, value: &str, purpose: Purpose, plain_http: Severit
         // The value may hold a password, so only the fault is told.
         Err(fault) => return vec![catalogue::ENV_URL.found(Severity::Error, setting.name, fault.to_string())],
     };
-    let mut findings = Vec::new();
+    let mut findings = inside(setting, &url);
     if url.is_local() {
         let severity = match purpose {
             Purpose::Site => Severity::Error,
@@ -91,6 +98,20 @@ fn address(setting: &Setting, value: &str, purpose: Purpose, plain_http: Severit
         findings.push(catalogue::ENV_PLAIN_HTTP.found(plain_http, setting.name, "is a plain http address"));
     }
     findings
+}
+
+/// What only containers know, or only some hosts.
+fn inside(setting: &Setting, url: &BaseUrl) -> Vec<Finding> {
+    let host = url.host().trim_end_matches('.');
+    let (known, severity): (&'static Known, _) = match host {
+        _ if setting.rule != Rule::SiteUrl || url.is_local() || host.contains(':') => return Vec::new(),
+        "host.docker.internal" | "gateway.docker.internal" | "app" | "db" | "redis" => {
+            (&catalogue::ENV_INSIDE, Severity::Error)
+        }
+        _ if host.contains('.') => return Vec::new(),
+        _ => (&catalogue::ENV_SHORT_NAME, Severity::Warning),
+    };
+    vec![known.found(severity, setting.name, format!("names the host `{}`", line(host)))]
 }
 
 fn secret(setting: &Setting, value: &str, length: usize) -> Vec<Finding> {
@@ -126,9 +147,14 @@ fn placeholder(setting: &Setting, value: &str) -> Option<Finding> {
     Some(catalogue::ENV_PLACEHOLDER.found(Severity::Error, setting.name, message))
 }
 
-/// Few different characters, or one part over and over.
+/// Few different characters, one part over and over, or mostly neighbours as in `abcdef` and `87654`.
 fn is_pattern(value: &str) -> bool {
     let bytes = value.as_bytes();
+    let neighbours =
+        bytes.windows(2).filter(|pair| matches!(pair, [left, right] if left.abs_diff(*right) <= 1)).count();
+    if bytes.len() >= 8 && neighbours * 2 >= bytes.len() {
+        return true;
+    }
     let different: std::collections::BTreeSet<_> = bytes.iter().collect();
     let repeats = |period: usize| bytes.iter().zip(bytes.iter().skip(period)).all(|(left, right)| left == right);
     different.len() < bytes.len().min(32) / 4 + 1 || (1..=bytes.len() / 2).any(repeats)
@@ -156,7 +182,11 @@ fn resolvers(setting: &Setting, value: &str) -> Vec<Finding> {
         )),
         Ok(_) => None,
         Err(_) => {
-            let message = format!("`{}` is not an address", line(part.trim()));
+            let message = if has_credentials(part) {
+                "holds a part that is not an address".into()
+            } else {
+                format!("`{}` is not an address", line(part.trim()))
+            };
             Some(catalogue::ENV_RESOLVER.found(Severity::Error, setting.name, message))
         }
     };
@@ -241,6 +271,16 @@ mod tests {
             ("SECRET_KEY", "changeme", &["GG-ENV-015", "GG-ENV-016"]),
             ("POSTGRES_PASSWORD", "aaaaaaaaaaaaaaaaaaaa", &["GG-ENV-016"]),
             ("POSTGRES_PASSWORD", "xK4rT9mzxK4rT9mzxK4rT9mz", &["GG-ENV-016"]),
+            ("POSTGRES_PASSWORD", "abcdefghijklmnopqrst", &["GG-ENV-016"]),
+            ("POSTGRES_PASSWORD", "Xy9876543210zyxwvuT", &["GG-ENV-016"]),
+            ("POSTGRES_PASSWORD", "Letmein-kz8Wm2Qp7Xr4", &["GG-ENV-016"]),
+            ("SITE_URL", "https://host.docker.internal:8828", &["GG-ENV-057"]),
+            ("SITE_URL", "https://app:3000", &["GG-ENV-057"]),
+            ("SITE_URL", "https://forge", &["GG-ENV-058"]),
+            ("SITE_URL", "https://10.0.0.1:8828", &[]),
+            ("SITE_URL", "https://[fd00::1]:8828", &[]),
+            ("GITLAB_URL", "https://gitlab", &[]),
+            ("GITLAB_URL", "https://gitlab.acme.internal/", &["GG-ENV-009"]),
             ("GITGRIT_ENCRYPTION_KEY", "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=", &[]),
             ("GITGRIT_ENCRYPTION_KEY", "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4", &["GG-ENV-017"]),
             ("GITGRIT_ENCRYPTION_KEY", "cw/0x689RpI+jtRR7oE8h/eQsKImvJapLeSbXpwF4e4=", &["GG-ENV-017"]),

@@ -1,16 +1,31 @@
 //! Checks of certificates, settings, GitLab and the network; each gives lines or findings. Changes nothing it looks at,
 //! and never prints: the command line does.
 
+#[cfg(test)]
+extern crate self as checks;
+
 pub mod authority;
 pub mod catalogue;
 pub mod certificate;
+pub mod compose;
+mod compose_expand;
 pub mod egress;
 pub mod env;
+#[cfg(test)]
+mod env_corpus_test;
+pub mod env_diff;
+pub mod env_migrate;
+mod env_read;
 mod env_rules;
+mod env_whole;
 mod explain;
 mod gitlab;
 pub mod isolation;
 mod pem;
+pub mod render;
+mod render_junit;
+mod render_sarif;
+mod render_terminal;
 pub mod setup;
 pub mod site;
 pub mod smoke;

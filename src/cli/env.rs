@@ -1,4 +1,4 @@
-//! The site's settings: writes a fresh `.env`, and judges one. Shows no secret.
+//! The site's settings: writes a fresh `.env`, judges one, compares two, brings one to another version. Shows no secret.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -8,21 +8,22 @@ use base::file::write_atomic;
 use base::settings::SettingsError;
 use base::site::SiteDir;
 use base::template;
-use checks::env::{self as settings, Purpose};
+use checks::env::{self as settings, Asked, Purpose};
+use checks::render::Report;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use vault::{fernet, random};
 
 use super::console::unless_gone;
 use super::sources::found_site;
-use super::{Console, Exit, Failure, findings};
+use super::{Console, Exit, Failure, env_diff, env_migrate, findings};
 
 /// Length of a generated SECRET_KEY, in characters.
 const SECRET_KEY: usize = 64;
 /// Length of a generated database password, in characters.
 const PASSWORD: usize = 32;
 
-/// Write or judge a site's settings
+/// Write, judge, compare or migrate a site's settings
 #[derive(Debug, Args)]
 pub(crate) struct EnvArgs {
     #[command(subcommand)]
@@ -37,6 +38,12 @@ enum EnvVerb {
     /// Judge every variable of a .env file
     #[command(after_help = "Example:\n  gitgrit-ops env check .env --strict")]
     Check(CheckArgs),
+    /// Compare two .env files; of secrets only whether they are equal
+    #[command(after_help = "Example:\n  gitgrit-ops env diff .env /mnt/backup/.env")]
+    Diff(env_diff::DiffArgs),
+    /// Bring a .env to another version's template, keeping values, comments and order
+    #[command(after_help = "Example:\n  gitgrit-ops env migrate .env --from old/.env.example --dry-run")]
+    Migrate(env_migrate::MigrateArgs),
 }
 
 #[derive(Debug, Args)]
@@ -66,6 +73,14 @@ struct CheckArgs {
     /// The site is tried on one machine: take loopback addresses for a warning
     #[arg(long)]
     lab: bool,
+
+    /// Nothing is installed yet: ask whether the ports are free as well
+    #[arg(long)]
+    ports: bool,
+
+    /// Print the findings for a pipeline
+    #[arg(long, value_name = "FORMAT")]
+    report: Option<findings::Format>,
 }
 
 #[derive(Serialize)]
@@ -85,6 +100,8 @@ pub(crate) fn run(args: &EnvArgs, console: &mut Console) -> Result<Exit, Failure
     match &args.verb {
         EnvVerb::Init(args) => init(args, console),
         EnvVerb::Check(args) => check(args, console),
+        EnvVerb::Diff(args) => env_diff::run(args, console),
+        EnvVerb::Migrate(args) => env_migrate::run(args, console),
     }
 }
 
@@ -132,11 +149,22 @@ fn check(args: &CheckArgs, console: &mut Console) -> Result<Exit, Failure> {
     let of_site = || found_site().map(|dir| SiteDir::new(dir).env());
     let file = args.file.clone().or_else(of_site).unwrap_or_else(|| ".env".into());
     let purpose = if args.lab { Purpose::Lab } else { Purpose::Site };
-    let found = settings::check(&file, purpose);
-    if console.is_json {
-        unless_gone(console.json(&CheckView { file: file.display().to_string(), findings: &found }))?;
+    let found = settings::check(&file, &Asked { purpose, are_ports_free: args.ports, environment: &environment });
+    let shown = file.display().to_string();
+    if let Some(format) = args.report {
+        let report = Report { check: "env check", file: Some(&shown), findings: &found };
+        unless_gone(findings::print_as(format, report, console))?;
+    } else if console.is_json {
+        unless_gone(console.json(&CheckView { file: shown, findings: &found }))?;
     } else {
         unless_gone(findings::print(&found, console))?;
     }
     Ok(findings::exit(&found, args.strict))
+}
+
+/// What Docker Compose would be told by this shell.
+pub(crate) fn environment(name: &str) -> Option<String> {
+    // Such names cannot be in an environment, and are not asked for.
+    let is_possible = !name.is_empty() && !name.contains(['=', '\0']);
+    is_possible.then(|| std::env::var(name).ok()).flatten()
 }

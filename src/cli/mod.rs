@@ -12,7 +12,10 @@ mod completions;
 mod console;
 mod down;
 mod env;
+mod env_diff;
+mod env_migrate;
 mod exit;
+mod explain;
 mod failure;
 mod findings;
 mod install;
@@ -69,6 +72,7 @@ enum Verb {
     Smoketest(smoketest::SmoketestArgs),
     Env(env::EnvArgs),
     Ca(ca::CaArgs),
+    Explain(explain::ExplainArgs),
     Admin(admin::AdminArgs),
     Serve(serve::ServeArgs),
     Completions(completions::CompletionsArgs),
@@ -102,6 +106,7 @@ fn run(verb: &Verb, console: &mut Console) -> Result<Exit, Failure> {
         Verb::Smoketest(args) => smoketest::run(args, console),
         Verb::Env(args) => env::run(args, console),
         Verb::Ca(args) => ca::run(args, console),
+        Verb::Explain(args) => explain::run(args, console),
         Verb::Admin(args) => admin::run(args, console),
         Verb::Serve(args) => serve::run(args, console),
         Verb::Completions(args) => completions::run(args, console),

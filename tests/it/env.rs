@@ -68,7 +68,7 @@ fn errors_are_exit_3_and_warnings_4_only_when_strict() {
     let report: serde_json::Value = serde_json::from_str(&out(&wrong)).unwrap();
     let ids: Vec<_> =
         report["findings"].as_array().unwrap().iter().map(|found| found["id"].as_str().unwrap()).collect();
-    assert_eq!(ids, ["GG-ENV-015", "GG-ENV-016", "GG-ENV-007", "GG-ENV-020"]);
+    assert_eq!(ids, ["GG-ENV-053", "GG-ENV-015", "GG-ENV-016", "GG-ENV-007", "GG-ENV-020"]);
 }
 
 #[test]
@@ -76,4 +76,104 @@ fn a_file_that_is_not_there_is_said_to_be_so() {
     let done = Run::new(["env", "check", "none.env"]).finished();
     assert_eq!(done.status.code(), Some(3));
     assert!(out(&done).starts_with("error    GG-ENV-001  none.env: not a readable text file\n"), "{}", out(&done));
+}
+
+/// Writes `name` in `home` for the owner alone.
+fn put(home: &std::path::Path, name: &str, text: &str) {
+    base::file::write_atomic(&home.join(name), text.as_bytes(), 0o600).unwrap();
+}
+
+#[test]
+fn no_shape_of_a_report_says_a_secret_or_a_refused_line() {
+    let home = tempfile::tempdir().unwrap();
+    let canary = "hunter2CANARY";
+    let text = format!(
+        "SECRET_KEY={canary}\nPOSTGRES_PASSWORD='{canary}\\' x'\nDATABASE_URL=mysql://u:{canary}@h/d\nMY_TOKEN=${{NONE:-{canary}}}\n\
+         SITE_URL=https://u:{canary}@h\n{canary} {canary}\n"
+    );
+    put(home.path(), ".env", &text);
+    put(home.path(), "read.env", &text.replace(&format!("{canary} {canary}\n"), "").replace("\\' x", ""));
+    for file in [".env", "read.env"] {
+        for shape in [&["--strict"][..], &["--json"], &["--report", "junit"], &["--report", "sarif"]] {
+            let program = Program::new(binary().to_str().unwrap()).options(["env", "check", file]).options(shape);
+            let done = program.env("HOME", home.path()).directory(home.path()).run(b"").unwrap();
+            let said = format!("{}{}", out(&done), done.stderr);
+            assert_eq!(done.status.code(), Some(3), "{said}");
+            assert!(said.contains("GG-ENV-0") && !said.contains("hunter2"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_pipeline_reads_junit_and_sarif() {
+    let home = tempfile::tempdir().unwrap();
+    put(home.path(), ".env", "SITE_URL=https://forge.acme.internal\nAPP_PORT=x\n");
+    let junit = out(&run(home.path(), ["env", "check", "--report", "junit"]));
+    assert!(junit.starts_with("<?xml ") && junit.contains("<failure type=\"GG-ENV-012\""), "{junit}");
+    let sarif = out(&run(home.path(), ["env", "check", "--report", "sarif"]));
+    let log: serde_json::Value = serde_json::from_str(&sarif).unwrap();
+    let results = log["runs"][0]["results"].as_array().unwrap();
+    assert!(results.iter().any(|result| result["ruleId"] == "GG-ENV-012" && result["level"] == "error"), "{sarif}");
+}
+
+#[test]
+fn two_files_are_compared_without_showing_their_secrets() {
+    let home = tempfile::tempdir().unwrap();
+    put(home.path(), "a", "TAG=1.1\nSECRET_KEY=hunter2\nPOSTGRES_PASSWORD=hunter3\nAPP_PORT=3000\n");
+    put(home.path(), "b", "export TAG=\"1.2\" # new\nSECRET_KEY='hunter2'\nPOSTGRES_PASSWORD=hunter4\nAPP_PORT=3000\n");
+    let done = run(home.path(), ["env", "diff", "a", "b"]);
+    let expected = "~ POSTGRES_PASSWORD  differs\n  SECRET_KEY  equal\n~ TAG  `1.1` -> `1.2`\n";
+    assert_eq!((done.status.code(), out(&done).as_str()), (Some(0), expected));
+    let json = out(&run(home.path(), ["env", "diff", "a", "b", "--json"]));
+    assert!(json.contains("\"differs\"") && !json.contains("hunter"), "{json}");
+    put(home.path(), "c", "my password\n");
+    let refused = run(home.path(), ["env", "diff", "a", "c"]);
+    let said = format!("{}{}", out(&refused), refused.stderr);
+    assert_eq!(refused.status.code(), Some(3), "{said}");
+    assert!(said.contains("GG-ENV-051") && !said.contains("password\n"), "{said}");
+}
+
+#[test]
+fn a_migration_keeps_what_the_operator_wrote_and_runs_twice() {
+    let home = tempfile::tempdir().unwrap();
+    let template = base::template::render(&base::envfile::Values::default()).unwrap();
+    put(home.path(), "old.example", &template.replace("# host port for", "# older words for").replace("3000", "8000"));
+    let mine = "# ours\nSECRET_KEY='hunter2'\n\n# older words for Git over SSH, shown in clone addresses\nSSH_PORT=22 # see ticket\n";
+    put(home.path(), ".env", mine);
+    let dry = run(home.path(), ["env", "migrate", "--from", "old.example", "--dry-run"]);
+    assert_eq!(
+        (dry.status.code(), std::fs::read_to_string(home.path().join(".env")).unwrap().as_str()),
+        (Some(0), mine)
+    );
+    let done = run(home.path(), ["env", "migrate", "--from", "old.example"]);
+    assert_eq!(done.status.code(), Some(0), "{}", done.stderr);
+    assert_eq!((out(&done), out(&dry)), ("updated   SSH_PORT\n".to_owned(), "updated   SSH_PORT\n".to_owned()));
+    let now = std::fs::read_to_string(home.path().join(".env")).unwrap();
+    assert_eq!(now, mine.replace("# older words for", "# host port for"));
+    assert_eq!(std::fs::read_to_string(home.path().join(".env.before")).unwrap(), mine);
+    assert_eq!(std::fs::metadata(home.path().join(".env.before")).unwrap().permissions().mode() & 0o777, 0o600);
+    put(home.path(), "new.example", &template);
+    let again = run(home.path(), ["env", "migrate", "--from", "new.example", "--json"]);
+    assert!(out(&again).contains("\"changed\": false") && !out(&again).contains("hunter2"), "{}", out(&again));
+}
+
+#[test]
+fn a_finding_is_explained_offline() {
+    let done = Run::new(["explain", "gg-env-007"]).finished();
+    assert_eq!(done.status.code(), Some(0));
+    assert!(out(&done).starts_with("GG-ENV-007\n\n  the value is not exactly `True` or `False`\n"), "{}", out(&done));
+    let done = Run::new(["explain", "GG-ENV-0077"]).finished();
+    assert_eq!(done.status.code(), Some(2));
+    assert!(done.stderr.contains("the nearest is GG-ENV-007"), "{}", done.stderr);
+}
+
+#[test]
+fn a_gibibyte_is_a_finding_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::File::create(home.path().join(".env")).unwrap().set_len(1 << 30).unwrap();
+    let begun = std::time::Instant::now();
+    let done = run(home.path(), ["env", "check"]);
+    assert_eq!(done.status.code(), Some(3));
+    assert!(out(&done).starts_with("error    GG-ENV-050  "), "{}", out(&done));
+    assert!(begun.elapsed().as_secs() < 10);
 }

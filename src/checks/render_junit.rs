@@ -1,0 +1,71 @@
+//! Findings as JUnit's XML, which pipelines show beside their tests. An error is a failure, a warning a passed case that
+//! says so: JUnit knows nothing between.
+
+use base::{Finding, Severity};
+
+use crate::render::Report;
+
+/// The whole document.
+pub(crate) fn render(report: Report<'_>) -> String {
+    let failures = report.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    let counts = format!("tests=\"{}\" failures=\"{failures}\" errors=\"0\"", report.findings.len());
+    let name = escaped(report.check);
+    let cases: String = report.findings.iter().map(|finding| case(finding, report.check)).collect();
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"gitgrit-ops\" {counts}>\n  \
+         <testsuite name=\"{name}\" {counts}>\n{cases}  </testsuite>\n</testsuites>\n"
+    )
+}
+
+fn case(finding: &Finding, check: &str) -> String {
+    let name = escaped(&format!("{} {}", finding.id, finding.subject));
+    let head = format!("    <testcase classname=\"{}\" name=\"{name}\"", escaped(check));
+    let message = escaped(&finding.message);
+    let text = escaped(&format!("{}\nfix: {}\nsee docs/{}", finding.cause, finding.fix, finding.doc));
+    match finding.severity {
+        Severity::Ok => format!("{head}/>\n"),
+        Severity::Warning => format!("{head}>\n      <system-out>{message}\n{text}</system-out>\n    </testcase>\n"),
+        Severity::Error => {
+            let failure = format!("<failure type=\"{}\" message=\"{message}\">{text}</failure>", finding.id);
+            format!("{head}>\n      {failure}\n    </testcase>\n")
+        }
+    }
+}
+
+/// Text for an element or an attribute. What XML cannot hold at all becomes U+FFFD.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\n' | '\t' => out.push(letter),
+            letter if letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
+            letter => out.push(letter),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue;
+
+    #[test]
+    fn errors_are_failures_and_nothing_escapes_its_element() {
+        let findings = [
+            catalogue::ENV_PORT.found(Severity::Error, "APP_PORT", "`<&\">\u{1}` is not a port"),
+            catalogue::ENV_MODE.found(Severity::Warning, ".env", "has mode 0644, not 0600"),
+            catalogue::ENV_FINE.found(Severity::Ok, ".env", "3 variables"),
+        ];
+        let text = render(Report { check: "env check", file: Some(".env"), findings: &findings });
+        assert!(text.contains("<testsuite name=\"env check\" tests=\"3\" failures=\"1\" errors=\"0\">"), "{text}");
+        let failure = "<failure type=\"GG-ENV-012\" message=\"`&lt;&amp;&quot;&gt;\u{fffd}` is not a port\">";
+        assert!(text.contains(failure), "{text}");
+        assert_eq!(text.matches("<testcase ").count(), 3);
+        assert_eq!(text.matches("</testcase>").count() + text.matches("\"/>").count(), 3);
+    }
+}
