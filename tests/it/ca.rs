@@ -1,6 +1,6 @@
 //! `ca check` and `ca show` through the real binary.
 
-use crate::gitlab_stub::Authorities;
+use crate::gitlab_stub::{Authorities, Stub};
 use crate::site::out;
 use crate::snapshot::Run;
 
@@ -58,4 +58,61 @@ fn what_is_no_bundle_is_exit_3_for_both_verbs() {
         let (code, text) = ca(["ca", verb, "none.pem"], "");
         assert!(code == 3 && text.starts_with("error    GG-CA-001  none.pem: not a readable file\n"), "{text}");
     }
+}
+
+/// What `ca check --host` says of `chain`, with an empty PATH, so that nothing but the program itself can judge.
+fn verdicts(authorities: &str, chain: &str, host: &str) -> (i32, String) {
+    let arguments = ["ca", "check", "--host", host, "--chain", "chain.pem", "ca.pem"];
+    let done = Run::new(arguments).env("PATH", "").file("ca.pem", authorities).file("chain.pem", chain).finished();
+    assert_eq!(done.stderr, "");
+    (done.status.code().unwrap(), out(&done))
+}
+
+#[test]
+fn every_stack_accepts_a_sound_chain_and_names_the_host_it_is_not_for() {
+    let authorities = Authorities::new("Acme Root");
+    let leaf = authorities.leaf(&["gitlab.acme.internal"]);
+    let (_, text) = verdicts(&authorities.root_pem(), leaf.leaf_pem(), "gitlab.acme.internal");
+    assert!(text.contains("GG-CA-030  gitlab.acme.internal: rustls accepts\n"), "{text}");
+    assert!(text.contains("GG-CA-030  gitlab.acme.internal: GnuTLS accepts\n"), "{text}");
+    let (code, text) = verdicts(&authorities.root_pem(), leaf.leaf_pem(), "other.acme.internal");
+    assert!(
+        code == 3 && text.contains("GG-CA-038  other.acme.internal: rustls refuses `CN=gitlab.acme.internal`"),
+        "{text}"
+    );
+    assert!(text.contains("GG-CA-046  other.acme.internal: replace the server's certificate"), "{text}");
+}
+
+#[test]
+fn a_leaf_given_for_the_ca_is_told_with_the_stacks_that_take_it() {
+    let leaf = Authorities::new("Acme Root").leaf(&["gitlab.acme.internal"]);
+    let (code, text) = verdicts(leaf.leaf_pem(), leaf.leaf_pem(), "gitlab.acme.internal");
+    let remedy = "add `CN=Acme Root`, which issued the server's certificate, to the authorities; accepted as it is by";
+    assert!(
+        code == 3 && text.contains(remedy) && text.contains("refused by rustls, OpenSSL, OpenSSL strict"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_server_is_asked_for_its_chain_although_it_does_not_verify() {
+    let (ours, theirs) = (Authorities::new("Acme Root"), Authorities::new("Beta Root"));
+    let stub = Stub::start(theirs.leaf(&["gitlab.acme.internal"]), crate::gitlab_stub::gitlab());
+    let host = format!("gitlab.acme.internal:{}", stub.port());
+    let arguments = ["ca", "check", "--host", &host, "--connect", "127.0.0.1", "ca.pem"];
+    let done = Run::new(arguments).file("ca.pem", &ours.root_pem()).finished();
+    let text = out(&done);
+    assert_eq!((done.status.code(), text.matches("GG-CA-031").count()), (Some(3), 5), "{text}");
+    assert!(text.contains("add `CN=Beta Root`"), "{text}");
+}
+
+#[test]
+fn a_bundle_is_split_into_named_files_and_never_over_others() {
+    let authorities = Authorities::new("Acme Root");
+    let bundle = format!("{}{}", authorities.intermediate_pem(), authorities.root_pem());
+    let named = "./01-acme-root-issuing.pem  CN=Acme Root Issuing\n./02-acme-root.pem  CN=Acme Root\n";
+    assert_eq!(ca(["ca", "split", "--dry-run", "ca.pem"], &bundle), (0, named.to_owned()));
+    let done = Run::new(["ca", "split", "ca.pem"]).file("ca.pem", &bundle).file("02-acme-root.pem", "mine").finished();
+    assert_eq!(done.status.code(), Some(1));
+    assert!(done.stderr.contains("`./02-acme-root.pem` is there already"), "{}", done.stderr);
 }
