@@ -16,6 +16,7 @@ pub mod env;
 mod env_rules;
 mod explain;
 mod gitlab;
+pub mod host_store;
 pub mod isolation;
 mod link;
 pub mod peer;

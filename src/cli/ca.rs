@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::console::unless_gone;
-use super::{Console, Exit, Failure, findings};
+use super::{Console, Exit, Failure, ca_trust, findings};
 
 /// Look at CA bundles
 #[derive(Debug, Args)]
@@ -65,6 +65,11 @@ enum CaVerb {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Give the authorities of a bundle to this host's store, and on request to Docker
+    #[command(
+        after_help = "Examples:\n  gitgrit-ops ca trust --docker registry.acme.internal:5000 /etc/ssl/acme-ca.pem\n  gitgrit-ops ca trust --undo"
+    )]
+    Trust(ca_trust::TrustArgs),
     /// Show the certificates in a file
     #[command(after_help = "Example:\n  gitgrit-ops ca show /etc/ssl/acme-ca.pem")]
     Show {
@@ -111,6 +116,7 @@ pub(crate) fn run(args: &CaArgs, console: &mut Console) -> Result<Exit, Failure>
             Ok(findings::exit(&all, *strict))
         }
         CaVerb::Split { file, into, dry_run } => split(file, into, *dry_run, console),
+        CaVerb::Trust(args) => ca_trust::run(args, console),
         CaVerb::Show { file } => {
             let bundle = authority::check(file, SystemClock.now());
             if console.is_json {

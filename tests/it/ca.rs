@@ -1,6 +1,7 @@
 //! `ca check` and `ca show` through the real binary.
 
 use crate::gitlab_stub::{Authorities, Stub};
+use crate::require;
 use crate::site::out;
 use crate::snapshot::Run;
 
@@ -115,4 +116,43 @@ fn a_bundle_is_split_into_named_files_and_never_over_others() {
     let done = Run::new(["ca", "split", "ca.pem"]).file("ca.pem", &bundle).file("02-acme-root.pem", "mine").finished();
     assert_eq!(done.status.code(), Some(1));
     assert!(done.stderr.contains("`./02-acme-root.pem` is there already"), "{}", done.stderr);
+}
+
+/// In a root of its own: the machine's store is not touched.
+#[test]
+fn what_is_trusted_is_in_the_hosts_bundle_until_it_is_taken_back() {
+    let program = require::program("update-ca-certificates").map(|_| ());
+    if !require::has("update-ca-certificates", program) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().to_str().unwrap();
+    for below in [
+        "etc/ssl/certs",
+        "etc/ca-certificates/update.d",
+        "usr/share/ca-certificates",
+        "usr/local/share/ca-certificates",
+    ] {
+        std::fs::create_dir_all(folder.path().join(below)).unwrap();
+    }
+    base::file::write_atomic(&folder.path().join("etc/ca-certificates.conf"), b"", 0o644).unwrap();
+    let pem = Authorities::new("Acme Root").root_pem();
+    let trust = |more: &[&str]| {
+        let arguments = ["ca", "trust", "--root", root, more[0], more.get(1).copied().unwrap_or("--json")];
+        let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        let done = Run::new(arguments).env("PATH", path).file("ca.pem", &pem).finished();
+        assert_eq!((done.status.code(), done.stderr.as_str()), (Some(0), ""), "{more:?}");
+        out(&done)
+    };
+    let bundle =
+        || std::fs::read_to_string(folder.path().join("etc/ssl/certs/ca-certificates.crt")).unwrap_or_default();
+    let line = pem.lines().nth(1).unwrap();
+    assert!(trust(&["--dry-run", "ca.pem"]).starts_with("write    ") && bundle().is_empty());
+    trust(&["--docker=registry.acme.internal:5000", "ca.pem"]);
+    assert!(bundle().contains(line));
+    assert!(folder.path().join("etc/docker/certs.d/registry.acme.internal:5000/ca.crt").is_file());
+    assert_eq!(trust(&["ca.pem"]), "[]\n");
+    trust(&["--undo"]);
+    assert!(!bundle().contains(line));
+    assert!(!folder.path().join("etc/docker/certs.d/registry.acme.internal:5000/ca.crt").exists());
 }
