@@ -8,11 +8,15 @@ use base::{Finding, Severity};
 
 use crate::catalogue::{self, Known};
 use crate::certificate::Certificate;
+use crate::container;
 use crate::pem::{self, PemFault};
 use crate::text::{line, moment};
 
 /// The largest file that is looked at, in bytes.
 const LIMIT: u64 = 16 << 20;
+
+/// How many names a certificate may have before it is spoken of: some TLS stacks refuse to compare more.
+const MANY: usize = 1000;
 
 /// How long before its end a certificate is spoken of, in seconds.
 const SOON: i64 = 30 * 24 * 3600;
@@ -29,33 +33,36 @@ pub struct Bundle {
 /// Reads and judges the CA bundle at `path`, as of `now`.
 pub fn check(path: &Path, now: Timestamp) -> Bundle {
     let subject = line(&path.display().to_string());
-    let only = |known: &'static Known, message: String| Bundle {
-        certificates: Vec::new(),
-        findings: vec![known.found(Severity::Error, subject.clone(), message)],
-    };
     // A named pipe that nobody writes to would be waited for.
     let is_file = std::fs::metadata(path).is_ok_and(|facts| facts.is_file());
-    let Some(Ok(bytes)) = is_file.then(|| base::file::read_bytes(path, LIMIT)) else {
-        return only(&catalogue::CA_UNREADABLE, "not a readable file".into());
-    };
+    match is_file.then(|| base::file::read_bytes(path, LIMIT)) {
+        Some(Ok(bytes)) => read(&bytes, &subject, now),
+        Some(Err(base::file::FileError::TooLarge { .. })) => {
+            only(&catalogue::CA_TOO_LARGE, &subject, "larger than 16 MiB".into())
+        }
+        _ => only(&catalogue::CA_UNREADABLE, &subject, "not a readable file".into()),
+    }
+}
+
+/// A bundle that is nothing but one finding.
+fn only(known: &'static Known, subject: &str, message: String) -> Bundle {
+    Bundle { certificates: Vec::new(), findings: vec![known.found(Severity::Error, subject, message)] }
+}
+
+/// Judges the content of a CA bundle that is called `subject`, as of `now`.
+pub fn read(bytes: &[u8], subject: &str, now: Timestamp) -> Bundle {
     if bytes.is_empty() {
-        return only(&catalogue::CA_EMPTY, "zero bytes".into());
+        return only(&catalogue::CA_EMPTY, subject, "zero bytes".into());
     }
-    let blocks = match pem::read(&bytes) {
-        Ok(blocks) => blocks,
-        Err(PemFault::NotPem) => return only(&catalogue::CA_NOT_PEM, "no BEGIN CERTIFICATE line".into()),
-        Err(PemFault::Der) => return only(&catalogue::CA_DER, "a DER certificate, not PEM".into()),
-        Err(PemFault::Damaged(reason)) => return only(&catalogue::CA_DAMAGED, reason),
-    };
     let mut bundle = Bundle { certificates: Vec::new(), findings: Vec::new() };
-    if blocks.private_keys > 0 {
-        let message = format!("holds {} private key(s)", blocks.private_keys);
-        bundle.findings.push(catalogue::CA_PRIVATE_KEY.found(Severity::Error, subject.clone(), message));
+    let ders = match open(bytes, subject, &mut bundle.findings) {
+        Ok(ders) => ders,
+        Err((known, message)) => return only(known, subject, message),
+    };
+    if ders.is_empty() {
+        bundle.findings.push(catalogue::CA_NONE.found(Severity::Error, subject, "holds no certificate"));
     }
-    if blocks.certificates.is_empty() {
-        bundle.findings.push(catalogue::CA_NONE.found(Severity::Error, subject.clone(), "holds no certificate"));
-    }
-    for (index, der) in blocks.certificates.iter().enumerate() {
+    for (index, der) in ders.iter().enumerate() {
         match Certificate::parse(der) {
             Some(certificate) => bundle.certificates.push(certificate),
             None => bundle.findings.push(catalogue::CA_DAMAGED.found(
@@ -71,6 +78,43 @@ pub fn check(path: &Path, now: Timestamp) -> Bundle {
         bundle.findings.push(catalogue::CA_FINE.found(Severity::Ok, subject, message));
     }
     bundle
+}
+
+/// The certificates of a file, whatever they are wrapped in, with a finding for each wrapping that most readers do not open.
+fn open(bytes: &[u8], subject: &str, findings: &mut Vec<Finding>) -> Result<Vec<Vec<u8>>, (&'static Known, String)> {
+    let mut say = |known: &'static Known, message: String| {
+        findings.push(known.found(Severity::Error, subject, message));
+    };
+    let blocks = match pem::read(bytes) {
+        Ok(blocks) => blocks,
+        Err(PemFault::NotPem) => return Err((&catalogue::CA_NOT_PEM, "no BEGIN CERTIFICATE line".into())),
+        Err(PemFault::Damaged(reason)) => return Err((&catalogue::CA_DAMAGED, reason)),
+        Err(PemFault::Der) => {
+            if let Some(ders) = container::signed_data(bytes) {
+                say(&catalogue::CA_CONTAINER, format!("a PKCS#7 container with {} certificate(s)", ders.len()));
+                return Ok(ders);
+            }
+            if Certificate::parse(bytes).is_none() {
+                return Err((&catalogue::CA_DER, "DER, but neither a certificate nor PKCS#7".into()));
+            }
+            say(&catalogue::CA_DER, "a DER certificate, not PEM".into());
+            return Ok(vec![bytes.to_vec()]);
+        }
+    };
+    if blocks.private_keys > 0 {
+        say(&catalogue::CA_PRIVATE_KEY, format!("holds {} private key(s)", blocks.private_keys));
+    }
+    let mut ders = blocks.certificates;
+    for container in &blocks.containers {
+        let inside = container::signed_data(container).unwrap_or_default();
+        say(&catalogue::CA_CONTAINER, format!("a PKCS7 block with {} certificate(s)", inside.len()));
+        ders.extend(inside);
+    }
+    for trusted in &blocks.trusted {
+        say(&catalogue::CA_TRUSTED, "a TRUSTED CERTIFICATE block".into());
+        ders.extend(container::first(trusted).map(<[u8]>::to_vec));
+    }
+    Ok(ders)
 }
 
 /// Judges the certificates of one bundle, each by itself and all together.
@@ -92,6 +136,9 @@ fn judge(certificates: &[Certificate], now: Timestamp) -> Vec<Finding> {
             issuer(certificate, certificates, &mut say);
         } else {
             not_an_authority(certificate, has_authority, &mut say);
+        }
+        if certificate.name_count > MANY {
+            say(&catalogue::CA_MANY_NAMES, Severity::Warning, format!("is for {} names", certificate.name_count));
         }
         dates(certificate, now.seconds(), &mut say);
         strength(certificate, &mut say);
@@ -219,6 +266,58 @@ mod tests {
         ] {
             assert_eq!(ids(text), expected, "{text}");
         }
+    }
+
+    /// A cut of 1 GiB, which takes no room on the disk.
+    #[test]
+    fn a_file_of_a_gibibyte_is_refused_without_being_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ca.pem");
+        std::fs::File::create(&path).unwrap().set_len(1 << 30).unwrap();
+        let began = std::time::Instant::now();
+        assert_eq!(check(&path, NOW).findings[0].id, "GG-CA-021");
+        assert!(began.elapsed().as_secs() < 2);
+    }
+
+    #[test]
+    fn a_certificate_with_ten_thousand_names_is_read_in_time_and_shown_in_part() {
+        let mut many = params("many");
+        many.subject_alt_names =
+            (0..10_000).map(|n| rcgen::SanType::DnsName(format!("h{n}.acme.internal").try_into().unwrap())).collect();
+        let text = own(many);
+        let began = std::time::Instant::now();
+        assert_eq!(ids(&text), ["GG-CA-007 Error", "GG-CA-024 Warning"]);
+        assert!(began.elapsed().as_secs() < 5);
+        let names = Certificate::parse(&der(&text)).unwrap().names;
+        assert_eq!((names.len(), names[100].as_str()), (101, "and 9900 more"));
+    }
+
+    /// The same root as DER, in PKCS#7 in both forms, as a trusted certificate, and pasted among words with CRLF.
+    #[test]
+    fn every_wrapping_is_opened_and_named() {
+        use crate::corpus_certificate::{oid, pem as block, sequence, tlv};
+        let text = own(authority("Root"));
+        let plain = der(&text);
+        let data =
+            sequence(&[&[2, 1, 1], &tlv(0x31, &[]), &sequence(&[&oid("1.2.840.113549.1.7.1")]), &tlv(0xa0, &[&plain])]);
+        let container = sequence(&[&oid("1.2.840.113549.1.7.2"), &tlv(0xa0, &[&data])]);
+        let remarked = [&plain[..], &sequence(&[])].concat();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ca");
+        for (bytes, expected) in [
+            (plain.clone(), "GG-CA-004"),
+            (container.clone(), "GG-CA-022"),
+            (block("PKCS7", &container).into_bytes(), "GG-CA-022"),
+            (block("TRUSTED CERTIFICATE", &remarked).into_bytes(), "GG-CA-023"),
+            (format!("\u{feff}Dear all,\r\n{}\r\nYours", text.replace('\n', "\r\n")).into_bytes(), "GG-CA-020"),
+        ] {
+            base::file::write_atomic(&path, &bytes, 0o600).unwrap();
+            let bundle = check(&path, NOW);
+            let ids: Vec<_> = bundle.findings.iter().map(|finding| finding.id).collect();
+            assert_eq!((ids, bundle.certificates.len()), (vec![expected], 1));
+        }
+        base::file::write_atomic(&path, b"\x30\x82\x01\x00\xff\xfe", 0o600).unwrap();
+        assert_eq!(check(&path, NOW).findings[0].message, "DER, but neither a certificate nor PKCS#7");
     }
 
     #[test]

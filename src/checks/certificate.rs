@@ -9,6 +9,9 @@ use x509_parser::public_key::PublicKey;
 
 use crate::text::{line, moment};
 
+/// How many of a certificate's names are shown.
+const SHOWN: usize = 100;
+
 /// The facts of one certificate; texts hold no control characters.
 #[derive(Clone, Debug, Serialize)]
 pub struct Certificate {
@@ -38,12 +41,17 @@ pub struct Certificate {
     pub subject_key_id: Option<String>,
     /// authorityKeyIdentifier, hexadecimal.
     pub authority_key_id: Option<String>,
-    /// subjectAltName: host names and addresses.
+    /// subjectAltName: host names and addresses, the first 100.
     pub names: Vec<String>,
+    /// How many there are.
+    pub name_count: usize,
     /// SHA-256 of the DER, hexadecimal.
     pub fingerprint: String,
     /// Says whether subject and issuer are the same name, and the signature is its own.
     pub is_self_signed: bool,
+    /// The certificate itself.
+    #[serde(skip)]
+    pub der: Vec<u8>,
     #[serde(skip)]
     pub(crate) subject_der: Vec<u8>,
     #[serde(skip)]
@@ -136,8 +144,10 @@ impl Certificate {
             subject_key_id: None,
             authority_key_id: None,
             names: Vec::new(),
+            name_count: 0,
             fingerprint: sha256(der),
             is_self_signed: is_self_issued && parsed.verify_signature(None).is_ok(),
+            der: der.to_vec(),
             subject_der: parsed.subject().as_raw().to_vec(),
             issuer_der: parsed.issuer().as_raw().to_vec(),
         }
@@ -171,7 +181,11 @@ impl Certificate {
                 self.authority_key_id = found.key_identifier.as_ref().map(|id| hex(id.0));
             }
             ParsedExtension::SubjectAlternativeName(found) => {
-                self.names = found.general_names.iter().filter_map(name).collect();
+                self.names = found.general_names.iter().filter_map(name).take(SHOWN).collect();
+                self.name_count = found.general_names.len();
+                if self.name_count > SHOWN && self.names.len() == SHOWN {
+                    self.names.push(format!("and {} more", self.name_count - SHOWN));
+                }
             }
             _ => {}
         }
@@ -247,7 +261,7 @@ fn signature(oid: &str) -> Signature {
 }
 
 /// The hash comes with the TLS suites, so this room names no second library for it.
-fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     match rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256 {
         rustls::SupportedCipherSuite::Tls13(suite) => hex(suite.common.hash_provider.hash(bytes).as_ref()),
         rustls::SupportedCipherSuite::Tls12(suite) => hex(suite.common.hash_provider.hash(bytes).as_ref()),

@@ -9,6 +9,13 @@ pub mod catalogue;
 pub mod certificate;
 pub mod compose;
 mod compose_expand;
+mod container;
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod corpus_certificate;
+#[cfg(test)]
+mod corpus_proof;
 pub mod egress;
 pub mod env;
 #[cfg(test)]
@@ -20,14 +27,26 @@ mod env_rules;
 mod env_whole;
 mod explain;
 mod gitlab;
+pub mod host_store;
 pub mod isolation;
+mod link;
+pub mod peer;
 mod pem;
 pub mod render;
 mod render_junit;
 mod render_sarif;
 mod render_terminal;
+pub mod presented;
+pub mod remedy;
+pub mod served;
 pub mod setup;
+mod signature;
 pub mod site;
 pub mod smoke;
+pub mod split;
+mod stack_gnutls;
+mod stack_openssl;
+mod stack_webpki;
 mod text;
 pub mod trust;
+pub mod verdict;

@@ -9,6 +9,10 @@ pub(crate) struct Blocks {
     pub(crate) certificates: Vec<Vec<u8>>,
     /// How many private keys are inside, encrypted ones too.
     pub(crate) private_keys: usize,
+    /// PKCS#7 structures as DER.
+    pub(crate) containers: Vec<Vec<u8>>,
+    /// OpenSSL's trusted certificates, with its remarks after the DER.
+    pub(crate) trusted: Vec<Vec<u8>>,
 }
 
 /// Why a file is not a PEM file.
@@ -30,7 +34,8 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Blocks, PemFault> {
         return Err(if looks_like_der(bytes) { PemFault::Der } else { PemFault::NotPem });
     }
     let private_keys = labels.iter().filter(|label| label.ends_with("PRIVATE KEY")).count();
-    let mut blocks = Blocks { certificates: Vec::new(), private_keys };
+    let (containers, trusted) = (labelled(bytes, CONTAINERS), labelled(bytes, TRUSTED));
+    let mut blocks = Blocks { certificates: Vec::new(), private_keys, containers, trusted };
     let mut rest = bytes;
     loop {
         match rustls_pemfile::read_one_from_slice(rest) {
@@ -43,6 +48,52 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Blocks, PemFault> {
             Err(error) => return Err(PemFault::Damaged(said(&error))),
         }
     }
+}
+
+const CONTAINERS: &[&str] = &["PKCS7", "CMS", "PKCS #7 SIGNED DATA"];
+const TRUSTED: &[&str] = &["TRUSTED CERTIFICATE", "X509 CERTIFICATE"];
+
+/// The whole blocks with one of these labels, which rustls-pemfile passes over. Each is read under a label that it knows.
+fn labelled(bytes: &[u8], wanted: &[&str]) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    let mut block: Option<(&str, String)> = None;
+    for line in bytes.split(|byte| matches!(byte, b'\n' | b'\r')) {
+        let Ok(line) = std::str::from_utf8(line).map(str::trim_end) else { continue };
+        let label = |start: &str| line.strip_prefix(start).and_then(|rest| rest.strip_suffix("-----"));
+        if let Some(label) = label("-----BEGIN ") {
+            let name = wanted.iter().find(|name| **name == label);
+            block = name.map(|name| (*name, "-----BEGIN CERTIFICATE-----\n".to_owned()));
+        } else if let Some(label) = label("-----END ") {
+            if let Some((_, mut text)) = block.take().filter(|(name, _)| *name == label) {
+                text.push_str("-----END CERTIFICATE-----\n");
+                if let Ok(Some((Item::X509Certificate(der), _))) = rustls_pemfile::read_one_from_slice(text.as_bytes())
+                {
+                    found.push(der.to_vec());
+                }
+            }
+        } else if let Some((_, text)) = &mut block {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    found
+}
+
+/// Writes one block.
+pub(crate) fn block(label: &str, der: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(der.len() * 3 / 2);
+    for (index, chunk) in der.chunks(3).enumerate() {
+        if index > 0 && index % 16 == 0 {
+            text.push('\n');
+        }
+        let word = chunk.iter().fold(0_usize, |word, byte| word << 8 | usize::from(*byte)) << (8 * (3 - chunk.len()));
+        for place in 0..4 {
+            let letter = LETTERS.get(word >> (18 - 6 * place) & 63).filter(|_| place <= chunk.len());
+            text.push(letter.map_or('=', |letter| char::from(*letter)));
+        }
+    }
+    format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
 }
 
 /// A DER certificate is one SEQUENCE with a two-byte length; text never begins so.
@@ -96,5 +147,23 @@ mod tests {
                     -----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let blocks = read(text.as_bytes()).unwrap();
         assert_eq!((blocks.private_keys, blocks.certificates.len()), (1, 1));
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for length in [1, 2, 3, 47, 48, 49, 200] {
+            let der: Vec<u8> = (0..length).collect();
+            let text = block("CERTIFICATE", &der);
+            assert_eq!(read(text.as_bytes()).map(|blocks| blocks.certificates).ok(), Some(vec![der]), "{text}");
+            assert!(text.lines().all(|line| line.len() <= 64), "{text}");
+        }
+    }
+
+    #[test]
+    fn containers_and_trusted_certificates_are_kept_apart() {
+        let text = "some words\n-----BEGIN PKCS7-----\nAAAA\n-----END PKCS7-----\nmore words\n\
+                    -----BEGIN TRUSTED CERTIFICATE-----\r\nAAEC\r\n-----END TRUSTED CERTIFICATE-----\r\n";
+        let blocks = read(text.as_bytes()).unwrap();
+        assert_eq!((blocks.containers, blocks.trusted), (vec![vec![0, 0, 0]], vec![vec![0, 1, 2]]));
     }
 }

@@ -1,17 +1,21 @@
 //! Looks at CA bundles: what is in the file, and what OpenSSL, rustls and git will stumble over.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base::clock::SystemClock;
 use base::{Clock, Finding, Severity};
 use checks::authority::{self, Bundle};
 use checks::certificate::Certificate;
+use checks::presented::Target;
+use checks::served;
+use checks::trust::SYSTEM_BUNDLE;
+use checks::verdict::Report;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::console::unless_gone;
-use super::{Console, Exit, Failure, findings};
+use super::{Console, Exit, Failure, ca_trust, findings};
 
 /// Look at CA bundles
 #[derive(Debug, Args)]
@@ -22,22 +26,62 @@ pub(crate) struct CaArgs {
 
 #[derive(Debug, Subcommand)]
 enum CaVerb {
-    /// Say what is wrong with a CA bundle
-    #[command(after_help = "Example:\n  gitgrit-ops ca check /etc/ssl/acme-ca.pem")]
+    /// Say what is wrong with a CA bundle, and what each TLS stack will say of a server's chain
+    #[command(
+        after_help = "Examples:\n  gitgrit-ops ca check /etc/ssl/acme-ca.pem\n  gitgrit-ops ca check --host gitlab.acme.internal /etc/ssl/acme-ca.pem"
+    )]
     Check {
-        /// The PEM file
-        file: PathBuf,
+        /// The PEM file with the authorities; with --host the system's own when left out
+        #[arg(required_unless_present = "host")]
+        file: Option<PathBuf>,
+
+        /// Ask this server for its chain, which need not verify, and judge it as each TLS stack will
+        #[arg(long, value_name = "HOST[:PORT]")]
+        host: Option<String>,
+
+        /// Connect to this address in place of what the name service says
+        #[arg(long, value_name = "ADDRESS", requires = "host")]
+        connect: Option<String>,
+
+        /// Judge the chain in this PEM file, the server's own certificate first, and connect nowhere
+        #[arg(long, value_name = "FILE", requires = "host", conflicts_with = "connect")]
+        chain: Option<PathBuf>,
 
         /// End with exit code 4 when there are only warnings
         #[arg(long)]
         strict: bool,
     },
-    /// Show the certificates in a PEM file
+    /// Take a bundle apart: one PEM file a certificate, named after it
+    #[command(after_help = "Example:\n  gitgrit-ops ca split --into parts /etc/ssl/acme-ca.pem")]
+    Split {
+        /// The file: PEM, DER or PKCS#7
+        file: PathBuf,
+
+        /// Write the files into this directory, which must be there
+        #[arg(long, value_name = "DIRECTORY", default_value = ".")]
+        into: PathBuf,
+
+        /// Name the files and write none
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Give the authorities of a bundle to this host's store, and on request to Docker
+    #[command(
+        after_help = "Examples:\n  gitgrit-ops ca trust --docker registry.acme.internal:5000 /etc/ssl/acme-ca.pem\n  gitgrit-ops ca trust --undo"
+    )]
+    Trust(ca_trust::TrustArgs),
+    /// Show the certificates in a file
     #[command(after_help = "Example:\n  gitgrit-ops ca show /etc/ssl/acme-ca.pem")]
     Show {
-        /// The PEM file
+        /// The file: PEM, DER or PKCS#7
         file: PathBuf,
     },
+}
+
+#[derive(Serialize)]
+struct PartView<'p> {
+    file: String,
+    subject: &'p str,
 }
 
 #[derive(Serialize)]
@@ -45,31 +89,81 @@ struct BundleView<'b> {
     file: String,
     certificates: &'b [Certificate],
     findings: &'b [Finding],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server: Option<&'b Report>,
 }
 
 pub(crate) fn run(args: &CaArgs, console: &mut Console) -> Result<Exit, Failure> {
-    let (file, is_strict, is_show) = match &args.verb {
-        CaVerb::Check { file, strict } => (file, *strict, false),
-        CaVerb::Show { file } => (file, false, true),
-    };
+    match &args.verb {
+        CaVerb::Check { file, host, connect, chain, strict } => {
+            let file = file.clone().unwrap_or_else(|| PathBuf::from(SYSTEM_BUNDLE));
+            let bundle = authority::check(&file, SystemClock.now());
+            let Some(host) = host else {
+                print(&file, &bundle.certificates, &bundle.findings, None, console)?;
+                return Ok(findings::exit(&bundle.findings, *strict));
+            };
+            let target = Target::parse(host, connect.as_deref()).ok_or_else(|| {
+                Failure::said(Exit::Usage, "--host is a name or an address, perhaps with a port; --connect an address")
+            })?;
+            let served = match chain {
+                Some(chain) => served::saved(chain, &target.peer, &file, SystemClock.now()),
+                None => served::ask(&target, &file, SystemClock.now()),
+            };
+            // Of the authorities only what keeps them from being read at all: the stacks judge the rest.
+            let unread = bundle.findings.into_iter().filter(|_| bundle.certificates.is_empty());
+            let all: Vec<Finding> = unread.chain(served.findings).collect();
+            print(&file, &bundle.certificates, &all, served.report.as_ref(), console)?;
+            Ok(findings::exit(&all, *strict))
+        }
+        CaVerb::Split { file, into, dry_run } => split(file, into, *dry_run, console),
+        CaVerb::Trust(args) => ca_trust::run(args, console),
+        CaVerb::Show { file } => {
+            let bundle = authority::check(file, SystemClock.now());
+            if console.is_json {
+                print(file, &bundle.certificates, &bundle.findings, None, console)?;
+            } else {
+                show(&bundle, console)?;
+            }
+            // Showing succeeds when there was something to show; judging is the other verb's.
+            Ok(if bundle.certificates.is_empty() { Exit::ChecksFailed } else { Exit::Ok })
+        }
+    }
+}
+
+fn split(file: &Path, into: &Path, is_dry_run: bool, console: &mut Console) -> Result<Exit, Failure> {
     let bundle = authority::check(file, SystemClock.now());
+    if bundle.certificates.is_empty() {
+        print(file, &bundle.certificates, &bundle.findings, None, console)?;
+        return Ok(Exit::ChecksFailed);
+    }
+    let parts = checks::split::plan(&bundle.certificates, into);
+    if !is_dry_run {
+        checks::split::apply(&parts).map_err(|error| Failure::new(Exit::Failure, error))?;
+    }
     if console.is_json {
-        let view = BundleView {
-            file: file.display().to_string(),
-            certificates: &bundle.certificates,
-            findings: &bundle.findings,
-        };
-        unless_gone(console.json(&view))?;
-    } else if is_show {
-        show(&bundle, console)?;
+        let view = |part: &'_ checks::split::Part| part.path.display().to_string();
+        let views: Vec<_> = parts.iter().map(|part| PartView { file: view(part), subject: &part.subject }).collect();
+        unless_gone(console.json(&views))?;
     } else {
-        unless_gone(findings::print(&bundle.findings, console))?;
+        for part in &parts {
+            unless_gone(writeln!(console.out, "{}  {}", part.path.display(), part.subject))?;
+        }
     }
-    if is_show {
-        // Showing succeeds when there was something to show; judging is the other verb's.
-        return Ok(if bundle.certificates.is_empty() { Exit::ChecksFailed } else { Exit::Ok });
+    Ok(Exit::Ok)
+}
+
+fn print(
+    file: &Path,
+    certificates: &[Certificate],
+    findings: &[Finding],
+    server: Option<&Report>,
+    console: &mut Console,
+) -> Result<(), Failure> {
+    if console.is_json {
+        let view = BundleView { file: file.display().to_string(), certificates, findings, server };
+        return Ok(unless_gone(console.json(&view))?);
     }
-    Ok(findings::exit(&bundle.findings, is_strict))
+    Ok(unless_gone(findings::print(findings, console))?)
 }
 
 fn show(bundle: &Bundle, console: &mut Console) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ mod admin_repository;
 mod admin_token;
 mod admin_user;
 mod ca;
+mod ca_trust;
 mod completions;
 mod console;
 mod down;

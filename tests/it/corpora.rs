@@ -5,6 +5,8 @@ use std::path::Path;
 
 use crate::tidy::root;
 
+#[path = "../fuzz/fuzz_targets/checks/certificates.rs"]
+mod certificates;
 #[path = "../fuzz/fuzz_targets/checks/lfs_json.rs"]
 mod lfs_json;
 #[path = "../fuzz/fuzz_targets/checks/markdown.rs"]
@@ -52,4 +54,9 @@ fn no_markdown_runs_or_takes_for_ever() {
 #[test]
 fn no_ssh_command_is_more_than_one_of_ours() {
     walk("ssh_command", ssh_command::holds);
+}
+
+#[test]
+fn no_file_of_certificates_goes_without_a_verdict() {
+    walk("certificates", certificates::holds);
 }

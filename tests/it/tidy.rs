@@ -26,7 +26,7 @@ const EDGES: [(&str, &[&str]); 12] = [
 const CRATES: &[(&str, &[&str])] = &[
     ("argon2", &["vault"]),
     ("askama", &["serve"]),
-    ("aws-lc-rs", &["vault"]),
+    ("aws-lc-rs", &["checks", "vault"]),
     ("axum", &["serve"]),
     ("bollard", &["docker"]),
     ("clap", &["gitgrit-ops"]),
