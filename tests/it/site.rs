@@ -243,7 +243,7 @@ impl Site {
 
     /// Stops the server with SIGTERM and waits for its end. Starting again is the test's own doing.
     pub(crate) fn stop(&self) {
-        stop(self.serving.pid);
+        assert!(stop(self.serving.pid), "the server did not end when it was asked to:\n{}", self.log());
     }
 
     /// Says whether a server holds this site now.
@@ -304,18 +304,20 @@ fn serving(site: &SiteDir) -> Option<Serving> {
     Pid::from_raw(serving.pid).is_some_and(is_running).then_some(serving)
 }
 
-/// Ends one server by its id: politely, and after ten seconds for good.
-fn stop(pid: i32) {
-    let Some(pid) = Pid::from_raw(pid) else { return };
+/// Ends one server by its id: politely, and for good when it takes longer than it gives its clients. Says whether it went
+/// by itself.
+fn stop(pid: i32) -> bool {
+    let Some(pid) = Pid::from_raw(pid) else { return true };
     let _ = kill_process(pid, Signal::TERM);
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while is_running(pid) {
         if Instant::now() > deadline {
             let _ = kill_process(pid, Signal::KILL);
-            return;
+            return false;
         }
         std::thread::sleep(Duration::from_millis(5));
     }
+    true
 }
 
 /// A process that ended but was not collected by its parent counts as ended.
