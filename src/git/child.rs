@@ -184,6 +184,11 @@ impl Progress {
         self.moved.load(Ordering::Relaxed)
     }
 
+    /// Notes that so many moved.
+    pub(crate) fn add(&self, count: usize) {
+        self.moved.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
     /// Says whether the child has all the input it needs.
     pub(crate) fn has_all_input(&self) -> bool {
         self.has_all_input.load(Ordering::Relaxed)
@@ -224,7 +229,7 @@ pub(crate) async fn copy(
         };
         to.write_all(piece).await.map_err(Broken::Target)?;
         to.flush().await.map_err(Broken::Target)?;
-        progress.moved.fetch_add(count as u64, Ordering::Relaxed);
+        progress.add(count);
     }
 }
 

@@ -5,18 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gix::ObjectId;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::AsyncWrite;
 
 use crate::child::finish;
+use crate::hear::{Line, Lines};
 use crate::pktline::Lines as Sent;
 use crate::read::table::{Held, Table};
 use crate::upload::upload_pack;
 use crate::{Error, Protocol, Repo, environment, gates, pktline};
 
-/// Bytes of a request that are looked at; Git answers a longer one.
-const LONGEST: usize = 64 << 10;
-/// How a request begins that asks for refs.
-const COMMAND: &[u8] = b"0014command=ls-refs\n";
 /// Time for Git to say what it can do.
 const PATIENCE: Duration = Duration::from_secs(20);
 const NOTHING: &str = "0000000000000000000000000000000000000000";
@@ -133,46 +130,16 @@ async fn put_all(
     out.end().await
 }
 
-/// What a request turned out to be.
-pub(crate) enum Heard {
-    /// A whole request for refs, and what answers it.
-    Refs(Answer),
-    /// Something for Git: the bytes that were read of it.
-    Other(Vec<u8>),
-}
-
-/// Reads as far as it takes to know whether refs are asked for, and answers. Anything unusual is for Git.
-pub(crate) async fn hear(repo: &Repo, input: &mut (impl AsyncRead + Unpin + Send)) -> Result<Heard, Error> {
-    let mut seen = Vec::with_capacity(512);
-    while !is_whole(&seen) {
-        let mut piece = [0_u8; 4096];
-        let count = input.read(&mut piece).await.map_err(Error::Transfer)?;
-        seen.extend_from_slice(piece.get(..count).unwrap_or_default());
-        let length = seen.len().min(COMMAND.len());
-        if count == 0 || seen.len() > LONGEST || seen.get(..length) != COMMAND.get(..length) {
-            return Ok(Heard::Other(seen));
-        }
-    }
-    let Some((asked, hidden)) = Asked::parse(&seen).zip(hidden()) else { return Ok(Heard::Other(seen)) };
-    let table = repo.table().await?;
-    Ok(if table.is_exact { Heard::Refs(Answer { asked, table, hidden }) } else { Heard::Other(seen) })
-}
-
 /// The answer to a request for refs.
 pub(crate) struct Answer {
-    asked: Asked,
-    table: Arc<Table>,
-    hidden: Vec<&'static str>,
-}
-
-/// Says whether a request is there up to its flush (or cannot be one).
-fn is_whole(bytes: &[u8]) -> bool {
-    bytes.len() >= COMMAND.len() && Lines(bytes).any(|line| matches!(line, Line::Flush | Line::Wrong))
+    pub(crate) asked: Asked,
+    pub(crate) table: Arc<Table>,
+    pub(crate) hidden: Vec<&'static str>,
 }
 
 /// A request for refs, gitprotocol-v2(5).
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Asked {
+pub(crate) struct Asked {
     has_peeled: bool,
     has_symrefs: bool,
     has_unborn: bool,
@@ -181,7 +148,7 @@ struct Asked {
 
 impl Asked {
     /// `None` for what this is not sure to answer as Git would.
-    fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         if bytes.contains(&0) {
             return None;
         }
@@ -281,47 +248,14 @@ impl Held {
     }
 }
 
-/// The lines of a request, newline taken off.
-struct Lines<'b>(&'b [u8]);
-
-#[derive(Debug, PartialEq, Eq)]
-enum Line<'b> {
-    Text(&'b [u8]),
-    Delimiter,
-    Flush,
-    /// No line that Git would send.
-    Wrong,
-}
-
-impl<'b> Iterator for Lines<'b> {
-    type Item = Line<'b>;
-
-    fn next(&mut self) -> Option<Line<'b>> {
-        let digits = std::str::from_utf8(self.0.get(..4)?).unwrap_or_default();
-        let is_plain = digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
-        let length = if is_plain { usize::from_str_radix(digits, 16).ok() } else { None };
-        let (line, taken) = match length {
-            Some(0) => (Line::Flush, 4),
-            Some(1) => (Line::Delimiter, 4),
-            Some(length @ 5..=pktline::LONGEST) => {
-                let text = self.0.get(4..length)?;
-                (Line::Text(text.strip_suffix(b"\n").unwrap_or(text)), length)
-            }
-            _ => (Line::Wrong, self.0.len()),
-        };
-        self.0 = self.0.get(taken..).unwrap_or_default();
-        Some(line)
-    }
-}
-
 /// The refs that clients are not told of; `None` when that is said in a way that only Git understands.
-fn hidden() -> Option<Vec<&'static str>> {
+pub(crate) fn hidden() -> Option<Vec<&'static str>> {
     let is_plain = |value: &&str| !value.starts_with(['!', '^']);
     let all = environment::values(&["transfer.hiderefs", "uploadpack.hiderefs"]);
     all.iter().all(is_plain).then_some(all)
 }
 
-fn is_hidden(name: &[u8], hidden: &[&str]) -> bool {
+pub(crate) fn is_hidden(name: &[u8], hidden: &[&str]) -> bool {
     let is_below = |prefix: &&str| {
         let rest = name.strip_prefix(prefix.trim_end_matches('/').as_bytes());
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))

@@ -1,5 +1,5 @@
-//! Clone and fetch, and archives for Git clients: git's own upload-pack and upload-archive with both streams passed through. What the client sends is never looked at
-//! here and never becomes an argument.
+//! Clone and fetch, and archives for Git clients: git's own upload-pack and upload-archive with both streams passed through.
+//! What the client sends never becomes an argument.
 
 use std::io;
 use std::time::Duration;
@@ -8,7 +8,8 @@ use base::process::Program;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::child::{Broken, IDLE, Progress, Running, complaints, copy, one_line};
-use crate::ls_refs::{self, Heard};
+use crate::hear::{Heard, hear};
+use crate::ls_refs;
 use crate::{Error, Repo, environment, gates, pktline};
 
 /// How long the body of an HTTP request may be silent: it was complete at the client before it was sent, and a place
@@ -79,9 +80,13 @@ pub async fn run(
 ) -> Result<(), Error> {
     let mut seen = Vec::new();
     if transport == Transport::Http && protocol == Protocol::V2 {
-        let heard = tokio::time::timeout(SILENT_BODY, ls_refs::hear(repo, &mut input)).await;
+        let heard = tokio::time::timeout(SILENT_BODY, hear(repo, &mut input)).await;
         match heard.map_err(|_| Error::Transfer(io::ErrorKind::TimedOut.into()))?? {
             Heard::Refs(answer) => return answer.send(&mut output).await,
+            Heard::Everything(asked) => {
+                let _place = gates::enter(&repo.gates().uploads).await?;
+                return asked.send(repo, output).await;
+            }
             Heard::Other(read) => seen = read,
         }
     }

@@ -8,11 +8,14 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use forge::Error;
-use futures_util::stream;
-use tokio::io::{AsyncReadExt, DuplexStream};
+use futures_util::sink::SinkMapErr;
+use futures_util::{SinkExt, stream};
+use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinHandle};
+use tokio_util::io::{CopyToBytes, SinkWriter};
+use tokio_util::sync::{PollSendError, PollSender};
 use tracing::{debug, error};
 
 use crate::request::{RequestId, chain, internal_error};
@@ -20,8 +23,9 @@ use crate::service::Service;
 use crate::state::Doors;
 use crate::turns::NoTurn;
 
-/// Bytes between a transfer and its client; when they are full, Git waits.
-const BUFFER: usize = 256 << 10;
+/// Pieces between a transfer and its client, each as long as what the transfer writes at once; when there are as many,
+/// Git waits.
+const PIECES: usize = 2;
 /// What proxies and clients must never keep, as Git's own server says it.
 const NOT_KEPT: &str = "no-cache, max-age=0, must-revalidate";
 
@@ -41,28 +45,26 @@ pub(crate) struct Answer {
 /// an error and no cut stream.
 pub(crate) async fn streamed<T, R>(answer: Answer, transfer: T) -> Response
 where
-    T: FnOnce(DuplexStream) -> R,
+    T: FnOnce(Outlet) -> R,
     R: Future<Output = Result<(), Error>> + Send + 'static,
 {
-    let (mut output, input) = tokio::io::duplex(BUFFER);
+    let (sender, mut pieces) = mpsc::channel(PIECES);
     let service = answer.service;
-    let task = answer.doors.tasks.spawn(transfer(input));
+    let task = answer.doors.tasks.spawn(transfer(outlet(sender)));
     // A push is not cut down from here: once its pack has come whole it ends by itself, with the refs moved or not.
     let guard = (service != Service::ReceivePack).then(|| Cut(task.abort_handle()));
-    let mut first = BytesMut::with_capacity(BUFFER);
-    let count = output.read_buf(&mut first).await.unwrap_or(0);
-    let mut rest = Rest { output, task, answer, _guard: guard };
-    if count == 0
+    let first = pieces.recv().await;
+    let mut rest = Rest { pieces, task, answer, _guard: guard };
+    if first.is_none()
         && let Err(error) = rest.end().await
     {
         return failure(&error, &rest.answer.id);
     }
     let content_type = rest.answer.content_type.clone();
-    let first = first.freeze();
-    let body = stream::unfold((Some(first), Some(rest)), |(first, rest)| async move {
+    let begun = first.map(|first| (Some(first), Some(rest)));
+    let body = stream::unfold(begun.unwrap_or_default(), |(first, rest)| async move {
         match first {
-            Some(first) if !first.is_empty() => Some((Ok(first), (None, rest))),
-            Some(_) => None,
+            Some(first) => Some((Ok(first), (None, rest))),
             None => Rest::next(rest?).await,
         }
     });
@@ -70,9 +72,18 @@ where
     (headers, Body::from_stream(body)).into_response()
 }
 
+/// Where a transfer writes.
+pub(crate) type Outlet = SinkWriter<CopyToBytes<SinkMapErr<PollSender<Bytes>, Gone>>>;
+type Gone = fn(PollSendError<Bytes>) -> io::Error;
+
+fn outlet(sender: mpsc::Sender<Bytes>) -> Outlet {
+    let gone: Gone = |_| io::ErrorKind::BrokenPipe.into();
+    SinkWriter::new(CopyToBytes::new(PollSender::new(sender).sink_map_err(gone)))
+}
+
 /// What is still to come of a transfer.
 struct Rest {
-    output: DuplexStream,
+    pieces: mpsc::Receiver<Bytes>,
     task: JoinHandle<Result<(), Error>>,
     answer: Answer,
     _guard: Option<Cut>,
@@ -84,15 +95,11 @@ impl Rest {
     /// The next bytes. After the last, the transfer's own end: a failure cuts the stream, so that no client takes a
     /// half for the whole.
     async fn next(mut self) -> Option<Piece> {
-        let mut bytes = BytesMut::with_capacity(BUFFER);
-        match self.output.read_buf(&mut bytes).await {
-            Ok(0) => {
-                let error = self.end().await.err().filter(|error| !is_told(error))?;
-                Some((Err(io::Error::other(error)), (None, None)))
-            }
-            Ok(_) => Some((Ok(bytes.freeze()), (None, Some(self)))),
-            Err(error) => Some((Err(error), (None, None))),
+        if let Some(piece) = self.pieces.recv().await {
+            return Some((Ok(piece), (None, Some(self))));
         }
+        let error = self.end().await.err().filter(|error| !is_told(error))?;
+        Some((Err(io::Error::other(error)), (None, None)))
     }
 
     /// Waits for the task, counts it, and logs its failure.
