@@ -23,8 +23,10 @@ const START: Duration = Duration::from_mins(1);
 const STOP: Duration = Duration::from_secs(45);
 /// How long a server on this host may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(2);
-/// Pools of memory that threads of the server share (mallopt(3)); with one for each, a third more stays unused in them.
-const ARENAS: &str = "2";
+/// How the server's memory goes back to the kernel (mallopt(3)): pools that threads share, and none that keep what was freed.
+/// With glibc's own choice, a third more stays unused.
+const MEMORY: [(&str, &str); 3] =
+    [("MALLOC_ARENA_MAX", "2"), ("MALLOC_MMAP_THRESHOLD_", "262144"), ("MALLOC_TRIM_THRESHOLD_", "524288")];
 
 /// Which site a verb is about.
 #[derive(Debug, Args)]
@@ -89,7 +91,8 @@ pub(crate) fn this_program() -> Result<Program, Failure> {
 /// Starts the site's server in the background and waits until it is healthy.
 pub(crate) fn start(site: &SiteDir) -> Result<Serving, Failure> {
     let runtime = runtime()?;
-    let program = this_program()?.options(["serve", "--site"]).option(site.root()).env("MALLOC_ARENA_MAX", ARENAS);
+    let program = this_program()?.options(["serve", "--site"]).option(site.root());
+    let program = MEMORY.iter().fold(program, |program, (name, value)| program.env(name, *value));
     Ok(running::start(site, program, START, &|serving| is_healthy(site, serving, &runtime))?)
 }
 

@@ -3,27 +3,22 @@
 //! any other way is for upload-pack.
 
 use std::collections::HashSet;
-use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use base::process::Program;
 use gix::ObjectId;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::time::sleep;
 
 use crate::child::{IDLE, Progress, Running, one_line};
 use crate::hear::{Line, Lines};
 use crate::ls_refs::is_hidden;
-use crate::pktline::{BAND_PAYLOAD, LONGEST};
+use crate::pktline::LONGEST;
 use crate::read::table::Table;
 use crate::{Error, Repo, environment, pktline};
 
-/// Packets that are sent at a time.
-const PACKETS: usize = 4;
 /// Silence after which the client is told that there is more to come, as upload-pack does.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Bytes of a pack from which on more of it is waited for before it is sent: Git writes 8 KiB at a time.
@@ -153,7 +148,7 @@ impl<W: AsyncWrite + Unpin> Bands<W> {
         mut stderr: ChildStderr,
         progress: &Progress,
     ) -> io::Result<String> {
-        let (mut packets, mut sent) = (Packets::new(), 0);
+        let (mut packet, mut sent) = (Packet::new(), 0);
         let (mut words, mut kept, mut is_silent) = ([0_u8; 1024], Vec::new(), false);
         let mut is_packed = false;
         while !is_packed || !is_silent {
@@ -167,12 +162,12 @@ impl<W: AsyncWrite + Unpin> Bands<W> {
                         self.say(2, said).await?;
                     }
                 }
-                filled = packets.fill(&mut stdout), if !is_packed => {
+                filled = packet.fill(&mut stdout), if !is_packed => {
                     let filled = filled?;
                     is_packed = filled.is_empty();
                     progress.add(filled.len());
                     sent += filled.len();
-                    let is_partly_filled = filled.len() < PACKETS * LONGEST;
+                    let is_partly_filled = filled.len() < LONGEST;
                     self.put(filled).await?;
                     if sent > LARGE && is_partly_filled && !is_packed {
                         sleep(GATHER).await;
@@ -227,42 +222,22 @@ fn head(band: u8, count: usize) -> [u8; 5] {
     [digit(12), digit(8), digit(4), digit(0), band]
 }
 
-/// Packets of the first band, filled straight from Git's pipe.
-struct Packets(Vec<u8>);
+/// A packet of the first band, filled straight from Git's pipe and no larger than a processor keeps at hand.
+struct Packet(Vec<u8>);
 
-impl Packets {
+impl Packet {
     fn new() -> Self {
-        Self(vec![0; PACKETS * LONGEST])
+        Self(vec![0; LONGEST])
     }
 
-    /// Waits until there is something, then takes what is there: packets ready to be sent; none at the end. Loses nothing
-    /// when it is dropped while it waits.
+    /// Waits until there is something: a packet ready to be sent, an empty one at the end. Loses nothing when it is
+    /// dropped while it waits.
     async fn fill(&mut self, pipe: &mut ChildStdout) -> io::Result<&[u8]> {
-        let filled = poll_fn(|context| self.poll_fill(pipe, context)).await?;
+        let Some((begin, payload)) = self.0.split_first_chunk_mut::<5>() else { return Ok(&[]) };
+        let count = pipe.read(payload).await?;
+        *begin = head(1, count);
+        let filled = if count == 0 { 0 } else { begin.len() + count };
         Ok(self.0.get(..filled).unwrap_or_default())
-    }
-
-    fn poll_fill(&mut self, pipe: &mut ChildStdout, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut filled = 0;
-        for packet in self.0.chunks_exact_mut(LONGEST) {
-            let Some((begin, payload)) = packet.split_first_chunk_mut::<5>() else { break };
-            let mut payload = ReadBuf::new(payload);
-            match Pin::new(&mut *pipe).poll_read(context, &mut payload) {
-                Poll::Pending if filled == 0 => return Poll::Pending,
-                Poll::Pending => break,
-                Poll::Ready(read) => read?,
-            }
-            let count = payload.filled().len();
-            if count > 0 {
-                *begin = head(1, count);
-                filled += begin.len() + count;
-            }
-            // The next packet would not stand right behind this one.
-            if count < BAND_PAYLOAD {
-                break;
-            }
-        }
-        Poll::Ready(Ok(filled))
     }
 }
 

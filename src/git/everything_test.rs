@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::hear::{Heard, hear};
+use crate::pktline::BAND_PAYLOAD;
 use crate::testing::{Site, WorkTree};
 
 fn request(words: &[&str]) -> Vec<u8> {

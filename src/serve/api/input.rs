@@ -12,6 +12,7 @@ use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Path, Query, Req
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, LINK};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base::name::{OwnerName, RepoPath};
 use forge::Stretch;
@@ -232,6 +233,21 @@ impl Places {
         let place = tokio::time::timeout(PATIENCE, Arc::clone(&self.0).acquire_owned()).await;
         let place = place.ok().and_then(Result::ok).ok_or(Refusal::Forge(forge::Error::Busy))?;
         Ok((parsed(request, LARGE).await?, Some(place)))
+    }
+}
+
+/// Reads a small body before anything is decided: a refusal that leaves it unread ends the connection, and some clients
+/// then lose the refusal.
+pub(crate) async fn read_small(request: Request, next: Next) -> Response {
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if length.is_none_or(|length: usize| length == 0 || length > BODY) {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    match tokio::time::timeout(PATIENCE, whole(body, BODY)).await {
+        Ok(Ok(bytes)) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
+        Ok(Err(refusal)) => refusal.into_response(),
+        Err(_) => Refusal::Forge(forge::Error::Busy).into_response(),
     }
 }
 

@@ -55,4 +55,5 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         .layer(Extension(Renderer::new()))
         .layer(Extension(input::Places::new()))
         .layer(middleware::from_fn_with_state(state.clone(), caller::layer))
+        .layer(middleware::from_fn(input::read_small))
 }
