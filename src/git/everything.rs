@@ -3,14 +3,15 @@
 //! any other way is for upload-pack.
 
 use std::collections::HashSet;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::time::Duration;
 
 use base::process::Program;
 use gix::ObjectId;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
-use tokio::time::sleep;
+use tokio::time::{Instant, interval_at, sleep};
 
 use crate::child::{IDLE, Progress, Running, one_line};
 use crate::hear::{Line, Lines};
@@ -21,10 +22,11 @@ use crate::{Error, Repo, environment, pktline};
 
 /// Silence after which the client is told that there is more to come, as upload-pack does.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// Bytes of a pack from which on more of it is waited for before it is sent: Git writes 8 KiB at a time.
+/// Bytes of a pack from which on Git's pipe is looked into by the clock.
 const LARGE: usize = 1 << 20;
-/// Time that is waited then.
-const GATHER: Duration = Duration::from_millis(1);
+/// Time between two looks while the pack comes, and while it does not.
+const SHORTEST_LOOK: Duration = Duration::from_millis(1);
+const LONGEST_LOOK: Duration = Duration::from_millis(16);
 /// What has Git tell how far it is.
 const PROGRESS: &str = "--progress";
 /// Bytes of standard error that are kept for the log.
@@ -142,15 +144,11 @@ struct Bands<W> {
 
 impl<W: AsyncWrite + Unpin> Bands<W> {
     /// Sends all that Git has to give, and returns what it complained of.
-    async fn send(
-        &mut self,
-        mut stdout: ChildStdout,
-        mut stderr: ChildStderr,
-        progress: &Progress,
-    ) -> io::Result<String> {
-        let (mut packet, mut sent) = (Packet::new(), 0);
+    async fn send(&mut self, stdout: ChildStdout, mut stderr: ChildStderr, progress: &Progress) -> io::Result<String> {
+        let mut packets = Packets { pipe: Pipe::Watched(stdout), bytes: vec![0; LONGEST], taken: 0 };
         let (mut words, mut kept, mut is_silent) = ([0_u8; 1024], Vec::new(), false);
-        let mut is_packed = false;
+        let mut ticks = interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
+        let (mut sent, mut is_packed) = (progress.moved(), false);
         while !is_packed || !is_silent {
             tokio::select! {
                 count = stderr.read(&mut words), if !is_silent => {
@@ -162,18 +160,18 @@ impl<W: AsyncWrite + Unpin> Bands<W> {
                         self.say(2, said).await?;
                     }
                 }
-                filled = packet.fill(&mut stdout), if !is_packed => {
-                    let filled = filled?;
-                    is_packed = filled.is_empty();
-                    progress.add(filled.len());
-                    sent += filled.len();
-                    let is_partly_filled = filled.len() < LONGEST;
-                    self.put(filled).await?;
-                    if sent > LARGE && is_partly_filled && !is_packed {
-                        sleep(GATHER).await;
+                packet = packets.next(), if !is_packed => {
+                    let packet = packet?;
+                    is_packed = packet.is_empty();
+                    progress.add(packet.len());
+                    self.put(packet).await?;
+                }
+                _ = ticks.tick() => {
+                    let before = std::mem::replace(&mut sent, progress.moved());
+                    if before == sent {
+                        self.put(&head(1, 0)).await?;
                     }
                 }
-                () = sleep(KEEP_ALIVE) => self.put(&head(1, 0)).await?,
             }
         }
         Ok(String::from_utf8_lossy(&kept).into_owned())
@@ -222,22 +220,66 @@ fn head(band: u8, count: usize) -> [u8; 5] {
     [digit(12), digit(8), digit(4), digit(0), band]
 }
 
-/// A packet of the first band, filled straight from Git's pipe and no larger than a processor keeps at hand.
-struct Packet(Vec<u8>);
+/// Packets of the first band, each filled straight from Git's pipe and no larger than a processor keeps at hand.
+struct Packets {
+    pipe: Pipe,
+    bytes: Vec<u8>,
+    /// Bytes that came so far.
+    taken: usize,
+}
 
-impl Packet {
-    fn new() -> Self {
-        Self(vec![0; LONGEST])
-    }
-
+impl Packets {
     /// Waits until there is something: a packet ready to be sent, an empty one at the end. Loses nothing when it is
     /// dropped while it waits.
-    async fn fill(&mut self, pipe: &mut ChildStdout) -> io::Result<&[u8]> {
-        let Some((begin, payload)) = self.0.split_first_chunk_mut::<5>() else { return Ok(&[]) };
-        let count = pipe.read(payload).await?;
+    async fn next(&mut self) -> io::Result<&[u8]> {
+        if self.taken > LARGE {
+            self.pipe.let_flow()?;
+        }
+        let Some((begin, payload)) = self.bytes.split_first_chunk_mut::<5>() else { return Ok(&[]) };
+        let count = self.pipe.read(payload).await?;
         *begin = head(1, count);
+        self.taken += count;
         let filled = if count == 0 { 0 } else { begin.len() + count };
-        Ok(self.0.get(..filled).unwrap_or_default())
+        Ok(self.bytes.get(..filled).unwrap_or_default())
+    }
+}
+
+/// Git's standard output. It writes 8 KiB at a time, and to be woken for each costs more than all the rest of sending.
+enum Pipe {
+    /// Told of by the runtime as soon as something is there.
+    Watched(ChildStdout),
+    /// Looked into every now and then, while much is in it.
+    Flowing(File),
+    /// On the way from one to the other.
+    Lost,
+}
+
+impl Pipe {
+    fn let_flow(&mut self) -> io::Result<()> {
+        *self = match std::mem::replace(self, Self::Lost) {
+            Self::Watched(stdout) => Self::Flowing(stdout.into_owned_fd()?.into()),
+            other => other,
+        };
+        Ok(())
+    }
+
+    async fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let file = match self {
+            Self::Watched(stdout) => return stdout.read(into).await,
+            Self::Flowing(file) => file,
+            Self::Lost => return Err(io::ErrorKind::BrokenPipe.into()),
+        };
+        let mut pause = SHORTEST_LOOK;
+        loop {
+            match file.read(into) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_LOOK);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return done,
+            }
+        }
     }
 }
 
