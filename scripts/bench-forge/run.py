@@ -63,12 +63,14 @@ class Bench:
             took = tools.timed(["git", "-C", source, "push", "--quiet", "--mirror", self.site.remote(name)],
                                env={"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "pack.threads", "GIT_CONFIG_VALUE_0": "2"})
             self.row("–", f"first push of the {name} one", took / 1000, None, None, "s")
-        self.wait_for_upkeep()
+        self.wait_for_upkeep(len(shapes))
         self.peers = Peers(self.work, self.site.repositories(), self.site.key)
 
-    def wait_for_upkeep(self):
-        """Waits until the server and its children use no processor time: the maintenance after a push has ended."""
-        quiet, before, begun = 0, self.site.cpu(), time.monotonic()
+    def wait_for_upkeep(self, count):
+        """Waits until so many repositories were tidied after their push, and the server and its children use no processor time."""
+        begun = time.monotonic()
+        tools.wait_for(lambda: (self.work / "serve.log").read_text().count('"repository tidied"') >= count, 240)
+        quiet, before = 0, self.site.cpu()
         while quiet < 4 and time.monotonic() - begun < 240:
             time.sleep(0.5)
             children = pathlib.Path(f"/proc/{self.site.process.pid}/task").glob("*/children")

@@ -30,6 +30,7 @@ mod listen;
 pub mod markdown;
 mod metrics;
 mod pace;
+mod patience;
 mod permitted;
 mod proxy_protocol;
 mod pump;

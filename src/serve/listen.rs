@@ -2,6 +2,7 @@
 //! One bad connection never ends the loop.
 
 use std::future::Future;
+use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -12,12 +13,12 @@ use rustix::net::sockopt::set_tcp_quickack;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
-use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use crate::limits::{Slot, Slots};
+use crate::patience::Patience;
 
 /// Connections that wait in the kernel to be accepted.
 const BACKLOG: u32 = 1024;
@@ -128,15 +129,14 @@ pub(crate) struct Cuttable {
     front: Vec<u8>,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     prompt_reads: u8,
-    stall: Duration,
-    stalled: Option<Pin<Box<Sleep>>>,
+    patience: Patience,
 }
 
 impl Cuttable {
     /// Fails with `ConnectionAborted` after `cut` is cancelled, and with `TimedOut` when the client takes nothing.
     pub(crate) fn new(stream: TcpStream, cut: CancellationToken) -> Self {
         let cut = Box::pin(cut.cancelled_owned());
-        Self { stream, front: Vec::new(), cut, prompt_reads: 0, stall: STALL, stalled: None }
+        Self { stream, front: Vec::new(), cut, prompt_reads: 0, patience: Patience::new(STALL) }
     }
 
     /// With bytes of the client's that were read already.
@@ -162,12 +162,10 @@ impl Cuttable {
         written: Poll<std::io::Result<usize>>,
     ) -> Poll<std::io::Result<usize>> {
         if written.is_ready() {
-            self.stalled = None;
+            self.patience.rest();
             return written;
         }
-        let stall = self.stall;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(stall)));
-        stalled.as_mut().poll(context).map(|()| Err(std::io::ErrorKind::TimedOut.into()))
+        self.patience.poll_over(context).map(|()| Err(std::io::ErrorKind::TimedOut.into()))
     }
 
     /// OpenSSH's client keeps its next message back until the one before is acknowledged, and the kernel would take
@@ -205,6 +203,20 @@ impl AsyncWrite for Cuttable {
         self.timed(context, written)
     }
 
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        self.check(context)?;
+        let written = pin!(&mut self.stream).poll_write_vectored(context, pieces);
+        self.timed(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         self.check(context)?;
         pin!(&mut self.stream).poll_flush(context)
@@ -225,7 +237,7 @@ mod tests {
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let mut stream = Cuttable::new(listener.accept().await.unwrap().0, CancellationToken::new());
-        stream.stall = Duration::from_millis(20);
+        stream.patience = Patience::new(Duration::from_millis(20));
         let error = stream.write_all(&vec![0; 64 << 20]).await.unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
         drop(client);

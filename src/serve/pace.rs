@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use base::settings::TransferSettings;
 use forge::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
+
+use crate::patience::Patience;
 
 /// Time that is waited for a client before its rate is looked at.
 const GRACE: Duration = Duration::from_mins(2);
@@ -34,8 +35,8 @@ pub(crate) async fn within<T>(
 pub(crate) fn paced<R, W>(settings: TransferSettings, input: R, output: W) -> (PacedReader<R>, PacedWriter<W>) {
     let has_answered = Arc::new(AtomicBool::new(false));
     let reader = PacedReader { inner: input, pace: Pace::new(settings), has_answered: Arc::clone(&has_answered) };
-    let stalled = settings.least_rate.map(|_| STALLED);
-    (reader, PacedWriter { inner: output, pace: Pace::new(settings), has_answered, stalled, patience: None })
+    let patience = settings.least_rate.map(|_| Patience::new(STALLED));
+    (reader, PacedWriter { inner: output, pace: Pace::new(settings), has_answered, patience })
 }
 
 /// How long was waited for one way, and for how much.
@@ -107,10 +108,8 @@ pub(crate) struct PacedWriter<W> {
     inner: W,
     pace: Pace,
     has_answered: Arc<AtomicBool>,
-    /// Time that a client may take nothing.
-    stalled: Option<Duration>,
-    /// Runs while it does.
-    patience: Option<Pin<Box<Sleep>>>,
+    /// Runs while the client takes nothing.
+    patience: Option<Patience>,
 }
 
 impl<W: AsyncWrite + Unpin> AsyncWrite for PacedWriter<W> {
@@ -119,12 +118,13 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for PacedWriter<W> {
         let polled = Pin::new(&mut this.inner).poll_write(context, bytes);
         if polled.is_pending() {
             this.pace.waits(Instant::now());
-            let Some(stalled) = this.stalled else { return Poll::Pending };
-            let patience = this.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(stalled)));
-            ready!(patience.as_mut().poll(context));
+            let Some(patience) = &mut this.patience else { return Poll::Pending };
+            ready!(patience.poll_over(context));
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing")));
         }
-        this.patience = None;
+        if let Some(patience) = &mut this.patience {
+            patience.rest();
+        }
         let count = ready!(polled)?;
         this.has_answered.store(true, Ordering::Relaxed);
         this.pace.moved(count, Instant::now())?;
@@ -194,7 +194,7 @@ mod tests {
     async fn a_client_that_takes_nothing_is_given_up() {
         let (output, _client) = tokio::io::duplex(8);
         let (_, mut writer) = paced(SETTINGS, tokio::io::empty(), output);
-        writer.stalled = Some(Duration::from_millis(20));
+        writer.patience = Some(Patience::new(Duration::from_millis(20)));
         let cut = tokio::io::AsyncWriteExt::write_all(&mut writer, &[0; 9]).await.unwrap_err();
         assert_eq!(cut.kind(), io::ErrorKind::TimedOut);
     }
