@@ -9,7 +9,7 @@ use base::process::{Finished, Program};
 use serde_json::Value;
 
 use crate::isolation_outside::Outside;
-use crate::require;
+use crate::require::{self, until};
 use crate::site::{binary, out};
 
 /// Everything that a story looks for.
@@ -82,11 +82,24 @@ impl World {
             let nodad = if address.contains(':') { " nodad" } else { "" };
             world.ip(&format!("-n {} addr add {address} dev lo{nodad}", world.out()));
         }
+        world.settle();
         // Each "no" shall come, however many there are.
         for setting in ["net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0"] {
             world.outside(&format!("sysctl -qw {setting}"));
         }
         Some(world)
+    }
+
+    /// Waits until the cable carries both versions: the kernel tells itself late that a link is up.
+    fn settle(&self) {
+        for side in [self.inside(), self.out()] {
+            until(10, "the cable", || {
+                let show = ["-n", &side, "addr", "show", "dev", "cable"];
+                let done = Program::new("ip").options(show).run(b"").unwrap();
+                let text = out(&done);
+                (text.contains("state UP") && !text.contains("tentative")).then_some(())
+            });
+        }
     }
 
     /// The world with its outside awake.
@@ -211,7 +224,8 @@ pub(crate) fn found(done: &Finished) -> Found {
     Found { code: done.status.code(), report }
 }
 
-fn run(name: &str, words: &[&str]) -> Result<(), String> {
+/// Runs a program to its end.
+pub(crate) fn run(name: &str, words: &[&str]) -> Result<(), String> {
     let done = Program::new(name).options(words).run(b"").map_err(|error| error.to_string())?;
     if done.status.success() { Ok(()) } else { Err(format!("{name} {}: {}", words.join(" "), done.stderr)) }
 }
