@@ -1,16 +1,17 @@
 //! The isolation probe from real container networks: one that the engine keeps closed, one that it does not. Every target
 //! is a listener of the test's own; no image is pulled.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use base::process::Program;
 use serde_json::Value;
 
-use crate::isolation_outside::Outside;
+use crate::isolation_outside::{Outside, serve};
 use crate::isolation_world::{Found, found, run};
 use crate::require;
-use crate::site::binary;
+use crate::site::{binary, out};
 
 /// Minimal Debian 12, built by `scripts/dev-setup`; anything with the C library that the program was built for would do.
 const IMAGE: &str = "debian:bookworm-slim";
@@ -80,7 +81,7 @@ impl Drop for Beyond {
 
 fn docker(words: &[&str]) -> Result<String, String> {
     let done = Program::new("docker").options(words).run(b"").map_err(|error| error.to_string())?;
-    if done.status.success() { Ok(crate::site::out(&done)) } else { Err(done.stderr) }
+    if done.status.success() { Ok(out(&done)) } else { Err(done.stderr) }
 }
 
 fn probe(words: &[&str]) -> Found {
@@ -135,4 +136,97 @@ fn a_container_network_that_cannot_be_looked_from_is_named() {
         assert!(vantage["unseen"].as_str().is_some_and(|why| !why.is_empty()), "{:#}", found.report);
     }
     assert_eq!((found.ids(), found.code), (vec!["GG-ISO-012", "GG-ISO-012"], Some(3)));
+}
+
+#[test]
+fn without_a_word_on_it_the_host_and_every_network_are_looked_from() {
+    if !require::has("docker", require::docker(IMAGE)) {
+        return;
+    }
+    let network = Network::new("203.0.113.144/28", &["--gateway", "203.0.113.145"]);
+    let listener = std::net::TcpListener::bind("203.0.113.145:0").unwrap();
+    let target = format!("tcp={}", listener.local_addr().unwrap());
+    // No image is named: the engine's own have to do.
+    let found = probe(&["--no-canary", "--target", &target]);
+    let outcome = |name: &str| {
+        let vantages = found.report["vantages"].as_array().unwrap();
+        let vantage = vantages.iter().find(|vantage| vantage["vantage"] == name);
+        vantage.unwrap_or_else(|| panic!("{name}: {:#}", found.report))["rows"][0]["outcome"].clone()
+    };
+    for name in ["host", &format!("network {}", network.name)] {
+        assert_eq!(outcome(name), "reachable", "{name}: {:#}", found.report);
+    }
+}
+
+/// A `docker` that says what this engine would, were it set to a proxy and a mirror.
+#[test]
+fn the_proxies_of_engine_and_environment_and_the_engines_mirror_are_looked_at() {
+    let (proxy, mirror, denying) = (serve("yes=127.0.0.1:0"), serve("tcp=127.0.0.1:0"), serve("no=127.0.0.1:0"));
+    let target = serve("tcp=127.0.0.1:0");
+    let info =
+        format!(r#"{{"HttpProxy":"http://who:secret@{proxy}","RegistryConfig":{{"Mirrors":["http://{mirror}/"]}}}}"#);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("docker");
+    let script = format!("#!/bin/sh\ncase $1 in info) echo '{info}';; esac\n");
+    base::file::write_atomic(&path, script.as_bytes(), 0o755).unwrap();
+    let program = Program::new(binary().to_str().unwrap())
+        .env("PATH", format!("{}:/usr/bin:/bin", folder.path().display()))
+        .env("https_proxy", format!("http://who:secret@{denying}"))
+        .directory(folder.path())
+        .options(["isolation", "probe", "--json", "--host", "--no-canary", "--budget", "5"])
+        .options(["--target", &format!("tcp={target}")]);
+    let found = found(&program.run(b"").unwrap());
+    assert!(!found.report.to_string().contains("secret"), "{:#}", found.report);
+    let origins: Vec<_> = found.report["targets"].as_array().unwrap().iter().map(|one| &one["origin"]).collect();
+    assert_eq!(origins, ["given", "environment", "engine", "engine"]);
+    let expected = [
+        (format!("mirror4 {mirror}"), "reachable".to_owned()),
+        (format!("proxy {denying} CONNECT {target}"), "refused".to_owned()),
+        (format!("proxy {proxy} CONNECT {target}"), "reachable".to_owned()),
+        (format!("tcp4 {target}"), "reachable".to_owned()),
+    ];
+    assert_eq!(found.outcomes(), expected.into());
+    assert_eq!((found.ids(), found.code), (vec!["GG-ISO-002", "GG-ISO-007", "GG-ISO-009"], Some(3)));
+}
+
+#[test]
+fn a_host_without_docker_is_looked_from_alone_and_the_settings_targets_count() {
+    // A network with nothing but its own loopback: the built-in targets that are left go nowhere.
+    let command = format!("ip link set lo up && PATH=/none exec {} isolation probe --json", binary().display());
+    let in_network = |command: &str| Program::new("unshare").options(["--net", "sh", "-c", command]);
+    let tried = in_network("true").run(b"").map_err(|error| error.to_string());
+    let tried = tried.and_then(|done| if done.status.success() { Ok(()) } else { Err(done.stderr) });
+    if !require::has("netns", tried) {
+        return;
+    }
+    let program =
+        in_network(&command).env("GITGRIT_ISOLATION_TARGETS", "192.0.2.1:443, 192.0.2.2:22").directory(Path::new("/"));
+    let found = found(&program.run(b"").unwrap());
+    let outcomes = found.outcomes();
+    let tcp: Vec<_> = outcomes.iter().filter(|(row, _)| row.starts_with("tcp")).map(|(row, _)| row.as_str()).collect();
+    assert_eq!(tcp, ["tcp4 192.0.2.1:443", "tcp4 192.0.2.2:22"]);
+    assert!(
+        outcomes.len() > 15 && outcomes.values().all(|outcome| outcome == "no route" || outcome == "no name"),
+        "{outcomes:?}"
+    );
+    assert_eq!(found.report["vantages"].as_array().unwrap().len(), 1);
+    assert_eq!((found.ids(), found.code), (vec!["GG-ISO-013", "GG-ISO-001"], Some(0)));
+}
+
+#[test]
+fn a_pipeline_gets_the_findings_in_its_own_shape_and_a_typo_is_a_matter_of_use() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = format!("tcp={}", listener.local_addr().unwrap());
+    let run = |words: &[&str]| {
+        let fixed = ["isolation", "probe", "--host", "--only-targets", "--no-canary"];
+        Program::new(binary().to_str().unwrap()).options(fixed).options(words).run(b"").unwrap()
+    };
+    let done = run(&["--target", &target, "--report", "junit"]);
+    assert_eq!(done.status.code(), Some(3));
+    assert!(out(&done).contains("<testsuite") && out(&done).contains("GG-ISO-002"), "{}", out(&done));
+    let sarif: Value = serde_json::from_str(&out(&run(&["--target", &target, "--report", "sarif"]))).unwrap();
+    assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "GG-ISO-002");
+    let done = run(&["--target", "tpc=127.0.0.1:1"]);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(done.stderr.contains("`tpc=127.0.0.1:1` is not a target: no such kind"), "{}", done.stderr);
 }
