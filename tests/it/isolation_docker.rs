@@ -9,31 +9,23 @@ use base::process::Program;
 use serde_json::Value;
 
 use crate::isolation_outside::{Outside, serve};
-use crate::isolation_world::{Found, found, run};
+use crate::isolation_world::{Found, found, ip, run};
 use crate::require;
 use crate::site::{binary, out};
 
 /// Minimal Debian 12, built by `scripts/dev-setup`; anything with the C library that the program was built for would do.
-const IMAGE: &str = "debian:bookworm-slim";
-
-/// What is served beyond, and looked for.
-const SERVICES: [&str; 5] = [
-    "tcp=203.0.113.130:443",
-    "http=203.0.113.130:80",
-    "dns=203.0.113.130:53",
-    "quic=203.0.113.130:443",
-    "ntp=203.0.113.130:123",
-];
+pub(crate) const IMAGE: &str = "debian:bookworm-slim";
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// A network of the engine; gone when dropped.
-struct Network {
-    name: String,
+pub(crate) struct Network {
+    pub(crate) name: String,
 }
 
 impl Network {
-    fn new(subnet: &str, more: &[&str]) -> Self {
+    /// With this subnet, and what else `docker network create` takes.
+    pub(crate) fn new(subnet: &str, more: &[&str]) -> Self {
         let name = format!("gitgrit-probe-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let made = docker(&[&["network", "create", "--subnet", subnet], more, &[&name]].concat());
         assert!(made.is_ok(), "{made:?}");
@@ -48,43 +40,62 @@ impl Drop for Network {
 }
 
 /// An outside beyond this host: a namespace on a cable of its own, to which the engine lets its open networks out.
-struct Beyond {
+pub(crate) struct Beyond {
     namespace: String,
-    _outside: Outside,
+    /// What is served there, and looked for.
+    pub(crate) services: Vec<String>,
+    outside: Vec<Outside>,
 }
 
 impl Beyond {
-    /// `None` when this machine cannot have one.
-    fn new() -> Option<Self> {
+    /// At the addresses .129 and .130 of `prefix`; `None` when this machine cannot have one.
+    pub(crate) fn new(prefix: &str) -> Option<Self> {
         let namespace = format!("ggd-{}", std::process::id());
         if !require::has("netns", run("ip", &["netns", "add", &namespace])) {
             return None;
         }
-        let cable = format!("ggd{}", std::process::id());
-        let ip = |words: String| run("ip", &words.split(' ').collect::<Vec<_>>()).unwrap();
-        ip(format!("link add {cable} type veth peer name cable netns {namespace}"));
-        ip(format!("addr add 203.0.113.129/30 dev {cable}"));
-        ip(format!("link set {cable} up"));
-        ip(format!("-n {namespace} addr add 203.0.113.130/30 dev cable"));
-        ip(format!("-n {namespace} link set cable up"));
-        let outside = Outside::serve(&namespace, &SERVICES);
-        Some(Self { namespace, _outside: outside })
+        let services = [("tcp", 443), ("http", 80), ("dns", 53), ("quic", 443), ("ntp", 123)];
+        let services: Vec<_> = services.iter().map(|(kind, port)| format!("{kind}={prefix}.130:{port}")).collect();
+        let mut beyond = Self { outside: Vec::new(), services, namespace };
+        let (cable, namespace) = (format!("ggd{}", std::process::id()), &beyond.namespace);
+        ip(&format!("link add {cable} type veth peer name cable netns {namespace}"));
+        ip(&format!("addr add {prefix}.129/30 dev {cable}"));
+        ip(&format!("link set {cable} up"));
+        ip(&format!("-n {namespace} addr add {prefix}.130/30 dev cable"));
+        ip(&format!("-n {namespace} link set cable up"));
+        let services: Vec<_> = beyond.services.iter().map(String::as_str).collect();
+        let outside = Outside::serve(namespace, &services);
+        beyond.outside.push(outside);
+        Some(beyond)
+    }
+
+    /// Serves some more there.
+    pub(crate) fn also(&mut self, service: &str) {
+        self.outside.push(Outside::serve(&self.namespace, &[service]));
+    }
+
+    /// Runs a command there.
+    pub(crate) fn run(&self, command: &str) {
+        ip(&format!("netns exec {} {command}", self.namespace));
     }
 }
 
 impl Drop for Beyond {
     fn drop(&mut self) {
+        self.outside.clear();
         // The cable goes with its other end.
         let _ = run("ip", &["netns", "del", &self.namespace]);
     }
 }
 
-fn docker(words: &[&str]) -> Result<String, String> {
+/// Runs `docker` with these words.
+pub(crate) fn docker(words: &[&str]) -> Result<String, String> {
     let done = Program::new("docker").options(words).run(b"").map_err(|error| error.to_string())?;
     if done.status.success() { Ok(out(&done)) } else { Err(done.stderr) }
 }
 
-fn probe(words: &[&str]) -> Found {
+/// Runs the probe over just what `words` name.
+pub(crate) fn probe(words: &[&str]) -> Found {
     let program = Program::new(binary().to_str().unwrap())
         .deadline(Duration::from_mins(1))
         .options(["isolation", "probe", "--json", "--only-targets"])
@@ -97,10 +108,10 @@ fn a_network_that_the_engine_closes_is_closed_and_another_is_not() {
     if !require::has("docker", require::docker(IMAGE)) {
         return;
     }
-    let Some(_beyond) = Beyond::new() else { return };
+    let Some(beyond) = Beyond::new("203.0.113") else { return };
     let open = Network::new("203.0.113.64/28", &["--gateway", "203.0.113.65"]);
     let closed = Network::new("203.0.113.96/28", &["--gateway", "203.0.113.97", "--internal"]);
-    let places: Vec<_> = SERVICES.iter().flat_map(|target| ["--target", *target]).collect();
+    let places: Vec<_> = beyond.services.iter().flat_map(|target| ["--target", target]).collect();
     let from = ["--image", IMAGE, "--network", &open.name, "--network", &closed.name, "--canary", "203.0.113.78"];
     let found = probe(&[&from[..], &places].concat());
     let vantages = found.report["vantages"].as_array().unwrap();
@@ -108,7 +119,7 @@ fn a_network_that_the_engine_closes_is_closed_and_another_is_not() {
         let rows = vantage["rows"].as_array().unwrap_or_else(|| panic!("{:#}", found.report));
         rows.iter().map(|row| row["outcome"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(outcomes(&vantages[0]), ["reachable"; SERVICES.len()], "{:#}", found.report);
+    assert_eq!(outcomes(&vantages[0]), ["reachable"; 5], "{:#}", found.report);
     let is_closed = |outcome: &String| ["no route", "filtered", "refused"].contains(&outcome.as_str());
     assert!(outcomes(&vantages[1]).iter().all(is_closed), "{:#}", found.report);
     for vantage in vantages {

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::isolation_world::{World, arguments, found};
+use crate::isolation_world::{World, arguments, found, ip};
 use crate::site::out;
 
 #[test]
@@ -36,9 +36,9 @@ fn a_network_that_says_no_is_refused() {
 fn a_network_without_a_way_out_has_no_route() {
     let Some(world) = World::open() else { return };
     for version in ["-4", "-6"] {
-        world.ip(&format!("-n {} {version} route del default", world.inside()));
+        ip(&format!("-n {} {version} route del default", world.inside()));
     }
-    world.ip(&format!("-n {} route add blackhole 192.0.2.80/32", world.inside()));
+    ip(&format!("-n {} route add blackhole 192.0.2.80/32", world.inside()));
     let found = world.probe(&[]);
     found.expect(&[("", "no route")]);
     assert_eq!((found.ids(), found.code), (vec!["GG-ISO-001"], Some(0)));
@@ -149,7 +149,7 @@ fn a_proxy_that_leads_out_is_told_from_one_that_does_not() {
 fn a_probe_that_cannot_work_calls_nothing_closed() {
     let Some(world) = World::open() else { return };
     world.drop_all(&["-p udp --dport 123"]);
-    world.ip(&format!("-n {} link set lo down", world.inside()));
+    ip(&format!("-n {} link set lo down", world.inside()));
     let found = world.probe(&[]);
     // What answers is proven by its answer.
     found.expect(&[("ntp", "reachable"), ("", "broken")]);
@@ -159,7 +159,7 @@ fn a_probe_that_cannot_work_calls_nothing_closed() {
 #[test]
 fn a_host_without_ipv6_has_no_route_there_and_a_working_probe() {
     let Some(world) = World::open() else { return };
-    world.ip(&format!("netns exec {} sysctl -qw net.ipv6.conf.all.disable_ipv6=1", world.inside()));
+    ip(&format!("netns exec {} sysctl -qw net.ipv6.conf.all.disable_ipv6=1", world.inside()));
     let found = world.probe(&[]);
     let six = [("tcp6", "no route"), ("dns6", "no route"), ("quic6", "no route"), ("", "reachable")];
     found.expect(&six);

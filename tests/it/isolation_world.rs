@@ -68,19 +68,19 @@ impl World {
             return None;
         }
         let world = Self { name, outside: None };
-        world.ip(&format!("netns add {}", world.out()));
-        world.ip(&format!("link add cable netns {} type veth peer name cable netns {}", world.inside(), world.out()));
+        ip(&format!("netns add {}", world.out()));
+        ip(&format!("link add cable netns {} type veth peer name cable netns {}", world.inside(), world.out()));
         for (side, number) in [(world.inside(), 2), (world.out(), 1)] {
-            world.ip(&format!("-n {side} link set lo up"));
-            world.ip(&format!("-n {side} addr add 198.51.100.{number}/24 dev cable"));
-            world.ip(&format!("-n {side} addr add 2001:db8:1::{number}/64 dev cable nodad"));
-            world.ip(&format!("-n {side} link set cable up"));
+            ip(&format!("-n {side} link set lo up"));
+            ip(&format!("-n {side} addr add 198.51.100.{number}/24 dev cable"));
+            ip(&format!("-n {side} addr add 2001:db8:1::{number}/64 dev cable nodad"));
+            ip(&format!("-n {side} link set cable up"));
         }
-        world.ip(&format!("-n {} route add default via 198.51.100.1", world.inside()));
-        world.ip(&format!("-n {} route add default via 2001:db8:1::1", world.inside()));
+        ip(&format!("-n {} route add default via 198.51.100.1", world.inside()));
+        ip(&format!("-n {} route add default via 2001:db8:1::1", world.inside()));
         for address in OUTSIDE {
             let nodad = if address.contains(':') { " nodad" } else { "" };
-            world.ip(&format!("-n {} addr add {address} dev lo{nodad}", world.out()));
+            ip(&format!("-n {} addr add {address} dev lo{nodad}", world.out()));
         }
         world.settle();
         // Each "no" shall come, however many there are.
@@ -124,11 +124,6 @@ impl World {
         format!("{}-out", self.name)
     }
 
-    /// Runs `ip` with these words.
-    pub(crate) fn ip(&self, words: &str) {
-        run("ip", &words.split(' ').collect::<Vec<_>>()).unwrap();
-    }
-
     /// Adds a rule of this chain on the outside, for both versions.
     pub(crate) fn filter(&self, rule: &str) {
         for table in ["iptables", "ip6tables"] {
@@ -139,7 +134,7 @@ impl World {
     /// Runs a command on the outside.
     pub(crate) fn outside(&self, command: &str) {
         let own = format!("netns exec {} {command}", self.out());
-        self.ip(&own);
+        ip(&own);
     }
 
     /// Everything that comes to the outside is dropped, but for what `but` accepts.
@@ -158,7 +153,7 @@ impl World {
         let entered = found(&arguments(&["--netns", &namespace], more).run(b"").unwrap());
         let words = words(&["--host"], more);
         let inside = Program::new("ip")
-            .deadline(Duration::from_secs(60))
+            .deadline(Duration::from_mins(1))
             .options(["netns", "exec", &self.inside(), binary().to_str().unwrap()])
             .options(words);
         let started = found(&inside.run(b"").unwrap());
@@ -205,7 +200,7 @@ impl Found {
 
 /// The probe with every target and canary of the story's own.
 pub(crate) fn arguments(from: &[&str], more: &[&str]) -> Program {
-    Program::new(binary().to_str().unwrap()).deadline(Duration::from_secs(60)).options(words(from, more))
+    Program::new(binary().to_str().unwrap()).deadline(Duration::from_mins(1)).options(words(from, more))
 }
 
 fn words(from: &[&str], more: &[&str]) -> Vec<String> {
@@ -222,6 +217,11 @@ pub(crate) fn found(done: &Finished) -> Found {
     let text = out(done);
     let report = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}{}", done.stderr));
     Found { code: done.status.code(), report }
+}
+
+/// Runs `ip` with these words.
+pub(crate) fn ip(words: &str) {
+    run("ip", &words.split(' ').collect::<Vec<_>>()).unwrap();
 }
 
 /// Runs a program to its end.

@@ -36,6 +36,7 @@ mod html;
 mod incidents;
 mod inspect;
 mod interrupted;
+mod isolation_containers;
 mod isolation_docker;
 mod isolation_netns;
 mod isolation_outside;
