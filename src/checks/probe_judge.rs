@@ -15,8 +15,9 @@ pub(crate) struct Against<'a> {
 
 /// What the row says, and why.
 pub(crate) fn judge(kind: Kind, family: Family, seen: Seen, against: Against<'_>) -> (Outcome, String) {
-    let control = against.controls.iter().find(|control| control.kind == kind.wire() && control.family == family);
-    let state = control.map(|control| control.state);
+    let mut controls =
+        against.controls.iter().filter(|control| control.kind == kind.wire() && control.family == family);
+    let state = controls.next().map(|control| control.state);
     match seen.outcome {
         Outcome::Reachable | Outcome::Intercepted => match (seen.proof, against.canary) {
             (Proof::Other, _) => (Outcome::Intercepted, seen.detail),
@@ -28,8 +29,7 @@ pub(crate) fn judge(kind: Kind, family: Family, seen: Seen, against: Against<'_>
         Outcome::Broken if state == Some(State::Absent) => (Outcome::NoRoute, "no address of this version here".into()),
         closed if closed.is_closed() && state.is_none() => (Outcome::Broken, OUT_OF_TIME.into()),
         closed if closed.is_closed() && state == Some(State::Broken) => {
-            let why = control.map(|control| control.detail.as_str()).unwrap_or_default();
-            (Outcome::Broken, format!("{closed}, but the control failed: {why}"))
+            (Outcome::Broken, format!("{closed}, but the control failed"))
         }
         other => (other, seen.detail),
     }

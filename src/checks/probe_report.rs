@@ -63,7 +63,10 @@ fn of_look(look: &Look) -> Vec<Finding> {
         let rows: Vec<&Row> =
             look.rows.iter().filter(|row| of_row(row).is_some_and(|own| own.id == known.id)).collect();
         if !rows.is_empty() {
-            findings.push(known.found(severity, &look.vantage, named(&rows)));
+            let control =
+                look.controls.iter().find(|control| control.state == State::Broken && known.id == ISO_BROKEN.id);
+            let control = control.map_or(String::new(), |control| format!("; control: {}", control.detail));
+            findings.push(known.found(severity, &look.vantage, format!("{}{control}", named(&rows))));
         }
     }
     if findings.is_empty() {
@@ -225,6 +228,17 @@ mod tests {
         let found = found(vec![seen("host", closed), seen("network a", open)], &[]);
         assert_eq!(found[0], ("GG-ISO-001", Severity::Ok, "none of 2 targets answers (1 no route, 1 filtered)".into()));
         assert!(found[1].2.starts_with("tcp a:0 over IPv4; ") && found[1].2.ends_with("; and 2 more"), "{found:?}");
+    }
+
+    #[test]
+    fn a_broken_probe_says_once_what_its_control_met() {
+        let mut look =
+            seen("host", vec![row(Kind::Tcp, "a:1", Outcome::Broken), row(Kind::Tcp, "b:1", Outcome::Broken)]);
+        look.controls[0].state = State::Broken;
+        look.controls[0].detail = "no listener".into();
+        let (id, severity, message) = found(vec![look], &[]).remove(0);
+        assert_eq!((id, severity), ("GG-ISO-011", Severity::Error));
+        assert_eq!(message, "tcp a:1 over IPv4; tcp b:1 over IPv4; control: no listener");
     }
 
     #[test]

@@ -210,14 +210,21 @@ fn a_host_without_docker_is_looked_from_alone_and_the_settings_targets_count() {
     if !require::has("netns", tried) {
         return;
     }
-    let program =
-        in_network(&command).env("GITGRIT_ISOLATION_TARGETS", "192.0.2.1:443, 192.0.2.2:22").directory(Path::new("/"));
+    let program = in_network(&command)
+        .env("GITGRIT_ISOLATION_TARGETS", "192.0.2.1:443, 192.0.2.2:22")
+        .env("SANDBOX_DNS", "192.0.2.53,::1")
+        .directory(Path::new("/"));
     let found = found(&program.run(b"").unwrap());
     let outcomes = found.outcomes();
     let tcp: Vec<_> = outcomes.iter().filter(|(row, _)| row.starts_with("tcp")).map(|(row, _)| row.as_str()).collect();
     assert_eq!(tcp, ["tcp4 192.0.2.1:443", "tcp4 192.0.2.2:22"]);
+    for resolver in ["name4 github.com @192.0.2.53", "name6 github.com @::1"] {
+        assert!(outcomes.contains_key(resolver), "{outcomes:?}");
+    }
+    // Of this loopback alone it is known that nobody listens.
+    let outcomes: Vec<_> = outcomes.into_iter().filter(|(row, _)| !row.contains("@::1")).collect();
     assert!(
-        outcomes.len() > 15 && outcomes.values().all(|outcome| outcome == "no route" || outcome == "no name"),
+        outcomes.len() > 15 && outcomes.iter().all(|(_, outcome)| outcome == "no route" || outcome == "no name"),
         "{outcomes:?}"
     );
     assert_eq!(found.report["vantages"].as_array().unwrap().len(), 1);
