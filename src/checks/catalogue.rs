@@ -113,6 +113,21 @@ catalogue! {
     ENV_SHORT_NAME = "GG-ENV-058", "a name without a dot resolves only where a search domain happens to complete it", "give the whole name, like forge.acme.internal";
     ENV_OWN_GITLAB = "GG-ENV-059", "GITLAB_URL and SITE_URL are the same address; this site is no GitLab", "set GITLAB_URL to the internal GitLab, or leave it out";
 
+    ISO_CLOSED = "GG-ISO-001", "from this vantage point nothing outside answers, and the probe works there", "";
+    ISO_TCP = "GG-ISO-002", "a TCP connection to the outside comes about: this network is not closed", "close the way out for all ports and both protocol versions, on the router and not on this host alone, then probe again";
+    ISO_RESOLVER = "GG-ISO-003", "a DNS resolver outside answers, so data can leave inside of names", "let only the site's own resolvers send to port 53, over UDP and TCP";
+    ISO_NAME = "GG-ISO-004", "the resolver that is used here knows public names, so data can leave inside of names", "take the forwarders and root hints from the internal resolver, so that it knows the site's own zones alone";
+    ISO_QUIC = "GG-ISO-005", "a QUIC server outside answers over UDP", "close UDP as well as TCP, most of all port 443";
+    ISO_NTP = "GG-ISO-006", "a time server outside answers", "let hosts ask the internal NTP server alone";
+    ISO_PROXY = "GG-ISO-007", "an HTTP proxy that is configured here leads out", "take the proxy's variables or settings away, or let the proxy refuse every host outside";
+    ISO_METADATA = "GG-ISO-008", "the address where clouds hand credentials to machines answers", "block 169.254.169.254 and fd00:ec2::254, at the least for containers";
+    ISO_MIRROR = "GG-ISO-009", "a registry mirror that the engine is set to answers", "nothing when it is the site's own; else take it out of the engine's daemon.json";
+    ISO_INTERCEPTED = "GG-ISO-010", "something answers in the place of the outside: nothing is proven, for it may also lead out", "find out which proxy or firewall answers, and let it drop or refuse; docs/isolation.md says how it was recognised";
+    ISO_BROKEN = "GG-ISO-011", "the probe does not work from here, so that silence proves nothing", "mend what the finding names, most often a loopback that is down or filtered, then probe again";
+    ISO_UNSEEN = "GG-ISO-012", "a vantage point that nobody could look from", "run as root; name an image with a C library by `--image`; or take the network away when nothing uses it";
+    ISO_ENGINE = "GG-ISO-013", "what the Docker engine said of itself", "start the engine, or run as somebody who may use it";
+    ISO_BUDGET = "GG-ISO-014", "the budget ended before there was an answer, so nothing is proven", "give more time with `--budget`, or fewer targets";
+
     SMOKE_URL = "GG-SMOKE-100", "GITLAB_URL is an https address", "";
     SMOKE_URL_UNSET = "GG-SMOKE-101", "GITLAB_URL is not set or empty", "set GITLAB_URL in .env";
     SMOKE_URL_SCHEME = "GG-SMOKE-102", "GITLAB_URL has another scheme than https; no request is sent", "set GITLAB_URL to the https address";

@@ -26,8 +26,8 @@ const ADDRESSES: usize = 8;
 /// What to probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    host: String,
-    port: u16,
+    pub(crate) host: String,
+    pub(crate) port: u16,
 }
 
 /// What to probe, all of it.
@@ -194,18 +194,24 @@ fn more_telling(left: Outcome, right: Outcome) -> Outcome {
 }
 
 fn outcome(attempt: Result<io::Result<TcpStream>, tokio::time::error::Elapsed>) -> Outcome {
-    let error = match attempt {
-        Err(_) => return Outcome::Filtered,
-        Ok(Ok(_)) => return Outcome::Reachable,
-        Ok(Err(error)) => error,
-    };
+    match attempt {
+        Err(_) => Outcome::Filtered,
+        Ok(Ok(_)) => Outcome::Reachable,
+        Ok(Err(error)) => refusal(&error),
+    }
+}
+
+/// What an error of a socket says about the way there.
+pub(crate) fn refusal(error: &io::Error) -> Outcome {
     match error.kind() {
         io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => Outcome::Refused,
         io::ErrorKind::TimedOut | io::ErrorKind::PermissionDenied => Outcome::Filtered,
-        // No address of that family on this host: the usual answer for IPv6 in a closed network.
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => {
-            Outcome::NoRoute
-        }
+        // No address of that family on this host: the usual answer for IPv6 in a closed network. A route of the kind
+        // "blackhole" says that the address is no fitting argument.
+        io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::AddrNotAvailable
+        | io::ErrorKind::InvalidInput => Outcome::NoRoute,
         _ => Outcome::Broken(line(&error.to_string())),
     }
 }

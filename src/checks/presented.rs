@@ -85,21 +85,26 @@ impl Target {
 pub fn chain(target: &Target, deadline: Duration) -> Result<Vec<Vec<u8>>, PresentedError> {
     let end = Instant::now() + deadline;
     let (stream, address) = connect(target, end)?;
-    let handshake = |reason: String| PresentedError::Handshake { address, reason: line(&reason) };
+    over(stream, &target.peer, end).map_err(|error| match error.kind() {
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
+            PresentedError::Slow { address, seconds: deadline.as_secs() }
+        }
+        _ => PresentedError::Handshake { address, reason: line(&error.to_string()) },
+    })
+}
+
+/// The chain that is presented over a connection which is there already, until `end`.
+pub(crate) fn over(stream: TcpStream, peer: &Peer, end: Instant) -> io::Result<Vec<Vec<u8>>> {
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let name = ServerName::try_from(target.peer.to_string()).map_err(|error| handshake(error.to_string()))?;
-    let mut connection =
-        ClientConnection::new(Arc::new(config(&seen).map_err(|error| handshake(error.to_string()))?), name)
-            .map_err(|error| handshake(error.to_string()))?;
+    let name = ServerName::try_from(peer.to_string()).map_err(io::Error::other)?;
+    let config = config(&seen).map_err(io::Error::other)?;
+    let mut connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
     let result = shake(&mut connection, stream, end);
     let chain = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
     match result {
         _ if !chain.is_empty() => Ok(chain),
-        Err(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => {
-            Err(PresentedError::Slow { address, seconds: deadline.as_secs() })
-        }
-        Err(error) => Err(handshake(error.to_string())),
-        Ok(()) => Err(handshake("the handshake ended without a certificate".into())),
+        Err(error) => Err(error),
+        Ok(()) => Err(io::Error::other("the handshake ended without a certificate")),
     }
 }
 

@@ -23,6 +23,7 @@ mod install;
 mod install_hooks;
 mod install_request;
 mod install_systemd;
+mod isolation;
 mod logs;
 mod man;
 #[cfg(test)]
@@ -73,6 +74,7 @@ enum Verb {
     Smoketest(smoketest::SmoketestArgs),
     Env(env::EnvArgs),
     Ca(ca::CaArgs),
+    Isolation(isolation::IsolationArgs),
     Explain(explain::ExplainArgs),
     Admin(admin::AdminArgs),
     Serve(serve::ServeArgs),
@@ -107,6 +109,7 @@ fn run(verb: &Verb, console: &mut Console) -> Result<Exit, Failure> {
         Verb::Smoketest(args) => smoketest::run(args, console),
         Verb::Env(args) => env::run(args, console),
         Verb::Ca(args) => ca::run(args, console),
+        Verb::Isolation(args) => isolation::run(args, console),
         Verb::Explain(args) => explain::run(args, console),
         Verb::Admin(args) => admin::run(args, console),
         Verb::Serve(args) => serve::run(args, console),

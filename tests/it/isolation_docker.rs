@@ -1,0 +1,250 @@
+//! The isolation probe from real container networks: one that the engine keeps closed, one that it does not. Every target
+//! is a listener of the test's own; no image is pulled.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use base::process::Program;
+use serde_json::Value;
+
+use crate::isolation_outside::{Outside, serve};
+use crate::isolation_world::{Found, found, ip, run};
+use crate::require;
+use crate::site::{binary, out};
+
+/// Minimal Debian 12, built by `scripts/dev-setup`; anything with the C library that the program was built for would do.
+pub(crate) const IMAGE: &str = "debian:bookworm-slim";
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// A network of the engine; gone when dropped.
+pub(crate) struct Network {
+    pub(crate) name: String,
+}
+
+impl Network {
+    /// With this subnet, and what else `docker network create` takes.
+    pub(crate) fn new(subnet: &str, more: &[&str]) -> Self {
+        let name = format!("gitgrit-probe-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let made = docker(&[&["network", "create", "--subnet", subnet], more, &[&name]].concat());
+        assert!(made.is_ok(), "{made:?}");
+        Self { name }
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        let _ = docker(&["network", "rm", &self.name]);
+    }
+}
+
+/// An outside beyond this host: a namespace on a cable of its own, to which the engine lets its open networks out.
+pub(crate) struct Beyond {
+    namespace: String,
+    /// What is served there, and looked for.
+    pub(crate) services: Vec<String>,
+    outside: Vec<Outside>,
+}
+
+impl Beyond {
+    /// At the addresses .129 and .130 of `prefix`; `None` when this machine cannot have one.
+    pub(crate) fn new(prefix: &str) -> Option<Self> {
+        let namespace = format!("ggd-{}", std::process::id());
+        if !require::has("netns", run("ip", &["netns", "add", &namespace])) {
+            return None;
+        }
+        let services = [("tcp", 443), ("http", 80), ("dns", 53), ("quic", 443), ("ntp", 123)];
+        let services: Vec<_> = services.iter().map(|(kind, port)| format!("{kind}={prefix}.130:{port}")).collect();
+        let mut beyond = Self { outside: Vec::new(), services, namespace };
+        let (cable, namespace) = (format!("ggd{}", std::process::id()), &beyond.namespace);
+        ip(&format!("link add {cable} type veth peer name cable netns {namespace}"));
+        ip(&format!("addr add {prefix}.129/30 dev {cable}"));
+        ip(&format!("link set {cable} up"));
+        ip(&format!("-n {namespace} addr add {prefix}.130/30 dev cable"));
+        ip(&format!("-n {namespace} link set cable up"));
+        let services: Vec<_> = beyond.services.iter().map(String::as_str).collect();
+        let outside = Outside::serve(namespace, &services);
+        beyond.outside.push(outside);
+        Some(beyond)
+    }
+
+    /// Serves some more there.
+    pub(crate) fn also(&mut self, service: &str) {
+        self.outside.push(Outside::serve(&self.namespace, &[service]));
+    }
+
+    /// Runs a command there.
+    pub(crate) fn run(&self, command: &str) {
+        ip(&format!("netns exec {} {command}", self.namespace));
+    }
+}
+
+impl Drop for Beyond {
+    fn drop(&mut self) {
+        self.outside.clear();
+        // The cable goes with its other end.
+        let _ = run("ip", &["netns", "del", &self.namespace]);
+    }
+}
+
+/// Runs `docker` with these words.
+pub(crate) fn docker(words: &[&str]) -> Result<String, String> {
+    let done = Program::new("docker").options(words).run(b"").map_err(|error| error.to_string())?;
+    if done.status.success() { Ok(out(&done)) } else { Err(done.stderr) }
+}
+
+/// Runs the probe over just what `words` name.
+pub(crate) fn probe(words: &[&str]) -> Found {
+    let program = Program::new(binary().to_str().unwrap())
+        .deadline(Duration::from_mins(1))
+        .options(["isolation", "probe", "--json", "--only-targets"])
+        .options(words);
+    found(&program.run(b"").unwrap())
+}
+
+#[test]
+fn a_network_that_the_engine_closes_is_closed_and_another_is_not() {
+    if !require::has("docker", require::docker(IMAGE)) {
+        return;
+    }
+    let Some(beyond) = Beyond::new("203.0.113") else { return };
+    let open = Network::new("203.0.113.64/28", &["--gateway", "203.0.113.65"]);
+    let closed = Network::new("203.0.113.96/28", &["--gateway", "203.0.113.97", "--internal"]);
+    let places: Vec<_> = beyond.services.iter().flat_map(|target| ["--target", target]).collect();
+    let from = ["--image", IMAGE, "--network", &open.name, "--network", &closed.name, "--canary", "203.0.113.78"];
+    let found = probe(&[&from[..], &places].concat());
+    let vantages = found.report["vantages"].as_array().unwrap();
+    let outcomes = |vantage: &Value| -> Vec<String> {
+        let rows = vantage["rows"].as_array().unwrap_or_else(|| panic!("{:#}", found.report));
+        rows.iter().map(|row| row["outcome"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(outcomes(&vantages[0]), ["reachable"; 5], "{:#}", found.report);
+    let is_closed = |outcome: &String| ["no route", "filtered", "refused"].contains(&outcome.as_str());
+    assert!(outcomes(&vantages[1]).iter().all(is_closed), "{:#}", found.report);
+    for vantage in vantages {
+        let is_broken = |control: &Value| control["family"] == "4" && control["state"] != "works";
+        assert!(!vantage["controls"].as_array().unwrap().iter().any(is_broken), "{:#}", found.report);
+    }
+    let subjects: Vec<_> = found.report["findings"].as_array().unwrap().iter().map(|one| &one["subject"]).collect();
+    assert_eq!(subjects[0], &format!("network {}", open.name));
+    assert_eq!(*subjects.last().unwrap(), &format!("network {}", closed.name));
+    let ids = vec!["GG-ISO-002", "GG-ISO-003", "GG-ISO-005", "GG-ISO-006", "GG-ISO-001"];
+    assert_eq!((found.ids(), found.code), (ids, Some(3)));
+    let left = docker(&["ps", "--all", "--quiet", "--filter", &format!("network={}", open.name)]).unwrap();
+    assert_eq!(left, "", "a probe container is left behind");
+}
+
+#[test]
+fn a_container_network_that_cannot_be_looked_from_is_named() {
+    if !require::has("docker", require::docker(IMAGE)) {
+        return;
+    }
+    let network = Network::new("203.0.113.112/28", &["--internal"]);
+    let words = ["--network", &network.name, "--network", "gitgrit-no-such", "--target", "tcp=203.0.113.113:9"];
+    let found = probe(&[&words[..], &["--image", "gitgrit-no-such-image"]].concat());
+    for vantage in found.report["vantages"].as_array().unwrap() {
+        assert!(vantage["unseen"].as_str().is_some_and(|why| !why.is_empty()), "{:#}", found.report);
+    }
+    assert_eq!((found.ids(), found.code), (vec!["GG-ISO-012", "GG-ISO-012"], Some(3)));
+}
+
+#[test]
+fn without_a_word_on_it_the_host_and_every_network_are_looked_from() {
+    if !require::has("docker", require::docker(IMAGE)) {
+        return;
+    }
+    let network = Network::new("203.0.113.144/28", &["--gateway", "203.0.113.145"]);
+    let listener = std::net::TcpListener::bind("203.0.113.145:0").unwrap();
+    let target = format!("tcp={}", listener.local_addr().unwrap());
+    // No image is named: the engine's own have to do.
+    let found = probe(&["--no-canary", "--target", &target]);
+    let outcome = |name: &str| {
+        let vantages = found.report["vantages"].as_array().unwrap();
+        let vantage = vantages.iter().find(|vantage| vantage["vantage"] == name);
+        vantage.unwrap_or_else(|| panic!("{name}: {:#}", found.report))["rows"][0]["outcome"].clone()
+    };
+    for name in ["host", &format!("network {}", network.name)] {
+        assert_eq!(outcome(name), "reachable", "{name}: {:#}", found.report);
+    }
+}
+
+/// A `docker` that says what this engine would, were it set to a proxy and a mirror.
+#[test]
+fn the_proxies_of_engine_and_environment_and_the_engines_mirror_are_looked_at() {
+    let (proxy, mirror, denying) = (serve("yes=127.0.0.1:0"), serve("tcp=127.0.0.1:0"), serve("no=127.0.0.1:0"));
+    let target = serve("tcp=127.0.0.1:0");
+    let info =
+        format!(r#"{{"HttpProxy":"http://who:secret@{proxy}","RegistryConfig":{{"Mirrors":["http://{mirror}/"]}}}}"#);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("docker");
+    let script = format!("#!/bin/sh\ncase $1 in info) echo '{info}';; esac\n");
+    base::file::write_atomic(&path, script.as_bytes(), 0o755).unwrap();
+    let program = Program::new(binary().to_str().unwrap())
+        .env("PATH", format!("{}:/usr/bin:/bin", folder.path().display()))
+        .env("https_proxy", format!("http://who:secret@{denying}"))
+        .directory(folder.path())
+        .options(["isolation", "probe", "--json", "--host", "--no-canary", "--budget", "5"])
+        .options(["--target", &format!("tcp={target}")]);
+    let found = found(&program.run(b"").unwrap());
+    assert!(!found.report.to_string().contains("secret"), "{:#}", found.report);
+    let origins: Vec<_> = found.report["targets"].as_array().unwrap().iter().map(|one| &one["origin"]).collect();
+    assert_eq!(origins, ["given", "environment", "engine", "engine"]);
+    let expected = [
+        (format!("mirror4 {mirror}"), "reachable".to_owned()),
+        (format!("proxy {denying} CONNECT {target}"), "refused".to_owned()),
+        (format!("proxy {proxy} CONNECT {target}"), "reachable".to_owned()),
+        (format!("tcp4 {target}"), "reachable".to_owned()),
+    ];
+    assert_eq!(found.outcomes(), expected.into());
+    assert_eq!((found.ids(), found.code), (vec!["GG-ISO-002", "GG-ISO-007", "GG-ISO-009"], Some(3)));
+}
+
+#[test]
+fn a_host_without_docker_is_looked_from_alone_and_the_settings_targets_count() {
+    // A network with nothing but its own loopback: the built-in targets that are left go nowhere.
+    let command = format!("ip link set lo up && PATH=/none exec {} isolation probe --json", binary().display());
+    let in_network = |command: &str| Program::new("unshare").options(["--net", "sh", "-c", command]);
+    let tried = in_network("true").run(b"").map_err(|error| error.to_string());
+    let tried = tried.and_then(|done| if done.status.success() { Ok(()) } else { Err(done.stderr) });
+    if !require::has("netns", tried) {
+        return;
+    }
+    let program = in_network(&command)
+        .env("GITGRIT_ISOLATION_TARGETS", "192.0.2.1:443, 192.0.2.2:22")
+        .env("SANDBOX_DNS", "192.0.2.53,::1")
+        .directory(Path::new("/"));
+    let found = found(&program.run(b"").unwrap());
+    let outcomes = found.outcomes();
+    let tcp: Vec<_> = outcomes.iter().filter(|(row, _)| row.starts_with("tcp")).map(|(row, _)| row.as_str()).collect();
+    assert_eq!(tcp, ["tcp4 192.0.2.1:443", "tcp4 192.0.2.2:22"]);
+    for resolver in ["name4 github.com @192.0.2.53", "name6 github.com @::1"] {
+        assert!(outcomes.contains_key(resolver), "{outcomes:?}");
+    }
+    // Of this loopback alone it is known that nobody listens.
+    let outcomes: Vec<_> = outcomes.into_iter().filter(|(row, _)| !row.contains("@::1")).collect();
+    assert!(
+        outcomes.len() > 15 && outcomes.iter().all(|(_, outcome)| outcome == "no route" || outcome == "no name"),
+        "{outcomes:?}"
+    );
+    assert_eq!(found.report["vantages"].as_array().unwrap().len(), 1);
+    assert_eq!((found.ids(), found.code), (vec!["GG-ISO-013", "GG-ISO-001"], Some(0)));
+}
+
+#[test]
+fn a_pipeline_gets_the_findings_in_its_own_shape_and_a_typo_is_a_matter_of_use() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = format!("tcp={}", listener.local_addr().unwrap());
+    let run = |words: &[&str]| {
+        let fixed = ["isolation", "probe", "--host", "--only-targets", "--no-canary"];
+        Program::new(binary().to_str().unwrap()).options(fixed).options(words).run(b"").unwrap()
+    };
+    let done = run(&["--target", &target, "--report", "junit"]);
+    assert_eq!(done.status.code(), Some(3));
+    assert!(out(&done).contains("<testsuite") && out(&done).contains("GG-ISO-002"), "{}", out(&done));
+    let sarif: Value = serde_json::from_str(&out(&run(&["--target", &target, "--report", "sarif"]))).unwrap();
+    assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "GG-ISO-002");
+    let done = run(&["--target", "tpc=127.0.0.1:1"]);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(done.stderr.contains("`tpc=127.0.0.1:1` is not a target: no such kind"), "{}", done.stderr);
+}
