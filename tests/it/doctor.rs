@@ -60,6 +60,8 @@ fn a_healthy_site_has_nothing_wrong_and_nothing_to_mend() {
     assert_eq!(own.len(), 25);
     let wrong: Vec<_> = own.iter().filter(|one| one["outcome"] != "ok").collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
+    // What the live site stands on is looked at as well: its chain, as each TLS stack judges it, and its settings.
+    report.holds(&[("GG-CONF-004", "ok", "accepts"), ("GG-HOST-022", "ok", ""), ("GG-NET-020", "ok", "localhost")]);
     let fixed = doctor(&site, &["--fix"]);
     assert!(fixed.stderr.contains("there is nothing to mend"), "{}", fixed.stderr);
 }

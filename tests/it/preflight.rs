@@ -15,7 +15,12 @@ fn at_least_sixty_checks_are_named_once_each_and_counted() {
     if !Stage::is_possible() {
         return;
     }
-    let said = Stage::new().run().0;
+    let said = Stage::new().run();
+    let known =
+        ["GG-HOST-002", "GG-HOST-004", "GG-HOST-025", "GG-HOST-026", "GG-HOST-028", "GG-HOST-035", "GG-HOST-037"];
+    let free = ["GG-NET-001", "GG-NET-002", "GG-NET-003", "GG-NET-004", "GG-NET-010", "GG-NET-042"];
+    said.holds(&known.into_iter().chain(free).map(|check| (check, "ok", "")).collect::<Vec<_>>());
+    let said = said.0;
     let checks = said["checks"].as_array().unwrap();
     let mut ids: Vec<_> = checks.iter().map(|one| one["check"].as_str().unwrap()).collect();
     assert!(ids.len() >= 60, "{}", ids.len());

@@ -131,4 +131,12 @@ fn an_engine_beside_systemd_has_one_keeper_of_control_groups() {
     );
     let expected = if driver.trim() == "cgroupfs" { "warning" } else { "ok" };
     said.holds(&[("GG-ENGINE-011", expected, driver.trim())]);
+    let version = crate::site::out(
+        &base::process::Program::new("docker")
+            .options(["version", "--format", "{{.Server.Version}}"])
+            .run(b"")
+            .unwrap(),
+    );
+    let is_old = version.split('.').next().is_some_and(|major| major.parse::<u32>().is_ok_and(|major| major < 24));
+    said.holds(&[("GG-ENGINE-005", if is_old { "warning" } else { "ok" }, version.trim())]);
 }

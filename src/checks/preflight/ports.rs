@@ -79,8 +79,10 @@ fn range(world: &World) -> Vec<Finding> {
 
 fn loopback() -> Vec<Finding> {
     let known = &catalogue::NET_LOOPBACK;
-    let way = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
-    let way = way.and_then(|address| TcpStream::connect_timeout(&address, KNOCK));
+    let way = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| {
+        let address = listener.local_addr()?;
+        TcpStream::connect_timeout(&address, KNOCK)
+    });
     match way {
         Ok(_) => known.fine("loopback", "is up"),
         Err(error) => known.fails("loopback", format!("127.0.0.1 cannot be reached: {error}")),
