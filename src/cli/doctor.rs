@@ -65,6 +65,10 @@ pub(crate) fn run(args: &DoctorArgs, console: &mut Console) -> Result<Exit, Fail
             writeln!(console.err, "there is nothing to mend")?;
         }
         if args.dry_run {
+            let planned: Vec<String> = plan.iter().map(ToString::to_string).collect();
+            if console.is_json {
+                console.json(&planned)?;
+            }
             return Ok(Exit::Ok);
         }
         plan.iter().try_for_each(|mend| apply(mend, &site))?;

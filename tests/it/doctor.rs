@@ -100,6 +100,9 @@ fn what_is_safe_to_mend_is_said_done_and_done_once() {
     for path in left {
         assert!(planned.stderr.contains(path.to_str().unwrap()) && path.exists(), "{}", planned.stderr);
     }
+    let planned: Vec<String> =
+        serde_json::from_slice(&doctor(&site, &["--fix", "--dry-run", "--json"]).stdout).unwrap();
+    assert_eq!(planned.len(), 3, "{planned:?}");
     assert_eq!(mode(&dir.env()), 0o644);
 
     let done = doctor(&site, &["--fix", "--json"]);
