@@ -7,6 +7,7 @@ mod apply_test;
 pub mod error;
 pub mod facts;
 pub mod journal;
+pub mod live;
 pub mod plan;
 pub mod running;
 pub mod site_git;

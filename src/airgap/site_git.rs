@@ -19,6 +19,11 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// The file that is pushed.
 const FILE: &str = "smoketest.txt";
 
+/// The version of the git that this host has, as in `2.47.3`. Fails when there is none.
+pub async fn git_version() -> Result<String, git::Error> {
+    git::version().await
+}
+
 /// A repository to try, and how to reach it.
 #[derive(Debug)]
 pub struct Target {

@@ -8,6 +8,8 @@ use serde::Serialize;
 pub enum Severity {
     /// The check passed; kept so that a report shows what was looked at.
     Ok,
+    /// The check could not look, or was not asked to; the message says why. Proves nothing either way.
+    Unknown,
     /// Works today, but the operator should know.
     Warning,
     /// Does not work, or will not.
@@ -27,7 +29,7 @@ pub struct Finding {
     pub message: String,
     /// Why it is so, as far as the check can tell; empty when the message says it all.
     pub cause: String,
-    /// What to do; empty on [`Severity::Ok`].
+    /// What to do; empty on [`Severity::Ok`] and [`Severity::Unknown`].
     pub fix: String,
     /// The manual's page, as a path under `docs/`.
     pub doc: String,

@@ -69,6 +69,67 @@ catalogue! {
     CA_NO_CONNECTION = "GG-CA-048", "no connection to the server came about, so there is no chain to judge", "check name, port, routing and the service itself; `--connect ADDRESS` goes round the name service";
     CA_NO_CHAIN = "GG-CA-049", "what answers shows no whole chain of certificates", "check that the port speaks TLS, and that the server sends at most 64 KiB of certificates";
 
+    CONF_SETTINGS = "GG-CONF-001", "the settings, judged by `env check`; its findings are listed beside this id", "write them with `gitgrit-ops env init`";
+    CONF_AUTHORITIES = "GG-CONF-002", "the operator's authorities, judged by `ca check`", "set GITGRIT_CUSTOM_CA_FILE_PATH in .env";
+    CONF_GITLAB_CHAIN = "GG-CONF-003", "the chain that GITLAB_URL shows, as each TLS stack judges it", "see what `gitgrit-ops ca check --host` says";
+    CONF_SITE_CHAIN = "GG-CONF-004", "the chain that SITE_URL shows, as each TLS stack judges it", "see what `gitgrit-ops ca check --host` says";
+
+    DOCTOR_SERVER = "GG-DOCTOR-001", "the site's server does not run", "gitgrit-ops up; `gitgrit-ops logs` says how the last one ended";
+    DOCTOR_STALE = "GG-DOCTOR-002", "a server was killed and could not tidy up; its note names a process that may be another's by now", "gitgrit-ops doctor --fix empties the note";
+    DOCTOR_VERSION = "GG-DOCTOR-003", "the server that runs is of another version than this program", "gitgrit-ops restart";
+    DOCTOR_HTTP = "GG-DOCTOR-004", "the server runs and does not answer at its door for HTTP", "look at `gitgrit-ops logs`, then gitgrit-ops restart";
+    DOCTOR_READY = "GG-DOCTOR-005", "the server answers, and a part that it stands on does not: database, key or repositories", "look at `gitgrit-ops logs` and at the other findings";
+    DOCTOR_SSH = "GG-DOCTOR-006", "the server runs and does not greet at its door for SSH", "look at `gitgrit-ops logs`, then gitgrit-ops restart";
+    DOCTOR_SHOWN = "GG-DOCTOR-007", "the server shows another certificate than the one on disk", "gitgrit-ops restart, so that it reads the file; check that the file is the one you meant";
+    DOCTOR_EXPIRY = "GG-DOCTOR-008", "a certificate of the site has ended or ends soon", "install the site's again with `gitgrit-ops install --embedded`, or put a renewed one into data/tls; point the host at your NTP server if the date is wrong";
+    DOCTOR_PAIR = "GG-DOCTOR-009", "the private key on disk is not that of the certificate, so the server will not start again", "put the key that belongs to the certificate into data/tls/server.key";
+    DOCTOR_SETTINGS = "GG-DOCTOR-010", "the settings are not read, so the server will not start again", "see what `gitgrit-ops env check` says";
+    DOCTOR_DATABASE = "GG-DOCTOR-011", "the database does not open", "look at DATABASE_URL, at the file's mode and at the disk; restore a backup if the file is lost";
+    DOCTOR_MIGRATIONS = "GG-DOCTOR-012", "the database is of an older version of this program", "gitgrit-ops restart applies what is due";
+    DOCTOR_KEY = "GG-DOCTOR-013", "the encryption key does not fit the data, so tokens and second factors cannot be read", "give back the GITGRIT_ENCRYPTION_KEY that the data was written with";
+    DOCTOR_INTEGRITY = "GG-DOCTOR-014", "the database's own check finds damage", "stop the site, keep a copy of data/, and restore the last backup";
+    DOCTOR_AUDIT = "GG-DOCTOR-015", "the audit log is not as it was written", "keep a copy of the database, and look who had access to it: gitgrit-ops admin audit verify";
+    DOCTOR_DEAD_JOBS = "GG-DOCTOR-016", "work that was put off failed too often and was given up", "see why on the page of the jobs, and begin it anew there";
+    DOCTOR_OVERDUE = "GG-DOCTOR-017", "work that is due is not begun", "look at `gitgrit-ops logs`, then gitgrit-ops restart";
+    DOCTOR_MISSING = "GG-DOCTOR-018", "the database knows repositories that are not on disk", "bring the directories back from a backup, or check that data/repositories is mounted";
+    DOCTOR_ORPHANS = "GG-DOCTOR-019", "directories of repositories are there that the database does not know, most often after a restore of the database alone", "look what is in them, then move them away; nothing reads them";
+    DOCTOR_MODES = "GG-DOCTOR-020", "others on this host may read a secret or a key", "gitgrit-ops doctor --fix sets the modes; think of what was read meanwhile";
+    DOCTOR_OWNER = "GG-DOCTOR-021", "a part of the site belongs to another user, most often after a verb was run as root", "chown -R the site's directory to its user";
+    DOCTOR_HOST_KEYS = "GG-DOCTOR-022", "there are no SSH host keys: the next start makes new ones, and every client will warn", "bring data/ssh back from a backup";
+    DOCTOR_LEFT = "GG-DOCTOR-023", "killed processes left locks, quarantines or unfinished packs; locks keep refs from moving", "gitgrit-ops doctor --fix removes them";
+    DOCTOR_PASSWORD = "GG-DOCTOR-024", "the administrator's first password is still on disk, so an installation has not ended", "run the same `gitgrit-ops install` again, and change the password";
+    DOCTOR_LOG = "GG-DOCTOR-025", "the server's log has grown large", "turn it over with logrotate (copytruncate), or start the site from systemd";
+
+    ENGINE_PROGRAM = "GG-ENGINE-001", "the engine's command line is not installed; the stack, workflows and sandboxes need it", "install docker, and its compose plugin, from the bundle or the distribution";
+    ENGINE_REACHED = "GG-ENGINE-002", "the engine does not answer this user", "start it with `systemctl start docker`, and put the user into the group docker, or run this as root";
+    ENGINE_SOCKET = "GG-ENGINE-003", "the engine's socket is missing, or open to others; who may write to it is root on this host", "chown root:docker and chmod 0660 the socket; start the engine when it is not there";
+    ENGINE_REMOTE = "GG-ENGINE-004", "DOCKER_HOST leads to another host, where none of this host's directories and certificates are", "unset DOCKER_HOST, and run this on the host that the site is to be on";
+    ENGINE_VERSION = "GG-ENGINE-005", "the engine is old: what compose files and builds of today need is missing, and holes are not mended", "upgrade the engine to 24.0 or later";
+    ENGINE_COMPOSE = "GG-ENGINE-006", "Docker Compose is missing or too old for the stack's file", "install the compose plugin, 2.20 or later; `docker compose version` says which is there";
+    ENGINE_IPTABLES = "GG-ENGINE-007", "the engine's own settings keep it from opening ports, or from starting at all", "mend /etc/docker/daemon.json, then restart the engine";
+    ENGINE_DRIVER = "GG-ENGINE-008", "the storage driver copies whole layers, or is no longer kept up", "set \"storage-driver\": \"overlay2\" in /etc/docker/daemon.json before the first image is loaded";
+    ENGINE_STORE = "GG-ENGINE-009", "containerd keeps the images, which needs more room and shows other digests", "leave room for twice the bundle, or switch the feature containerd-snapshotter off";
+    ENGINE_ENTRY_TYPES = "GG-ENGINE-010", "the file system below the storage driver was made without ftype=1", "make the file system again with mkfs.xfs -n ftype=1, or use ext4";
+    ENGINE_CGROUP_DRIVER = "GG-ENGINE-011", "the engine and systemd do not agree on who keeps the control groups", "set \"exec-opts\": [\"native.cgroupdriver=systemd\"] in /etc/docker/daemon.json";
+    ENGINE_LIVE_RESTORE = "GG-ENGINE-012", "containers end whenever the engine restarts", "set \"live-restore\": true in /etc/docker/daemon.json";
+    ENGINE_LIMITS = "GG-ENGINE-013", "the kernel lets the engine set no limits, so one job can take the whole host", "enable the controllers: systemd.unified_cgroup_hierarchy=1 or cgroup_enable=memory on the kernel's command line";
+    ENGINE_RUNSC = "GG-ENGINE-014", "gVisor is not registered with the engine, so sandboxes fall back to the default runtime, whose isolation is weaker", "gVisor: sudo runsc install && sudo systemctl restart docker";
+    ENGINE_DEFAULT_RUNTIME = "GG-ENGINE-015", "everything runs under a runtime that is meant for sandboxes", "take \"default-runtime\" out of /etc/docker/daemon.json";
+    ENGINE_PROXY = "GG-ENGINE-016", "the engine asks registries through a proxy: a way out of a closed network, or a wait for nothing", "take the proxy out of the engine's unit or /etc/docker/daemon.json, or list the site in NO_PROXY";
+    ENGINE_MIRRORS = "GG-ENGINE-017", "the engine asks a mirror for images that it lacks, although a bundle brings them", "take \"registry-mirrors\" out of /etc/docker/daemon.json, unless the mirror is the site's own";
+    ENGINE_INSECURE = "GG-ENGINE-018", "images from these registries come unproven, from whoever answers", "give the registry a certificate of the site's authority, and take it out of \"insecure-registries\"";
+    ENGINE_LOGS = "GG-ENGINE-019", "logs of containers leave this host, or are thrown away", "set \"log-driver\": \"local\" in /etc/docker/daemon.json";
+    ENGINE_ROOTLESS = "GG-ENGINE-020", "the engine runs without root's rights", "publish ports above 1024, and delegate the controllers to the user (systemd: Delegate=yes)";
+    ENGINE_REMAPPED = "GG-ENGINE-021", "users of containers are others on the host", "chown the site's directories to the remapped users, or set userns_mode: host";
+    ENGINE_SECCOMP = "GG-ENGINE-022", "containers are kept from other system calls than the engine would keep them from, or from none", "take \"seccomp-profile\" out of /etc/docker/daemon.json";
+    ENGINE_DEBUG = "GG-ENGINE-023", "the engine writes all that it does into its log", "take \"debug\" out of /etc/docker/daemon.json";
+    ENGINE_CLOCK = "GG-ENGINE-024", "the engine's clock is not this host's", "point both hosts at your NTP server";
+    ENGINE_WARNINGS = "GG-ENGINE-025", "the engine itself warns of what it lacks", "see `docker info`; most are switches of the kernel";
+    ENGINE_CONTAINER = "GG-ENGINE-026", "a container of nothing but this host's own programs does not start", "look at the engine's log: journalctl -u docker";
+    ENGINE_RUNSC_USED = "GG-ENGINE-027", "gVisor is registered, and yet a container under it does not start or runs on the host's own kernel", "gVisor: sudo runsc install && sudo systemctl restart docker; `docker inspect -f '{{.HostConfig.Runtime}}' ID` says what a container got";
+    ENGINE_LOG_SIZE = "GG-ENGINE-028", "the log of a container grows until the disk is full", "set \"log-opts\": {\"max-size\": \"50m\", \"max-file\": \"3\"} in /etc/docker/daemon.json";
+    ENGINE_OPEN_FILES = "GG-ENGINE-029", "containers may open few files, so databases and servers in them refuse connections", "raise \"default-ulimits\" in /etc/docker/daemon.json, or LimitNOFILE of the engine's unit";
+
     ENV_UNREADABLE = "GG-ENV-001", "the file is missing or not readable", "write one with `gitgrit-ops env init`";
     ENV_LINE = "GG-ENV-002", "a line is not NAME=value", "quote values that hold spaces, `#` or `$`: NAME='value'";
     ENV_MODE = "GG-ENV-003", "others than the owner may read or write the file, and it holds secrets", "chmod 0600 the file";
@@ -113,6 +174,45 @@ catalogue! {
     ENV_SHORT_NAME = "GG-ENV-058", "a name without a dot resolves only where a search domain happens to complete it", "give the whole name, like forge.acme.internal";
     ENV_OWN_GITLAB = "GG-ENV-059", "GITLAB_URL and SITE_URL are the same address; this site is no GitLab", "set GITLAB_URL to the internal GitLab, or leave it out";
 
+    HOST_KERNEL = "GG-HOST-001", "the kernel is old; containers, gVisor and the walls around git need a newer one", "upgrade the kernel to 5.10 or later";
+    HOST_ARCHITECTURE = "GG-HOST-002", "the machine is of another architecture than this program, or says so", "use the bundle for this machine's architecture";
+    HOST_LANDLOCK = "GG-HOST-003", "the kernel has no Landlock, so git is not kept to its own repository", "boot a kernel from 5.13 on with landlock in lsm=";
+    HOST_SECCOMP = "GG-HOST-004", "the kernel takes no seccomp filter, so that no git starts behind walls", "boot a kernel with CONFIG_SECCOMP_FILTER; inside a container, allow the call";
+    HOST_USER_NAMESPACES = "GG-HOST-005", "users cannot make namespaces, so a rootless engine and some sandboxes do not start", "sysctl user.max_user_namespaces=15000, and kernel.unprivileged_userns_clone=1 where it exists";
+    HOST_OVERLAY = "GG-HOST-006", "the kernel does not know overlayfs, so the engine falls back to copying layers", "modprobe overlay, and list it in /etc/modules-load.d";
+    HOST_CGROUP = "GG-HOST-007", "control groups are of version 1, or not mounted, so limits are coarse or missing", "boot with systemd.unified_cgroup_hierarchy=1";
+    HOST_CONTROLLERS = "GG-HOST-008", "a controller is missing, so one job can take the whole host", "boot with cgroup_enable=memory, or delegate the controllers to this group";
+    HOST_FORWARDING = "GG-HOST-009", "the kernel forwards no packets, so containers are cut off", "sysctl net.ipv4.ip_forward=1, kept in /etc/sysctl.d";
+    HOST_OVERCOMMIT = "GG-HOST-010", "the kernel gives out no more memory than there is", "sysctl vm.overcommit_memory=1, or 0";
+    HOST_SELINUX = "GG-HOST-011", "SELinux decides which files containers may read", "label the site's directory: chcon -R -t container_file_t DIR, or mount it with :Z";
+    HOST_APPARMOR = "GG-HOST-012", "the engine cannot load its AppArmor profile, so no container starts", "install the package apparmor";
+    HOST_MEMORY = "GG-HOST-013", "there is little memory: 1 GiB is the least, 4 GiB are wanted for a stack", "give the machine or the control group more memory";
+    HOST_MEMORY_FREE = "GG-HOST-014", "most of the memory is taken", "end what takes it, or give the machine more";
+    HOST_SWAP = "GG-HOST-015", "swap is in heavy use, or missing where memory is short", "give the machine more memory, or some swap";
+    HOST_PROCESSORS = "GG-HOST-016", "one processor does all, so that a large push stops the pages", "give the machine or this process two or more";
+    HOST_OPEN_FILES = "GG-HOST-017", "a process may open few files, so the server refuses connections under load", "raise `ulimit -Hn`, or LimitNOFILE of the unit, to 65536";
+    HOST_PROCESSES = "GG-HOST-018", "a user may start few processes, so that git and threads do not start under load", "raise `ulimit -Hu`, or TasksMax of the unit";
+    HOST_UMASK = "GG-HOST-019", "new files are writable by all users of this host", "umask 0022, or 0077";
+    HOST_DISK = "GG-HOST-020", "a file system that the site fills has little room", "free some, or put the directory on a larger one";
+    HOST_INODES = "GG-HOST-021", "a file system has few entries left; git and layers need many small files", "remove old files, or make the file system again with more (mkfs.ext4 -N)";
+    HOST_READ_ONLY = "GG-HOST-022", "a place that the site writes to is mounted read-only", "mount -o remount,rw it, and look at the kernel's log for why";
+    HOST_NOEXEC = "GG-HOST-023", "programs do not start from this file system", "mount -o remount,exec it, or set TMPDIR elsewhere";
+    HOST_FILE_SYSTEM = "GG-HOST-024", "the kind of file system does not keep what a database needs kept", "use a local ext4 or xfs for the site's and the engine's directory";
+    HOST_TEMPORARY = "GG-HOST-025", "temporary files have no place, or an unsafe one", "set TMPDIR to a directory of this user, or chmod 1777 /tmp";
+    HOST_SITE_OWNER = "GG-HOST-026", "others may put files into the site's directory, or it belongs to another user", "chown it to the site's user and chmod 0750 it";
+    HOST_LATENCY = "GG-HOST-027", "each durable write takes long, and every push and transaction waits for some", "use a local disk, or a faster one";
+    HOST_CLOCK = "GG-HOST-028", "the clock is wrong by years, so that no certificate verifies", "point the host at your NTP server";
+    HOST_TIME_SOURCE = "GG-HOST-029", "nothing keeps the clock, and drift breaks TLS with `not yet valid` or `expired`", "point the host at your NTP server (chrony: server ntp.acme.internal iburst)";
+    HOST_CLOCK_APART = "GG-HOST-030", "this host and GitLab do not agree on the time, so certificates and sign-in fail on one of them", "point the host at your NTP server, and GitLab's host too";
+    HOST_TIME_ZONE = "GG-HOST-031", "the time zone that is set is not there", "timedatectl set-timezone, or install tzdata";
+    HOST_NAME = "GG-HOST-032", "the host has no name of its own, so logs and backups of several hosts look alike", "hostnamectl set-hostname forge.acme.internal";
+    HOST_NAME_KNOWN = "GG-HOST-033", "the host does not find itself by its name, and programs wait for an answer", "add the name to /etc/hosts";
+    HOST_SYSTEMD = "GG-HOST-034", "no systemd runs, so nothing starts the site at boot", "start the site from the init that runs here; docs/install.md has the unit for the others";
+    HOST_GIT = "GG-HOST-035", "git is missing or too old", "install git 2.39 or later";
+    HOST_PROGRAMS = "GG-HOST-036", "a program that some verbs start is missing", "install it from the distribution";
+    HOST_USER = "GG-HOST-037", "the program runs with another user's rights than its caller's", "run it without set-user-id";
+    HOST_TRUST = "GG-HOST-038", "this host's own store lacks the operator's authorities, so browsers and clients here say that the connection is not private", "import the CA into the system's or the browser's trust store: gitgrit-ops ca trust FILE";
+
     ISO_CLOSED = "GG-ISO-001", "from this vantage point nothing outside answers, and the probe works there", "";
     ISO_TCP = "GG-ISO-002", "a TCP connection to the outside comes about: this network is not closed", "close the way out for all ports and both protocol versions, on the router and not on this host alone, then probe again";
     ISO_RESOLVER = "GG-ISO-003", "a DNS resolver outside answers, so data can leave inside of names", "let only the site's own resolvers send to port 53, over UDP and TCP";
@@ -127,6 +227,29 @@ catalogue! {
     ISO_UNSEEN = "GG-ISO-012", "a vantage point that nobody could look from", "run as root; name an image with a C library by `--image`; or take the network away when nothing uses it";
     ISO_ENGINE = "GG-ISO-013", "what the Docker engine said of itself", "start the engine, or run as somebody who may use it";
     ISO_BUDGET = "GG-ISO-014", "the budget ended before there was an answer, so nothing is proven", "give more time with `--budget`, or fewer targets";
+
+    NET_HTTP_PORT = "GG-NET-001", "the port for HTTP is taken or not allowed", "find who holds it with `ss -ltnp`, or set another in SITE_URL or APP_PORT";
+    NET_SSH_PORT = "GG-NET-002", "the port for SSH is taken or not allowed", "find who holds it with `ss -ltnp`, or set another SSH_PORT";
+    NET_PORT_RANGE = "GG-NET-003", "the kernel may give a port of the site to an outgoing connection", "sysctl net.ipv4.ip_local_reserved_ports, or a range above 32768";
+    NET_LOOPBACK = "GG-NET-004", "the loopback is down, so the site cannot reach its own parts", "ip link set lo up";
+    NET_RESOLVER = "GG-NET-010", "the host asks no resolver, or more than are used", "list up to three resolvers of this network in /etc/resolv.conf";
+    NET_RESOLVER_LOOPBACK = "GG-NET-011", "the resolvers are known to this host alone, and containers and sandboxes cannot use them", "set SANDBOX_DNS, and \"dns\" in /etc/docker/daemon.json, to the network's own resolvers";
+    NET_RESOLVER_ANSWERS = "GG-NET-012", "a resolver does not answer, so each name takes seconds or is not found", "correct /etc/resolv.conf, or start the resolver";
+    NET_SANDBOX_RESOLVERS = "GG-NET-013", "a resolver in SANDBOX_DNS does not answer, so sandboxes find no GitLab", "set SANDBOX_DNS to resolvers that this network has";
+    NET_NAME_SWITCH = "GG-NET-014", "names are looked for in one place only", "write `hosts: files dns` in /etc/nsswitch.conf";
+    NET_SITE_NAME = "GG-NET-020", "SITE_URL's name is not known here", "add it to the internal DNS, or to /etc/hosts on the air-gap host";
+    NET_SITE_HERE = "GG-NET-021", "SITE_URL's name leads to another host, or for everybody to himself", "correct the name's address, or name the proxy in TRUSTED_PROXIES";
+    NET_WILDCARD = "GG-NET-022", "the domain knows every name, so mistyped names lead somewhere and search domains mislead containers", "take the wildcard (*) out of the zone, or the domain out of `search` in /etc/resolv.conf";
+    NET_GITLAB_NAME = "GG-NET-023", "GITLAB_URL's name is not known here", "fix the internal DNS, or add an /etc/hosts entry on the air-gap host";
+    NET_GITLAB = "GG-NET-024", "what answers at GITLAB_URL, judged by the smoke test; its finding is listed beside this id", "set GITLAB_URL in .env";
+    NET_OVERLAP = "GG-NET-030", "a network of the engine has addresses that this host reaches elsewhere, so one of them is cut off", "remove the network, and make it again with another subnet";
+    NET_POOLS = "GG-NET-031", "the engine will make networks with addresses that this host reaches elsewhere", "set \"default-address-pools\" in /etc/docker/daemon.json to a range that nobody uses";
+    NET_PACKET_SIZE = "GG-NET-032", "bridges send packets that the way out does not take, so large answers hang", "set \"mtu\" in /etc/docker/daemon.json, and driver_opts of the network, to that of the way out";
+    NET_IPV6 = "GG-NET-033", "programs try IPv6 first and wait for it", "take `::1 localhost` out of /etc/hosts, or switch IPv6 on for lo";
+    NET_SECOND_STACK = "GG-NET-040", "a second stack on this host shares the fixed-name bridge gitgrit_internal: `db` resolves to both databases, the app takes whichever comes first, and its password fails there", "one stack per host: tear down the older one with docker compose -f docker-compose.full.yaml down";
+    NET_INTERNAL_DRIVER = "GG-NET-041", "the network gitgrit_internal is not the one that Compose makes", "docker network rm gitgrit_internal, and let Compose make it";
+    NET_PROXY = "GG-NET-042", "programs of this host reach the site and GitLab through a proxy", "add both hosts to NO_PROXY, or unset the proxy";
+    NET_CLIENT_PROXY = "GG-NET-043", "the engine's client gives proxies to every container", "take \"proxies\" out of the engine's config.json";
 
     SMOKE_URL = "GG-SMOKE-100", "GITLAB_URL is an https address", "";
     SMOKE_URL_UNSET = "GG-SMOKE-101", "GITLAB_URL is not set or empty", "set GITLAB_URL in .env";
@@ -180,13 +303,14 @@ impl Known {
         subject: impl Into<String>,
         message: impl Into<String>,
     ) -> Finding {
+        let has_remedy = matches!(severity, Severity::Warning | Severity::Error);
         Finding {
             id: self.id,
             severity,
             subject: subject.into(),
             message: message.into(),
-            cause: if severity == Severity::Ok { String::new() } else { self.meaning.into() },
-            fix: self.fix.into(),
+            cause: if has_remedy { self.meaning.into() } else { String::new() },
+            fix: if has_remedy { self.fix.into() } else { String::new() },
             doc: self.doc(),
         }
     }

@@ -52,6 +52,8 @@ pub struct Answer {
     pub status: u16,
     /// The header `Content-Type`, when sent.
     pub content_type: Option<String>,
+    /// The header `Date`, when sent.
+    pub date: Option<String>,
     /// The body's first 64 KiB.
     pub body: Vec<u8>,
 }
@@ -120,10 +122,12 @@ impl Egress {
     pub async fn get(&self, path: &str) -> Result<Answer, EgressError> {
         let url = format!("{}{path}", self.base);
         let mut response = self.client.get(url).send().await.map_err(|error| self.explain(&error))?;
-        let content_type = response
-            .headers()
-            .get(reqwest::header::CONTENT_TYPE)
-            .map(|value| crate::text::line(&String::from_utf8_lossy(value.as_bytes())));
+        let shown = |name| {
+            let value = response.headers().get(name);
+            value.map(|value| crate::text::line(&String::from_utf8_lossy(value.as_bytes())))
+        };
+        let content_type = shown(reqwest::header::CONTENT_TYPE);
+        let date = shown(reqwest::header::DATE);
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.explain(&error))? {
             let room = BODY_LIMIT - body.len();
@@ -132,7 +136,7 @@ impl Egress {
                 break;
             }
         }
-        Ok(Answer { status: response.status().as_u16(), content_type, body })
+        Ok(Answer { status: response.status().as_u16(), content_type, date, body })
     }
 
     fn explain(&self, error: &reqwest::Error) -> EgressError {

@@ -147,6 +147,7 @@ mod tests {
         let answer = |status: u16, kind: Option<&str>, body: &str| Answer {
             status,
             content_type: kind.map(str::to_owned),
+            date: None,
             body: body.as_bytes().to_vec(),
         };
         let json = Some("application/json");
@@ -173,7 +174,7 @@ mod tests {
 
     #[test]
     fn an_answer_without_content_type_shows_a_question_mark() {
-        let result = Ok(Answer { status: 404, content_type: None, body: Vec::new() });
+        let result = Ok(Answer { status: 404, content_type: None, date: None, body: Vec::new() });
         assert_eq!(
             answer("https://a", &result).to_string(),
             "FAIL  https://a/api/v4/version returned HTTP 404 (Content-Type: ?) — does not look like a GitLab API. Wrong \

@@ -7,6 +7,7 @@ extern crate self as checks;
 pub mod authority;
 pub mod catalogue;
 pub mod certificate;
+pub mod check;
 pub mod compose;
 mod compose_expand;
 mod container;
@@ -16,6 +17,7 @@ mod corpus;
 mod corpus_certificate;
 #[cfg(test)]
 mod corpus_proof;
+pub mod doctor;
 pub mod egress;
 pub mod env;
 #[cfg(test)]
@@ -32,6 +34,7 @@ pub mod isolation;
 mod link;
 pub mod peer;
 mod pem;
+pub mod preflight;
 pub mod presented;
 pub mod probe;
 mod probe_attempt;

@@ -1,5 +1,5 @@
 //! Findings as JUnit's XML, which pipelines show beside their tests. An error is a failure, a warning a passed case that
-//! says so: JUnit knows nothing between.
+//! says so, for JUnit knows nothing between; what could not be looked at is skipped.
 
 use base::{Finding, Severity};
 
@@ -7,8 +7,10 @@ use crate::render::Report;
 
 /// The whole document.
 pub(crate) fn render(report: Report<'_>) -> String {
-    let failures = report.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
-    let counts = format!("tests=\"{}\" failures=\"{failures}\" errors=\"0\"", report.findings.len());
+    let count = |severity| report.findings.iter().filter(|finding| finding.severity == severity).count();
+    let (failures, skipped) = (count(Severity::Error), count(Severity::Unknown));
+    let counts =
+        format!("tests=\"{}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\"", report.findings.len());
     let name = escaped(report.check);
     let cases: String = report.findings.iter().map(|finding| case(finding, report.check)).collect();
     format!(
@@ -24,6 +26,7 @@ fn case(finding: &Finding, check: &str) -> String {
     let text = escaped(&format!("{}\nfix: {}\nsee docs/{}", finding.cause, finding.fix, finding.doc));
     match finding.severity {
         Severity::Ok => format!("{head}/>\n"),
+        Severity::Unknown => format!("{head}>\n      <skipped message=\"{message}\"/>\n    </testcase>\n"),
         Severity::Warning => format!("{head}>\n      <system-out>{message}\n{text}</system-out>\n    </testcase>\n"),
         Severity::Error => {
             let failure = format!("<failure type=\"{}\" message=\"{message}\">{text}</failure>", finding.id);
@@ -62,7 +65,10 @@ mod tests {
             catalogue::ENV_FINE.found(Severity::Ok, ".env", "3 variables"),
         ];
         let text = render(Report { check: "env check", file: Some(".env"), findings: &findings });
-        assert!(text.contains("<testsuite name=\"env check\" tests=\"3\" failures=\"1\" errors=\"0\">"), "{text}");
+        assert!(
+            text.contains("<testsuite name=\"env check\" tests=\"3\" failures=\"1\" errors=\"0\" skipped=\"0\">"),
+            "{text}"
+        );
         let failure = "<failure type=\"GG-ENV-012\" message=\"`&lt;&amp;&quot;&gt;\u{fffd}` is not a port\">";
         assert!(text.contains(failure), "{text}");
         assert_eq!(text.matches("<testcase ").count(), 3);

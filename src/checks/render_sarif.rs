@@ -31,6 +31,7 @@ fn rule(id: &str) -> Value {
 fn result(finding: &Finding, file: Option<&str>) -> Value {
     let (kind, level) = match finding.severity {
         Severity::Ok => ("pass", "none"),
+        Severity::Unknown => ("notApplicable", "none"),
         Severity::Warning => ("fail", "warning"),
         Severity::Error => ("fail", "error"),
     };

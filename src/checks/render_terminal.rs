@@ -8,6 +8,7 @@ pub(crate) fn render(findings: &[Finding]) -> String {
     for finding in findings {
         let severity = match finding.severity {
             Severity::Ok => "ok",
+            Severity::Unknown => "unknown",
             Severity::Warning => "warning",
             Severity::Error => "error",
         };

@@ -72,6 +72,7 @@ mod tests {
         let answer = |status: u16, kind: &str, body: &str| Answer {
             status,
             content_type: Some(kind.into()),
+            date: None,
             body: body.as_bytes().to_vec(),
         };
         let form = r#"<form><input type="password"></form>"#;

@@ -11,6 +11,7 @@ mod ca;
 mod ca_trust;
 mod completions;
 mod console;
+mod doctor;
 mod down;
 mod env;
 mod env_diff;
@@ -26,6 +27,7 @@ mod install_systemd;
 mod isolation;
 mod logs;
 mod man;
+mod preflight;
 #[cfg(test)]
 mod reference;
 mod restart;
@@ -72,6 +74,8 @@ enum Verb {
     Logs(logs::LogsArgs),
     Setup(setup::SetupArgs),
     Smoketest(smoketest::SmoketestArgs),
+    Preflight(preflight::PreflightArgs),
+    Doctor(doctor::DoctorArgs),
     Env(env::EnvArgs),
     Ca(ca::CaArgs),
     Isolation(isolation::IsolationArgs),
@@ -107,6 +111,8 @@ fn run(verb: &Verb, console: &mut Console) -> Result<Exit, Failure> {
         Verb::Logs(args) => logs::run(args, console),
         Verb::Setup(args) => setup::run(args, console),
         Verb::Smoketest(args) => smoketest::run(args, console),
+        Verb::Preflight(args) => preflight::run(args, console),
+        Verb::Doctor(args) => doctor::run(args, console),
         Verb::Env(args) => env::run(args, console),
         Verb::Ca(args) => ca::run(args, console),
         Verb::Isolation(args) => isolation::run(args, console),

@@ -3,6 +3,7 @@
 
 use base::clock::Timestamp;
 use store::events::{self, EventRecord, Filter, Link};
+use store::{Query, StoreError};
 
 use crate::events::hash;
 use crate::{Actor, Error, Forge, Need};
@@ -122,30 +123,34 @@ impl Forge {
 
     /// Reads the whole chain and says whether it holds, also while a server adds to it. For the host's own shell.
     pub async fn verify_audit(&self) -> Result<AuditVerdict, Error> {
-        let database = self.0.store.read();
-        let mut last = Link { number: 0, hash: String::new() };
-        loop {
-            // Before the records: whatever it counts was written by then.
-            let head = events::head(&database).await?;
-            let chunk = events::chain(&database, last.number, CHUNK).await?;
-            if chunk.is_empty() {
-                if let Some(fault) = at_the_end(&last, &head) {
-                    let number = if fault == AuditFault::Missing { last.number.saturating_add(1) } else { last.number };
-                    return Ok(AuditVerdict::Broken { number, fault });
-                }
-                let unchained = events::unchained(&database).await?;
-                return Ok(AuditVerdict::Whole { records: last.number, head: last.hash, unchained });
+        Ok(verify(&self.0.store.read()).await?)
+    }
+}
+
+/// Reads the whole chain of this database and says whether it holds.
+pub(crate) async fn verify(database: &impl Query) -> Result<AuditVerdict, StoreError> {
+    let mut last = Link { number: 0, hash: String::new() };
+    loop {
+        // Before the records: whatever it counts was written by then.
+        let head = events::head(database).await?;
+        let chunk = events::chain(database, last.number, CHUNK).await?;
+        if chunk.is_empty() {
+            if let Some(fault) = at_the_end(&last, &head) {
+                let number = if fault == AuditFault::Missing { last.number.saturating_add(1) } else { last.number };
+                return Ok(AuditVerdict::Broken { number, fault });
             }
-            for (link, event) in &chunk {
-                let number = last.number.saturating_add(1);
-                if link.number != number {
-                    return Ok(AuditVerdict::Broken { number, fault: AuditFault::Missing });
-                }
-                if link.hash != hash(&last.hash, number, event) {
-                    return Ok(AuditVerdict::Broken { number, fault: AuditFault::Changed });
-                }
-                last = link.clone();
+            let unchained = events::unchained(database).await?;
+            return Ok(AuditVerdict::Whole { records: last.number, head: last.hash, unchained });
+        }
+        for (link, event) in &chunk {
+            let number = last.number.saturating_add(1);
+            if link.number != number {
+                return Ok(AuditVerdict::Broken { number, fault: AuditFault::Missing });
             }
+            if link.hash != hash(&last.hash, number, event) {
+                return Ok(AuditVerdict::Broken { number, fault: AuditFault::Changed });
+            }
+            last = link.clone();
         }
     }
 }

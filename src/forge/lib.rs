@@ -19,6 +19,7 @@ mod edit;
 mod edit_text;
 mod error;
 mod events;
+mod examine;
 mod health;
 mod jobs;
 mod jobs_admin;
@@ -93,6 +94,7 @@ pub use edit::{CommitFiles, Committed, EditError, EditProblem, FileChange, Perso
 pub use edit_text::{EDITABLE, EditableDirectory, EditableFile, EditedText};
 pub use error::Error;
 pub use events::AUDIT_ACTIONS;
+pub use examine::Examined;
 pub use health::{Health, RedisState};
 pub use jobs_admin::{JobQueue, JobView};
 pub use key_lines::SshKeyLine;

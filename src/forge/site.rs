@@ -252,7 +252,7 @@ impl Forge {
 }
 
 /// Taking no notice of an address would put the data where the operator does not look for it.
-fn address(settings: &Settings, database: &Path) -> Result<Address, OpenError> {
+pub(crate) fn address(settings: &Settings, database: &Path) -> Result<Address, OpenError> {
     match &settings.database_url {
         Some(url) => Ok(Address::Server(Login::parse(url, settings.custom_authorities.as_deref())?)),
         None => Ok(Address::File(database.to_owned())),

@@ -215,13 +215,8 @@ fn remove_when_free(quarantine: &Path) -> Result<(), Error> {
     remove_tree(quarantine)
 }
 
-/// Removes lock files that a power cut left: Git would refuse to move those refs for ever. However young they are, while
-/// nobody moves refs nobody holds them.
-pub(crate) fn sweep_locks(repository: &Path) -> Result<(), Error> {
-    let _shut = match moving::shut(repository) {
-        Err(FileError::Locked { .. }) => return Ok(()),
-        other => other?,
-    };
+/// The lock files of refs that are there.
+pub(crate) fn lock_files(repository: &Path) -> Result<Vec<PathBuf>, Error> {
     let names = ["HEAD.lock", "packed-refs.lock"];
     let mut found: Vec<PathBuf> = names.map(|name| repository.join(name)).into();
     let mut waiting = vec![repository.join("refs")];
@@ -231,7 +226,26 @@ pub(crate) fn sweep_locks(repository: &Path) -> Result<(), Error> {
         let locks = entries.filter_map(Result::ok).map(|entry| entry.path());
         found.extend(locks.filter(|path| path.extension().is_some_and(|extension| extension == "lock")));
     }
-    for lock in found.iter().filter(|lock| lock.is_file()) {
+    found.retain(|lock| lock.is_file());
+    Ok(found)
+}
+
+/// Says whether a directory is a repository whose removal, or whose making, was cut short.
+pub(crate) fn is_passing(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let age = || fs::metadata(path).and_then(|facts| facts.modified()).ok()?.elapsed().ok();
+    name.starts_with(REMOVING) || (name.starts_with(MAKING) && age().is_some_and(|age| age > ABANDONED))
+}
+
+/// Removes lock files that a power cut left: Git would refuse to move those refs for ever. However young they are, while
+/// nobody moves refs nobody holds them.
+pub(crate) fn sweep_locks(repository: &Path) -> Result<(), Error> {
+    let _shut = match moving::shut(repository) {
+        Err(FileError::Locked { .. }) => return Ok(()),
+        other => other?,
+    };
+    let found = lock_files(repository)?;
+    for lock in &found {
         match fs::remove_file(lock) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("remove", lock)(error)),
             _ => {}
@@ -246,7 +260,7 @@ fn is_abandoned(path: &Path, now: SystemTime) -> bool {
         .is_ok_and(|modified| now.duration_since(modified).is_ok_and(|age| age > ABANDONED))
 }
 
-fn directories(path: &Path, prefix: &str) -> Result<Vec<PathBuf>, Error> {
+pub(crate) fn directories(path: &Path, prefix: &str) -> Result<Vec<PathBuf>, Error> {
     let entries = match fs::read_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.map_err(failed("read", path))?,

@@ -50,7 +50,6 @@ mod state;
 mod test_client;
 #[cfg(test)]
 mod test_site;
-mod time_source;
 mod tls;
 mod turns;
 pub mod web;

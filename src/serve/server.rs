@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use base::file::{FileError, read_bytes};
+use base::time_source;
 use base::{Clock, Hint};
 use bytes::Bytes;
 use forge::Forge;
@@ -30,7 +31,7 @@ use crate::request::{RequestIds, chain};
 use crate::state::{AppState, Doors};
 use crate::tls::{Certificates, TlsError, TlsFiles};
 use crate::turns::Transfers;
-use crate::{http, ssh, time_source};
+use crate::{http, ssh};
 
 /// Time for a web client to say its first byte, and again for the TLS handshake.
 const GREETING: Duration = Duration::from_secs(10);

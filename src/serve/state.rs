@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use base::Clock;
 use base::network::Network;
+use base::time_source::ClockState;
 use bytes::Bytes;
 use forge::Forge;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +15,6 @@ use tokio_util::task::TaskTracker;
 use crate::limits::Slots;
 use crate::metrics::Metrics;
 use crate::request::RequestIds;
-use crate::time_source::ClockState;
 use crate::tls::Certificates;
 use crate::turns::Transfers;
 

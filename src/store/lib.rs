@@ -41,6 +41,7 @@ pub mod copy;
 pub mod deploy_keys;
 pub mod events;
 pub mod facts;
+pub mod integrity;
 pub mod intents;
 pub mod jobs;
 pub mod lfs;

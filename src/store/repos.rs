@@ -306,3 +306,11 @@ pub async fn path(database: &impl Query, id: i64) -> Result<Option<String>, Stor
     let (owner, name): (String, String) = (row.get(0)?, row.get(1)?);
     Ok(Some(format!("{owner}/{name}")))
 }
+
+/// Every repository's id and path, `owner/name`, in the order of the ids.
+pub async fn all_paths(database: &impl Query) -> Result<Vec<(i64, String)>, StoreError> {
+    const SQL: &str = "SELECT r.id, o.name, r.name FROM repos r JOIN owners o ON o.id = r.owner_id ORDER BY r.id";
+    let rows = database.rows(SQL, values![]).await?;
+    let path = |row: &crate::Row| Ok((row.get(0)?, format!("{}/{}", row.get::<String>(1)?, row.get::<String>(2)?)));
+    rows.iter().map(path).collect()
+}

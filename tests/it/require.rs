@@ -21,10 +21,15 @@ pub(crate) fn has(part: &str, found: Result<(), String>) -> bool {
 
 /// A Docker engine that answers and has the image `image`.
 pub(crate) fn docker(image: &str) -> Result<(), String> {
-    let version = run(Program::new("docker").options(["version", "--format", "{{.Server.Version}}"]))?;
-    succeeded(&version, "no engine answers")?;
+    engine()?;
     let inspect = run(Program::new("docker").options(["image", "inspect", "--format", "{{.Id}}"]).operands([image]))?;
     succeeded(&inspect, &format!("the engine has no image {image}"))
+}
+
+/// A Docker engine that answers, with whatever images.
+pub(crate) fn engine() -> Result<(), String> {
+    let version = run(Program::new("docker").options(["version", "--format", "{{.Server.Version}}"]))?;
+    succeeded(&version, "no engine answers")
 }
 
 /// The runtime `runsc`, registered with the engine.

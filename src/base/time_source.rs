@@ -4,22 +4,22 @@
 use std::path::Path;
 use std::time::Duration;
 
-use base::process::Program;
+use crate::process::Program;
 
 /// Where systemd-timesyncd keeps its state.
 const TIMESYNCD: &str = "/run/systemd/timesync";
 
 /// What is known of the clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct ClockState {
+pub struct ClockState {
     /// Says whether it follows a source; `None` when no time service is seen.
-    pub(crate) is_synchronized: Option<bool>,
+    pub is_synchronized: Option<bool>,
     /// How far it is from its source, in seconds, without sign; chrony alone tells.
-    pub(crate) offset: Option<f64>,
+    pub offset: Option<f64>,
 }
 
 /// Asks the host. Blocks for two seconds at most.
-pub(crate) fn ask() -> ClockState {
+pub fn ask() -> ClockState {
     let program = Program::new("chronyc").options(["-c", "tracking"]).deadline(Duration::from_secs(2));
     let answer = program.output_limit(4096).run(b"").ok().filter(|done| done.status.success());
     answer.and_then(|done| chrony(&done.stdout)).unwrap_or_else(|| timesyncd(Path::new(TIMESYNCD)))
