@@ -27,7 +27,10 @@ mod env_rules;
 mod env_whole;
 mod explain;
 mod gitlab;
+mod host_record;
 pub mod host_store;
+#[cfg(test)]
+mod host_store_test;
 pub mod isolation;
 mod link;
 pub mod peer;
