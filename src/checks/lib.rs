@@ -5,17 +5,25 @@
 extern crate self as checks;
 
 pub mod authority;
+#[cfg(test)]
+mod authority_test;
 pub mod catalogue;
 pub mod certificate;
 pub mod compose;
 mod compose_expand;
+mod constraints;
 mod container;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod corpus_certificate;
 #[cfg(test)]
+mod corpus_key;
+#[cfg(test)]
+mod corpus_more;
+#[cfg(test)]
 mod corpus_proof;
+pub mod drawing;
 pub mod egress;
 pub mod env;
 #[cfg(test)]
