@@ -59,13 +59,11 @@ pub fn path(served: &[Certificate], authorities: &[Certificate]) -> Vec<String> 
             next.subject_der == top.issuer_der && !path.iter().any(|(seen, _)| seen.der == next.der)
         };
         let given = authorities.iter().find(is_next).map(|next| (next, "given"));
-        match given.or_else(|| served.iter().find(is_next).map(|next| (next, "sent"))) {
-            Some(next) => path.push(next),
-            None => {
-                missing = Some(format!("{} (missing: neither sent nor given)", top.issuer));
-                break;
-            }
-        }
+        let Some(next) = given.or_else(|| served.iter().find(is_next).map(|next| (next, "sent"))) else {
+            missing = Some(format!("{} (missing: neither sent nor given)", top.issuer));
+            break;
+        };
+        path.push(next);
     }
     let is_given = |top: &Certificate| authorities.iter().any(|given| given.der == top.der);
     let untrusted = path.last().filter(|(top, _)| top.is_self_issued() && !is_given(top)).map(|(top, _)| *top);

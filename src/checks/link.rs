@@ -262,7 +262,7 @@ impl Link {
                     excluded: all(&found.excluded_subtrees),
                 });
             }
-            ParsedExtension::NSCertType(found) => self.netscape = Some(netscape(found)),
+            ParsedExtension::NSCertType(found) => self.netscape = Some(netscape(*found)),
             ParsedExtension::ParseError { .. } => self.is_malformed = true,
             _ => {}
         }
@@ -270,7 +270,7 @@ impl Link {
 }
 
 /// nsCertType as its first byte stands in the certificate.
-fn netscape(found: &NSCertType) -> u8 {
+fn netscape(found: NSCertType) -> u8 {
     let bits = [
         (found.ssl_client(), 0x80),
         (found.ssl_server(), 0x40),
