@@ -119,7 +119,7 @@ impl Trust {
             let certificate = Certificate::parse(&der).ok_or_else(damaged)?;
             if certificate.is_ca() {
                 roots.add(CertificateDer::from(der)).map_err(|_| damaged())?;
-            } else if certificate.is_meant_as_authority() && roots.add(CertificateDer::from(der)).is_ok() {
+            } else if is_old_root(&certificate) && roots.add(CertificateDer::from(der)).is_ok() {
                 // An old root without basicConstraints is one to webpki, so it is one to us.
             } else {
                 leaf.get_or_insert(certificate);
@@ -142,6 +142,11 @@ impl Trust {
         roots.add_parsable_certificates(certificates.into_iter().map(CertificateDer::from));
         Self { roots: Arc::new(roots), path, bytes }
     }
+}
+
+/// A root from before basicConstraints. One that names hosts is a server's own, signed by itself.
+fn is_old_root(certificate: &Certificate) -> bool {
+    certificate.is_meant_as_authority() && certificate.name_count == 0
 }
 
 /// The DER certificates of a PEM file and its size. Fails when it holds none.
