@@ -30,7 +30,7 @@ catalogue! {
     CA_DER = "GG-CA-004", "the file is DER, the binary form", "convert it: openssl x509 -inform der -in FILE -out ca.pem";
     CA_NONE = "GG-CA-005", "the file is PEM but holds no certificate", "give the CA certificates, not a key or a request";
     CA_LEAF = "GG-CA-006", "a server's own certificate stands where an authority belongs; nothing verifies with it", "give the chain that issued the server's certificate, up to its root";
-    CA_NO_CONSTRAINTS = "GG-CA-007", "a self-issued certificate has no basicConstraints, so no reader takes it for an authority", "make the CA again with basicConstraints=critical,CA:TRUE and keyUsage=critical,digitalSignature,keyCertSign,cRLSign";
+    CA_NO_CONSTRAINTS = "GG-CA-007", "a self-issued certificate has no basicConstraints; rustls and GnuTLS still take it for an authority, OpenSSL only with a keyUsage or as version 1, strict readers never", "make the CA again with basicConstraints=critical,CA:TRUE and keyUsage=critical,digitalSignature,keyCertSign,cRLSign";
     CA_NOT_CRITICAL = "GG-CA-008", "basicConstraints is there but not critical; strict readers (OpenSSL, Python 3.13) refuse such an authority", "make the CA again with basicConstraints=critical,CA:TRUE";
     CA_NO_USAGE = "GG-CA-009", "the authority has no keyUsage; strict readers refuse it", "make the CA again with keyUsage=critical,digitalSignature,keyCertSign,cRLSign";
     CA_CANNOT_SIGN = "GG-CA-010", "the authority's keyUsage lacks keyCertSign, so what it signed does not verify", "make the CA again with keyUsage=critical,digitalSignature,keyCertSign,cRLSign";
@@ -48,6 +48,7 @@ catalogue! {
     CA_CONTAINER = "GG-CA-022", "the certificates are in a PKCS#7 container (.p7b), which TLS stacks do not read as a CA bundle", "take them out: `gitgrit-ops ca split FILE`, or openssl pkcs7 -print_certs";
     CA_TRUSTED = "GG-CA-023", "a TRUSTED CERTIFICATE block is OpenSSL's own form; rustls and others pass over it", "write it plainly: openssl x509 -in FILE -out ca.pem";
     CA_MANY_NAMES = "GG-CA-024", "a certificate has more names than some TLS stacks compare", "have it issued again with the names that are in use";
+    CA_TOO_MANY = "GG-CA-025", "the file holds more certificates than any CA bundle, and not all were looked at", "give the authorities that this site needs alone";
     CA_STACK_FINE = "GG-CA-030", "a TLS stack accepts the server's chain", "";
     CA_STACK_UNTRUSTED = "GG-CA-031", "no path leads from the server's certificate to an authority that this stack trusts", "add the certificate that GG-CA-046 names";
     CA_STACK_SIGNATURE = "GG-CA-032", "a certificate's signature is not by the key of the issuer at hand, most often because the CA was made again under the same name", "replace the issuer's certificate by the one that really signed";
@@ -67,7 +68,9 @@ catalogue! {
     CA_REMEDY = "GG-CA-046", "the one certificate to add or replace so that the stacks accept", "do what the finding says, then check again";
     CA_ODD_CHAIN = "GG-CA-047", "the server sends certificates twice, out of order, or without need", "let the server send its own certificate first, then each one's issuer, without the root";
     CA_NO_CONNECTION = "GG-CA-048", "no connection to the server came about, so there is no chain to judge", "check name, port, routing and the service itself; `--connect ADDRESS` goes round the name service";
-    CA_NO_CHAIN = "GG-CA-049", "what answers shows no whole chain of certificates", "check that the port speaks TLS, and that the server sends at most 64 KiB of certificates";
+    CA_NO_CHAIN = "GG-CA-049", "what answers shows no whole chain of certificates", "do what the finding says; else check that the port speaks TLS 1.2 or 1.3, and that the server sends at most 64 KiB of certificates";
+    CA_STACK_UNSAID = "GG-CA-050", "a signature of the chain is of an algorithm that this program does not compute, so it cannot say what the stack will", "try it with the stack itself; better, have the certificate issued with RSA or ECDSA and SHA-256";
+    CA_STACK_ALGORITHM = "GG-CA-051", "a signature or key of the chain is of an algorithm that the stack does not take", "have the certificate issued again with an RSA key, or an EC key on P-256 or P-384, and SHA-256";
 
     CONF_SETTINGS = "GG-CONF-001", "the settings, judged by `env check`; its findings are listed beside this id", "write them with `gitgrit-ops env init`";
     CONF_AUTHORITIES = "GG-CONF-002", "the operator's authorities, judged by `ca check`", "set GITGRIT_CUSTOM_CA_FILE_PATH in .env";

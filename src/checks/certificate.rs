@@ -7,6 +7,7 @@ use x509_parser::extensions::{GeneralName, KeyUsage, ParsedExtension};
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 
+use crate::container;
 use crate::text::{line, moment};
 
 /// How many of a certificate's names are shown.
@@ -115,6 +116,11 @@ impl Certificate {
     /// Says whether it states that it is an authority.
     pub fn is_ca(&self) -> bool {
         self.basic_constraints.is_some_and(|constraints| constraints.is_ca)
+    }
+
+    /// Says whether it signs others although it does not say that it is an authority: it issued itself, or may sign.
+    pub(crate) fn is_meant_as_authority(&self) -> bool {
+        self.is_self_issued() || self.key_usage.as_ref().is_some_and(|usage| usage.can_sign_certificates)
     }
 
     /// Says whether subject and issuer are the same name.
@@ -227,10 +233,18 @@ fn key(parsed: &X509Certificate<'_>) -> Key {
         Ok(PublicKey::EC(point)) => Key { kind: "EC".into(), bits: point.key_size() },
         Ok(other) => match info.algorithm.algorithm.to_id_string().as_str() {
             "1.3.101.112" => Key { kind: "Ed25519".into(), bits: 256 },
+            "1.3.101.113" => Key { kind: "Ed448".into(), bits: 456 },
+            // A key that is for RSASSA-PSS alone is written like any other RSA key.
+            "1.2.840.113549.1.1.10" => Key { kind: "RSA-PSS".into(), bits: modulus(&info.subject_public_key.data) },
             oid => Key { kind: oid.into(), bits: other.key_size() },
         },
         Err(_) => Key { kind: info.algorithm.algorithm.to_id_string(), bits: 0 },
     }
+}
+
+/// The size of the modulus of an RSAPublicKey, RFC 8017, A.1.1; 0 when it is none.
+fn modulus(key: &[u8]) -> usize {
+    container::inside(key).and_then(|(numbers, _)| container::inside(numbers)).map_or(0, |(modulus, _)| bits(modulus))
 }
 
 /// The size of a big-endian number without its leading zeros.
@@ -251,6 +265,12 @@ fn signature(oid: &str) -> Signature {
         "1.2.840.113549.1.1.11" => ("sha256WithRSAEncryption", false),
         "1.2.840.113549.1.1.12" => ("sha384WithRSAEncryption", false),
         "1.2.840.113549.1.1.13" => ("sha512WithRSAEncryption", false),
+        "1.2.840.113549.1.1.14" => ("sha224WithRSAEncryption", false),
+        "2.16.840.1.101.3.4.3.14" => ("RSA-SHA3-256", false),
+        "2.16.840.1.101.3.4.3.15" => ("RSA-SHA3-384", false),
+        "2.16.840.1.101.3.4.3.16" => ("RSA-SHA3-512", false),
+        "1.2.840.10045.4.3.1" => ("ecdsa-with-SHA224", false),
+        "1.3.101.113" => ("Ed448", false),
         "1.2.840.10045.4.3.2" => ("ecdsa-with-SHA256", false),
         "1.2.840.10045.4.3.3" => ("ecdsa-with-SHA384", false),
         "1.2.840.10045.4.3.4" => ("ecdsa-with-SHA512", false),

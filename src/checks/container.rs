@@ -43,6 +43,11 @@ pub(crate) fn first(bytes: &[u8]) -> Option<&[u8]> {
     element(bytes).filter(|(first, _)| first.tag == 0x30).map(|(first, _)| first.whole)
 }
 
+/// What is inside the element that `bytes` begin with, and what follows it.
+pub(crate) fn inside(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    element(bytes).map(|(first, after)| (first.content, after))
+}
+
 fn element(bytes: &[u8]) -> Option<(Element<'_>, &[u8])> {
     let (&tag, rest) = bytes.split_first()?;
     let (&short, rest) = rest.split_first()?;

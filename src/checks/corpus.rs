@@ -2,6 +2,8 @@
 //! tests alone; made anew at each run from one seed, so nothing in it goes out of date.
 
 use crate::corpus_certificate::{Key, Spec};
+use crate::corpus_key::Kind;
+use crate::corpus_more;
 
 /// The host that every chain is asked for, if its scenario says nothing else.
 pub(crate) const HOST: &str = "git.acme.internal";
@@ -26,11 +28,12 @@ pub(crate) struct Scenario {
 /// One key a role, made at each run.
 pub(crate) fn ring() -> Vec<Key> {
     let mut ring: Vec<Key> = (0..6).map(|_| Key::curve()).collect();
-    ring.extend([Key::rsa("1024"), Key::rsa("2048")]);
+    ring.extend([Key::made(Kind::Rsa, "1024"), Key::made(Kind::Rsa, "2048")]);
+    ring.extend(corpus_more::keys());
     ring
 }
 
-type Fault = (&'static str, fn(&mut Spec));
+pub(crate) type Fault = (&'static str, fn(&mut Spec));
 
 /// What may be wrong with one certificate, wherever it stands.
 const FAULTS: &[Fault] = &[
@@ -50,6 +53,12 @@ const FAULTS: &[Fault] = &[
     ("extendedKeyUsage clientAuth", |spec| spec.purposes = vec!["1.3.6.1.5.5.7.3.2"]),
     ("extendedKeyUsage any", |spec| spec.purposes = vec!["2.5.29.37.0"]),
     ("extendedKeyUsage both", |spec| spec.purposes = vec!["1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5.7.3.1"]),
+    ("extendedKeyUsage msSGC", |spec| spec.purposes = vec!["1.3.6.1.4.1.311.10.3.3"]),
+    ("extendedKeyUsage nsSGC", |spec| spec.purposes = vec!["2.16.840.1.113730.4.1"]),
+    ("nsCertType client", |spec| spec.netscape = Some(0x80)),
+    ("nsCertType server", |spec| spec.netscape = Some(0x40)),
+    ("nsCertType CA alone", |spec| (spec.netscape, spec.constraints, spec.usage) = (Some(0x04), None, None)),
+    ("nsCertType mail CA alone", |spec| (spec.netscape, spec.constraints, spec.usage) = (Some(0x02), None, None)),
     ("no extendedKeyUsage", |spec| spec.purposes = Vec::new()),
     ("no subjectKeyIdentifier", |spec| spec.has_subject_key = false),
     ("subjectKeyIdentifier critical", |spec| spec.is_subject_key_critical = true),
@@ -84,7 +93,7 @@ const NAMES: &[Fault] = &[
 ];
 
 /// A sound chain with `between` intermediates; nothing is sent that is trusted.
-fn sound(between: usize) -> Scenario {
+pub(crate) fn sound(between: usize) -> Scenario {
     let mut specs = vec![Spec::root("Acme Root", 0)];
     for place in 1..=between {
         let next = Spec::below(&specs[place - 1], &format!("Acme Issuing {place}"), place);
@@ -96,7 +105,7 @@ fn sound(between: usize) -> Scenario {
 }
 
 /// Gives a certificate another key, and what it signed the right signature again.
-fn rekey(scenario: &mut Scenario, place: usize, key: usize) {
+pub(crate) fn rekey(scenario: &mut Scenario, place: usize, key: usize) {
     let old = scenario.specs[place].key;
     let subject = scenario.specs[place].subject.clone();
     for spec in &mut scenario.specs {
@@ -140,6 +149,7 @@ pub(crate) fn all(seed: u64, pairs: usize) -> Vec<Scenario> {
         }
         all.push(scenario);
     }
+    all.extend(corpus_more::all());
     all
 }
 
@@ -153,7 +163,7 @@ fn keys(base: &Scenario, place: usize, all: &mut Vec<Scenario>) {
     if place + 1 < base.specs.len() {
         let mut scenario = base.clone();
         rekey(&mut scenario, place, RSA_2048);
-        scenario.specs[place + 1].sha1 = true;
+        scenario.specs[place + 1].hash = "sha1";
         scenario.name = format!("{}, SHA-1 at {}", base.name, place + 1);
         all.push(scenario);
     }

@@ -3,69 +3,8 @@
 
 use std::path::Path;
 
-use base::process::Program;
-use rcgen::{KeyPair, PublicKeyData, SigningKey};
-
+pub(crate) use crate::corpus_key::Key;
 pub(crate) use crate::pem::block as pem;
-
-/// A key of the corpus.
-pub(crate) enum Key {
-    Curve(KeyPair),
-    /// RSA, at home in openssl: the PEM text and its public part.
-    Rsa(String, Vec<u8>),
-}
-
-impl Key {
-    pub(crate) fn curve() -> Self {
-        Self::Curve(KeyPair::generate().unwrap())
-    }
-
-    pub(crate) fn rsa(bits: &str) -> Self {
-        let text = openssl(Program::new("openssl").options(["genrsa", bits]), b"");
-        let public = openssl(Program::new("openssl").options(["rsa", "-pubout", "-outform", "DER"]), &text);
-        Self::Rsa(String::from_utf8(text).unwrap(), public)
-    }
-
-    pub(crate) fn pem(&self) -> String {
-        match self {
-            Self::Curve(pair) => pair.serialize_pem(),
-            Self::Rsa(text, _) => text.clone(),
-        }
-    }
-
-    fn info(&self) -> Vec<u8> {
-        match self {
-            Self::Curve(pair) => pair.subject_public_key_info(),
-            Self::Rsa(_, public) => public.clone(),
-        }
-    }
-
-    fn sign(&self, bytes: &[u8], sha1: bool, dir: &Path) -> Vec<u8> {
-        match self {
-            Self::Curve(pair) => pair.sign(bytes).unwrap(),
-            Self::Rsa(text, _) => {
-                let path = dir.join(format!("{}.key", text.len()));
-                base::file::write_atomic(&path, text.as_bytes(), 0o600).unwrap();
-                let hash = if sha1 { "-sha1" } else { "-sha256" };
-                openssl(Program::new("openssl").options(["dgst", hash, "-sign"]).option(&path), bytes)
-            }
-        }
-    }
-
-    fn algorithm(&self, sha1: bool) -> Vec<u8> {
-        match (self, sha1) {
-            (Self::Curve(_), _) => sequence(&[&oid("1.2.840.10045.4.3.2")]),
-            (Self::Rsa(..), true) => sequence(&[&oid("1.2.840.113549.1.1.5"), &[5, 0]]),
-            (Self::Rsa(..), false) => sequence(&[&oid("1.2.840.113549.1.1.11"), &[5, 0]]),
-        }
-    }
-}
-
-fn openssl(program: Program, input: &[u8]) -> Vec<u8> {
-    let done = program.run(input).unwrap();
-    assert!(done.status.success(), "{}", done.stderr);
-    done.stdout
-}
 
 /// Everything that is in a certificate. Times in days from now.
 #[derive(Clone, Debug)]
@@ -78,7 +17,8 @@ pub(crate) struct Spec {
     /// Places in the ring of keys.
     pub(crate) key: usize,
     pub(crate) signer: usize,
-    pub(crate) sha1: bool,
+    /// What it is signed with: `sha256`, `sha1`, `pss-sha256-32`.
+    pub(crate) hash: &'static str,
     /// Critical, CA, path length.
     pub(crate) constraints: Option<(bool, bool, Option<u8>)>,
     /// The first byte of the bit string.
@@ -92,6 +32,12 @@ pub(crate) struct Spec {
     pub(crate) addresses: Vec<[u8; 4]>,
     pub(crate) permitted: Vec<&'static str>,
     pub(crate) excluded: Vec<&'static str>,
+    /// Further subtrees: excluded or not, the kind's tag, the name.
+    pub(crate) trees: Vec<(bool, u8, &'static str)>,
+    /// Further names in subjectAltName: the kind's tag, the name.
+    pub(crate) more_names: Vec<(u8, &'static str)>,
+    /// nsCertType.
+    pub(crate) netscape: Option<u8>,
     /// An extension of this object identifier, critical.
     pub(crate) critical: Option<&'static str>,
     pub(crate) is_subject_printable: bool,
@@ -109,7 +55,7 @@ impl Spec {
             until: 1000,
             key,
             signer: key,
-            sha1: false,
+            hash: "sha256",
             constraints: Some((true, true, None)),
             usage: Some(0x06),
             purposes: Vec::new(),
@@ -121,6 +67,9 @@ impl Spec {
             addresses: Vec::new(),
             permitted: Vec::new(),
             excluded: Vec::new(),
+            trees: Vec::new(),
+            more_names: Vec::new(),
+            netscape: None,
             critical: None,
             is_subject_printable: false,
             is_tampered: false,
@@ -146,9 +95,9 @@ impl Spec {
     /// The certificate as DER.
     pub(crate) fn der(&self, ring: &[Key], now: i64, dir: &Path) -> Vec<u8> {
         let signer = &ring[self.signer];
-        let algorithm = signer.algorithm(self.sha1);
+        let algorithm = signer.algorithm(self.hash);
         let serial =
-            (self.subject.len() * 64 + self.key + 1) as u64 + u64::from(self.sha1) * 7 + self.until.unsigned_abs();
+            (self.subject.len() * 64 + self.key + 1) as u64 + (self.hash.len() as u64) * 7 + self.until.unsigned_abs();
         let serial = tlv(2, &[&[1], &serial.to_be_bytes()]);
         let validity = sequence(&[&moment(now + self.from * 86400), &moment(now + self.until * 86400)]);
         let version = tlv(0xa0, &[&tlv(2, &[&[self.version - 1]])]);
@@ -164,7 +113,7 @@ impl Spec {
             &ring[self.key].info(),
             &extensions,
         ]);
-        let mut signature = signer.sign(&signed, self.sha1, dir);
+        let mut signature = signer.sign(&signed, self.hash, dir);
         if self.is_tampered {
             let last = signature.len() - 1;
             signature[last] ^= 1;
@@ -200,16 +149,22 @@ impl Spec {
         }
         let mut names: Vec<u8> = self.hosts.iter().flat_map(|host| tlv(0x82, &[host.as_bytes()])).collect();
         names.extend(self.addresses.iter().flat_map(|address| tlv(0x87, &[address])));
+        names.extend(self.more_names.iter().flat_map(|(tag, text)| general(*tag, text)));
         if !names.is_empty() {
             add("2.5.29.17", false, sequence(&[&names]));
         }
-        if !self.permitted.is_empty() || !self.excluded.is_empty() {
-            let trees = |tag: u8, hosts: &[&str]| {
+        if let Some(bits) = self.netscape {
+            add("2.16.840.1.113730.1.1", false, tlv(3, &[&[u8::try_from(bits.trailing_zeros()).unwrap(), bits]]));
+        }
+        if !self.permitted.is_empty() || !self.excluded.is_empty() || !self.trees.is_empty() {
+            let trees = |is_excluded: bool, hosts: &[&str]| {
+                let hosts = hosts.iter().map(|host| (0x82, *host));
+                let others = self.trees.iter().filter(|tree| tree.0 == is_excluded).map(|tree| (tree.1, tree.2));
                 let trees: Vec<u8> =
-                    hosts.iter().flat_map(|host| sequence(&[&tlv(0x82, &[host.as_bytes()])])).collect();
-                if trees.is_empty() { trees } else { tlv(tag, &[&trees]) }
+                    hosts.chain(others).flat_map(|(tag, text)| sequence(&[&general(tag, text)])).collect();
+                if trees.is_empty() { trees } else { tlv(0xa0 + u8::from(is_excluded), &[&trees]) }
             };
-            add("2.5.29.30", true, sequence(&[&trees(0xa0, &self.permitted), &trees(0xa1, &self.excluded)]));
+            add("2.5.29.30", true, sequence(&[&trees(false, &self.permitted), &trees(true, &self.excluded)]));
         }
         if let Some(id) = self.critical {
             // Certificate policies need a sequence of sequences; the others may hold anything.
@@ -218,6 +173,11 @@ impl Spec {
         }
         if all.is_empty() { all } else { tlv(0xa3, &[&sequence(&[&all])]) }
     }
+}
+
+/// One name of a kind: 0x81 mail, 0x82 host, 0x86 URI; 0xa4 a directory name, of which the common name is given.
+fn general(tag: u8, text: &str) -> Vec<u8> {
+    if tag == 0xa4 { tlv(tag, &[&name(text, false)]) } else { tlv(tag, &[text.as_bytes()]) }
 }
 
 /// An identifier that only this key has.

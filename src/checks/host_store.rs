@@ -1,25 +1,29 @@
 //! Gives authorities to the host's own store and to Docker's, and takes them out again. Writes only files that it names in its
 //! record first, never over a file of others, and takes out only what is still as it was written.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use base::Hint;
+use base::clock::Timestamp;
+use base::fault;
 use base::file::FileError;
-use base::process::{ProcessError, Program};
-use serde::{Deserialize, Serialize};
+use base::process::{Finished, ProcessError, Program};
 
-use crate::certificate::{Certificate, sha256};
+use crate::certificate::Certificate;
+pub use crate::host_record::Held;
+use crate::host_record::{LIMIT, Record, make_folder};
 use crate::peer::Peer;
 use crate::{pem, split};
 
-/// The record of what was written, below the root.
-const RECORD: &str = "var/lib/gitgrit-ops/trust.json";
-/// What update-ca-certificates(8) makes, below the root.
+/// Where update-ca-certificates(8) looks for the authorities of a host, below the root.
+const LOCAL: &str = "usr/local/share/ca-certificates";
+/// What it makes, below the root.
 const BUNDLE: &str = "etc/ssl/certs/ca-certificates.crt";
 const BUNDLE_LIMIT: u64 = 16 << 20;
 
-/// The largest file that is compared, in bytes.
-const LIMIT: u64 = 1 << 20;
+/// Starts a program and waits for its end; another one in tests.
+pub type Runner<'r> = &'r dyn Fn(Program) -> Result<Finished, ProcessError>;
 
 /// Where the authorities go.
 #[derive(Clone, Debug)]
@@ -86,14 +90,14 @@ pub enum StoreError {
         source: FileError,
     },
     /// update-ca-certificates did not run.
-    #[error("the files are in place, but the host's bundle was not made anew")]
+    #[error("the files are changed, but the host's bundle was not made anew")]
     Refresh {
         /// Why.
         #[from]
         source: ProcessError,
     },
     /// update-ca-certificates failed.
-    #[error("the files are in place, but update-ca-certificates failed: {said}")]
+    #[error("the files are changed, but update-ca-certificates failed: {said}")]
     Refused {
         /// Its last words.
         said: String,
@@ -110,23 +114,20 @@ impl Hint for StoreError {
             Self::Foreign { .. } => "look at that file; move it away if it is not needed".into(),
             Self::Record { .. } => "the record names what to take out; mend it or remove those files by hand".into(),
             Self::File { source } => return source.hint(),
-            Self::Refresh { source } => return source.hint(),
-            Self::Refused { .. } => "run update-ca-certificates by hand, or take it back with `--undo`".into(),
+            Self::Refresh { source } => {
+                let more = source.hint().map(|hint| format!("{hint}; ")).unwrap_or_default();
+                format!("{more}run this again to finish, or take it back with `--undo`")
+            }
+            Self::Refused { .. } => {
+                "mend what it says and run this again to finish, or take it back with `--undo`".into()
+            }
         })
     }
 }
 
-/// What was written: path below the root, and SHA-256 of the content.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Record {
-    version: u32,
-    files: Vec<Entry>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Entry {
-    path: PathBuf,
-    sha256: String,
+/// The certificates that have not expired by `now`: no stack but rustls would take the others, so none of them is trusted.
+pub fn current(certificates: &[Certificate], now: Timestamp) -> Vec<Certificate> {
+    certificates.iter().filter(|certificate| certificate.not_after >= now.seconds()).cloned().collect()
 }
 
 /// What trusting the authorities among `certificates` changes. What is in place already is not named.
@@ -135,86 +136,118 @@ pub fn plan(certificates: &[Certificate], place: &Place) -> Result<Vec<Change>, 
     if authorities.is_empty() {
         return Err(StoreError::NoAuthority);
     }
-    let text = |certificate: &&Certificate| pem::block("CERTIFICATE", &certificate.der);
-    let mut wanted: Vec<(PathBuf, String)> = authorities
+    let mut wanted: Vec<(PathBuf, Vec<&Certificate>)> = authorities
         .iter()
         .map(|certificate| {
             let short: String = certificate.fingerprint.chars().take(8).collect();
             let name = format!("gitgrit-{}-{short}.crt", split::plain(&certificate.subject));
-            (Path::new("usr/local/share/ca-certificates").join(name), text(certificate))
+            (Path::new(LOCAL).join(name), vec![*certificate])
         })
         .collect();
     if let Some(registry) = &place.registry {
         let folder = Path::new("etc/docker/certs.d").join(folder(registry)?);
-        wanted.push((folder.join("ca.crt"), authorities.iter().map(text).collect()));
+        wanted.push((folder.join("ca.crt"), authorities));
     }
     let record = Record::load(place)?;
     let mut changes = Vec::new();
-    for (below, text) in wanted {
+    for (below, certificates) in wanted {
         let path = place.root.join(&below);
-        match content(&path) {
-            Some(found) if found == text.as_bytes() => {}
-            Some(found) if !record.is_ours(&below, &found) => return Err(StoreError::Foreign { path }),
-            _ => changes.push(Change::Write { path, text }),
+        let found = content(&path);
+        if found.as_ref().is_some_and(|found| !record.is_ours(&below, found) && *found != union(b"", &certificates)) {
+            return Err(StoreError::Foreign { path });
+        }
+        let found = found.unwrap_or_default();
+        let text = union(&found, &certificates);
+        if found != text {
+            changes.push(Change::Write { path, text: String::from_utf8_lossy(&text).into_owned() });
         }
     }
-    if !changes.is_empty() {
+    if !changes.is_empty() || record.needs_refresh {
         changes.push(Change::Refresh);
     }
     Ok(changes)
+}
+
+/// What a file of ours holds, and after it those certificates that it does not hold: what is trusted already stays so.
+fn union(found: &[u8], certificates: &[&Certificate]) -> Vec<u8> {
+    let mut text = found.to_vec();
+    let held = pem::read(found).map(|blocks| blocks.certificates).unwrap_or_default();
+    let mut seen: BTreeSet<&[u8]> = held.iter().map(Vec::as_slice).collect();
+    for certificate in certificates {
+        if seen.insert(&certificate.der) {
+            text.extend(pem::block("CERTIFICATE", &certificate.der).as_bytes());
+        }
+    }
+    text
 }
 
 /// What taking everything back changes.
 pub fn plan_undo(place: &Place) -> Result<Vec<Change>, StoreError> {
     let mut changes = Vec::new();
-    for entry in Record::load(place)?.files {
-        let path = place.root.join(&entry.path);
+    let record = Record::load(place)?;
+    for below in record.paths() {
+        let path = place.root.join(below);
         match content(&path) {
-            Some(found) if sha256(&found) == entry.sha256 => changes.push(Change::Remove { path }),
+            Some(found) if record.is_ours(below, &found) => changes.push(Change::Remove { path }),
             Some(_) => changes.push(Change::Keep { path }),
             None => {}
         }
     }
-    if changes.iter().any(|change| matches!(change, Change::Remove { .. })) {
+    if record.needs_refresh || changes.iter().any(|change| matches!(change, Change::Remove { .. })) {
         changes.push(Change::Refresh);
     }
     Ok(changes)
 }
 
-/// Makes the changes. The record is written before the first file, so that a run that is cut short can be taken back.
-pub fn apply(changes: &[Change], place: &Place) -> Result<(), StoreError> {
+/// Makes the changes, which were planned while `_held` kept others out. The record is written before the first file: a run
+/// that is cut short is finished by the next one, or taken back.
+pub fn apply(changes: &[Change], place: &Place, _held: &Held, run: Runner<'_>) -> Result<(), StoreError> {
     let mut record = Record::load(place)?;
-    for change in changes {
-        if let Change::Write { path, text } = change {
-            let below = path.strip_prefix(&place.root).unwrap_or(path).to_path_buf();
-            record.files.retain(|entry| entry.path != below);
-            record.files.push(Entry { path: below, sha256: sha256(text.as_bytes()) });
-        }
-    }
+    announce(&mut record, changes, place)?;
     record.save(place)?;
-    let mut removed = Vec::new();
+    fault::point("trust:recorded");
     for change in changes {
         match change {
             Change::Write { path, text } => {
-                if let Some(parent) = path.parent() {
-                    base::file::create_dir(parent, 0o755)?;
-                }
+                make_folder(path)?;
                 base::file::write_atomic(path, text.as_bytes(), 0o644)?;
+                fault::point("trust:written");
             }
             Change::Remove { path } => {
                 let failed = |source| FileError::Write { path: path.clone(), source };
-                removed.extend(base::file::read_text(path, LIMIT));
                 std::fs::remove_file(path).map_err(failed)?;
-                record.files.retain(|entry| place.root.join(&entry.path) != *path);
+                fault::point("trust:removed");
             }
             Change::Keep { .. } => {}
             Change::Refresh => {
-                refresh(place, !removed.is_empty())?;
-                leave_out(place, &removed)?;
+                refresh(place, !record.leaving.is_empty(), run)?;
+                fault::point("trust:refreshed");
+                leave_out(place, &record.leaving)?;
+                record.needs_refresh = false;
+                record.leaving.clear();
             }
         }
     }
+    record.settle(place);
     record.save(place)
+}
+
+/// Puts into the record what is about to happen.
+fn announce(record: &mut Record, changes: &[Change], place: &Place) -> Result<(), StoreError> {
+    for change in changes {
+        match change {
+            Change::Write { path, text } => {
+                let below = path.strip_prefix(&place.root).unwrap_or(path);
+                record.will_write(below, text, content(path).as_deref());
+            }
+            Change::Remove { path } if path.starts_with(place.root.join(LOCAL)) => {
+                record.leaving.push(base::file::read_text(path, LIMIT)?);
+            }
+            Change::Refresh => record.needs_refresh = true,
+            Change::Remove { .. } | Change::Keep { .. } => {}
+        }
+    }
+    Ok(())
 }
 
 /// What is at `path`; none when there is nothing, and nothing when it is no file that we could have written.
@@ -235,7 +268,7 @@ fn folder(registry: &str) -> Result<&str, StoreError> {
 }
 
 /// `drops` says that links to files that are gone must go as well.
-fn refresh(place: &Place, drops: bool) -> Result<(), StoreError> {
+fn refresh(place: &Place, drops: bool, run: Runner<'_>) -> Result<(), StoreError> {
     let mut program = Program::new("update-ca-certificates");
     if drops {
         program = program.option("--fresh");
@@ -251,11 +284,18 @@ fn refresh(place: &Place, drops: bool) -> Result<(), StoreError> {
             program = program.option(option).option(place.root.join(below));
         }
     }
-    let done = program.run(b"")?;
+    let done = run(program)?;
     if done.status.success() {
         return Ok(());
     }
     Err(StoreError::Refused { said: crate::text::line(done.stderr.trim()) })
+}
+
+/// Says whether somebody else gives the host the same certificate.
+fn is_linked(place: &Place, text: &str) -> bool {
+    let entries = std::fs::read_dir(place.root.join("etc/ssl/certs")).into_iter().flatten().flatten();
+    let mut links = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|name| name == "pem"));
+    links.any(|path| base::file::read_text(&path, LIMIT).is_ok_and(|found| found == text))
 }
 
 /// update-ca-certificates leaves the old bundle as it is when no certificate is left to put into it.
@@ -265,112 +305,10 @@ fn leave_out(place: &Place, removed: &[String]) -> Result<(), StoreError> {
         return Ok(());
     }
     let text = base::file::read_text(&path, BUNDLE_LIMIT)?;
-    let rest = removed.iter().fold(text.clone(), |rest, gone| rest.replace(gone, ""));
+    let rest =
+        removed.iter().filter(|gone| !is_linked(place, gone)).fold(text.clone(), |rest, gone| rest.replace(gone, ""));
     if rest != text {
         base::file::write_atomic(&path, rest.as_bytes(), 0o644)?;
     }
     Ok(())
-}
-
-impl Record {
-    fn path(place: &Place) -> PathBuf {
-        place.root.join(RECORD)
-    }
-
-    fn load(place: &Place) -> Result<Self, StoreError> {
-        let path = Self::path(place);
-        if !path.exists() {
-            return Ok(Self { version: 1, files: Vec::new() });
-        }
-        let bytes = base::file::read_bytes(&path, LIMIT)?;
-        let record: Self = serde_json::from_slice(&bytes).map_err(|_| StoreError::Record { path: path.clone() })?;
-        let is_below =
-            |entry: &Entry| entry.path.components().all(|part| matches!(part, std::path::Component::Normal(_)));
-        if record.version != 1 || !record.files.iter().all(is_below) {
-            return Err(StoreError::Record { path });
-        }
-        Ok(record)
-    }
-
-    fn save(&self, place: &Place) -> Result<(), StoreError> {
-        let path = Self::path(place);
-        if let Some(parent) = path.parent() {
-            base::file::create_dir(parent, 0o755)?;
-        }
-        let bytes = serde_json::to_vec_pretty(self).map_err(|_| StoreError::Record { path: path.clone() })?;
-        Ok(base::file::write_atomic(&path, &bytes, 0o644)?)
-    }
-
-    fn is_ours(&self, below: &Path, content: &[u8]) -> bool {
-        self.files.iter().any(|entry| entry.path == below && entry.sha256 == sha256(content))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::corpus_certificate::{Key, Spec};
-
-    /// A root of its own, with the folders that update-ca-certificates wants.
-    fn place(root: &Path) -> Place {
-        for below in ["etc/ssl/certs", "usr/share/ca-certificates", "usr/local/share/ca-certificates"] {
-            base::file::create_dir(&root.join(below), 0o755).unwrap();
-        }
-        base::file::write_atomic(&root.join("etc/ca-certificates.conf"), b"", 0o644).unwrap();
-        Place { root: root.into(), registry: Some("registry.acme.internal:5000".into()) }
-    }
-
-    fn made(dir: &Path) -> (Certificate, Certificate) {
-        let ring = [Key::curve(), Key::curve()];
-        let root = Spec::root("Acme Root", 0);
-        let leaf = Spec::server(&root, "git.acme.internal", 1);
-        let read = |spec: &Spec| Certificate::parse(&spec.der(&ring, 1_795_000_000, dir)).unwrap();
-        (read(&root), read(&leaf))
-    }
-
-    fn writes(changes: &[Change]) -> Vec<Change> {
-        changes.iter().filter(|change| **change != Change::Refresh).cloned().collect()
-    }
-
-    #[test]
-    fn what_is_trusted_is_found_by_docker_and_the_host_and_can_be_taken_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let place = place(dir.path());
-        let (root, leaf) = made(dir.path());
-        let changes = plan(&[root.clone(), leaf.clone()], &place).unwrap();
-        assert_eq!(changes.len(), 3);
-        let files = writes(&changes);
-        apply(&files, &place).unwrap();
-        let docker = dir.path().join("etc/docker/certs.d/registry.acme.internal:5000/ca.crt");
-        assert_eq!(std::fs::read_to_string(&docker).unwrap(), pem::block("CERTIFICATE", &root.der));
-        assert_eq!(plan(&[root, leaf], &place).unwrap(), []);
-        let back = plan_undo(&place).unwrap();
-        assert_eq!(writes(&back).len(), 2);
-        apply(&writes(&back), &place).unwrap();
-        assert!(!docker.exists() && plan_undo(&place).unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_file_of_others_is_neither_written_over_nor_taken_out() {
-        let dir = tempfile::tempdir().unwrap();
-        let place = place(dir.path());
-        let (root, leaf) = made(dir.path());
-        assert!(matches!(plan(&[leaf], &place), Err(StoreError::NoAuthority)));
-        let changes = plan(std::slice::from_ref(&root), &place).unwrap();
-        apply(&writes(&changes), &place).unwrap();
-        let docker = dir.path().join("etc/docker/certs.d/registry.acme.internal:5000/ca.crt");
-        base::file::write_atomic(&docker, b"mine", 0o644).unwrap();
-        assert!(matches!(plan(&[root], &place), Err(StoreError::Foreign { .. })));
-        assert!(plan_undo(&place).unwrap().contains(&Change::Keep { path: docker.clone() }));
-        apply(&writes(&plan_undo(&place).unwrap()), &place).unwrap();
-        assert_eq!(std::fs::read(&docker).unwrap(), b"mine");
-    }
-
-    #[test]
-    fn a_registry_is_a_host_and_never_a_way_up() {
-        for wrong in ["../..", "a/b", "a:b", "", "a:99999", "https://a"] {
-            assert!(folder(wrong).is_err(), "{wrong}");
-        }
-        assert_eq!(folder("registry.acme.internal").unwrap(), "registry.acme.internal");
-    }
 }

@@ -5,19 +5,27 @@
 extern crate self as checks;
 
 pub mod authority;
+#[cfg(test)]
+mod authority_test;
 pub mod catalogue;
 pub mod certificate;
 pub mod check;
 pub mod compose;
 mod compose_expand;
+mod constraints;
 mod container;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod corpus_certificate;
 #[cfg(test)]
+mod corpus_key;
+#[cfg(test)]
+mod corpus_more;
+#[cfg(test)]
 mod corpus_proof;
 pub mod doctor;
+pub mod drawing;
 pub mod egress;
 pub mod env;
 #[cfg(test)]
@@ -29,7 +37,10 @@ mod env_rules;
 mod env_whole;
 mod explain;
 mod gitlab;
+mod host_record;
 pub mod host_store;
+#[cfg(test)]
+mod host_store_test;
 pub mod isolation;
 mod link;
 pub mod peer;

@@ -1,12 +1,8 @@
-//! Whether a certificate is for a host, and whether an authority may speak for its names, as each TLS stack reads them.
-//! Pure text; resolves nothing.
+//! Whether a certificate is for a host, as each TLS stack reads its names. Pure text; resolves nothing.
 
 use std::net::IpAddr;
 
-use crate::link::{Constraints, Link, Subtree};
-
-/// How many names are held against subtrees; what has more is refused, as TLS stacks do.
-const MOST_COMPARISONS: usize = 250_000;
+use crate::link::Link;
 
 /// Who is called: a name or an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,46 +83,6 @@ fn is_match(pattern: &str, host: &str, partial_wildcards: bool) -> bool {
     is_whole || (is_part && own.starts_with(before) && own.ends_with(after))
 }
 
-/// Says whether `constraints` forbid a name of `link`. With `with_common_name`, the common name counts as a host when
-/// there is none in subjectAltName.
-pub(crate) fn is_forbidden(constraints: &Constraints, link: &Link, with_common_name: bool) -> bool {
-    let own = link.names.clone().unwrap_or_default();
-    if own.count.saturating_mul(constraints.permitted.len() + constraints.excluded.len()) > MOST_COMPARISONS {
-        return true;
-    }
-    let mut hosts = own.hosts;
-    if hosts.is_empty() && with_common_name {
-        hosts.extend(link.common_names.iter().filter(|name| name.contains('.') && !name.contains(' ')).cloned());
-    }
-    let is_host = |tree: &Subtree, host: &str| matches!(tree, Subtree::Host(base) if is_below(base, host));
-    let is_address =
-        |tree: &Subtree, bytes: &[u8]| matches!(tree, Subtree::Network(network) if is_within(network, bytes));
-    let speaks_of_hosts = constraints.permitted.iter().any(|tree| matches!(tree, Subtree::Host(_)));
-    let speaks_of_addresses = constraints.permitted.iter().any(|tree| matches!(tree, Subtree::Network(_)));
-    let host_refused = hosts.iter().any(|host| {
-        (speaks_of_hosts && !constraints.permitted.iter().any(|tree| is_host(tree, host)))
-            || constraints.excluded.iter().any(|tree| is_host(tree, host))
-    });
-    let address_refused = own.addresses.iter().any(|bytes| {
-        (speaks_of_addresses && !constraints.permitted.iter().any(|tree| is_address(tree, bytes)))
-            || constraints.excluded.iter().any(|tree| is_address(tree, bytes))
-    });
-    host_refused || address_refused
-}
-
-fn is_below(base: &str, host: &str) -> bool {
-    let (base, host) = (base.to_ascii_lowercase(), host.to_ascii_lowercase());
-    let base = base.strip_prefix('.').map_or((base.as_str(), false), |rest| (rest, true));
-    let is_longer = host.strip_suffix(base.0).is_some_and(|front| front.ends_with('.'));
-    base.0.is_empty() || is_longer || (!base.1 && host == base.0)
-}
-
-fn is_within(network: &[u8], address: &[u8]) -> bool {
-    let (base, mask) = network.split_at(network.len() / 2);
-    base.len() == address.len()
-        && base.iter().zip(mask).zip(address).all(|((base, mask), own)| base & mask == own & mask)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,21 +112,5 @@ mod tests {
         for wrong in ["", "a b", "a..b", "-\n", "http://a"] {
             assert_eq!(Peer::parse(wrong), None, "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn a_subtree_holds_its_own_name_and_what_is_below() {
-        for (base, host, expected) in [
-            ("acme.internal", "git.acme.internal", true),
-            ("acme.internal", "acme.internal", true),
-            ("acme.internal", "badacme.internal", false),
-            (".acme.internal", "acme.internal", false),
-            (".acme.internal", "git.acme.internal", true),
-            ("", "git.acme.internal", true),
-        ] {
-            assert_eq!(is_below(base, host), expected, "{base} {host}");
-        }
-        assert!(is_within(&[10, 0, 0, 0, 255, 0, 0, 0], &[10, 1, 2, 3]));
-        assert!(!is_within(&[10, 0, 0, 0, 255, 0, 0, 0], &[11, 1, 2, 3]) && !is_within(&[10, 0], &[10, 1, 2, 3]));
     }
 }

@@ -8,13 +8,16 @@ use std::time::{Duration, Instant};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
+use rustls::{AlertDescription, ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
 
 use crate::peer::Peer;
 use crate::text::line;
 
 /// How long name, connection and handshake may take together.
 pub const DEADLINE: Duration = Duration::from_secs(10);
+
+/// The least time for one address, when there are many.
+const SHORTEST: Duration = Duration::from_millis(50);
 
 /// Why a server shows no chain.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +92,7 @@ pub fn chain(target: &Target, deadline: Duration) -> Result<Vec<Vec<u8>>, Presen
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
             PresentedError::Slow { address, seconds: deadline.as_secs() }
         }
-        _ => PresentedError::Handshake { address, reason: line(&error.to_string()) },
+        _ => PresentedError::Handshake { address, reason: line(&told(&error)) },
     })
 }
 
@@ -108,6 +111,25 @@ pub(crate) fn over(stream: TcpStream, peer: &Peer, end: Instant) -> io::Result<V
     }
 }
 
+/// What a failed handshake means, where the server said so itself by an alert or by its version.
+fn told(error: &io::Error) -> String {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match inner {
+        Some(rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)) => {
+            "the server refuses TLS 1.2 and 1.3 (alert protocol_version): it only speaks an older one".into()
+        }
+        Some(rustls::Error::AlertReceived(AlertDescription::HandshakeFailure)) => {
+            "the server takes none of the ciphers of TLS 1.2 with forward secrecy or of TLS 1.3 (alert handshake_failure): \
+             it wants an older protocol or RSA key exchange"
+                .into()
+        }
+        Some(rustls::Error::PeerIncompatible(why)) => {
+            format!("the server speaks TLS, but an older version or with other ciphers than ours ({why:?})")
+        }
+        _ => error.to_string(),
+    }
+}
+
 fn left(end: Instant) -> io::Result<Duration> {
     let left = end.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
@@ -118,10 +140,22 @@ fn connect(target: &Target, end: Instant) -> Result<(TcpStream, SocketAddr), Pre
         Some(address) => vec![address],
         None => resolve(&target.peer.to_string(), target.port, end)?,
     };
-    let mut last = PresentedError::Name { host: target.peer.to_string(), reason: "the answer is empty".into() };
-    for address in addresses {
-        match left(end).and_then(|left| TcpStream::connect_timeout(&address, left)) {
-            Ok(stream) => return Ok((stream, address)),
+    first(&target.peer.to_string(), &addresses, end, TcpStream::connect_timeout)
+}
+
+/// What `connect` makes of the first of the addresses that answers. One that nobody answers at must not use up the time of
+/// those after it.
+fn first<T>(
+    host: &str,
+    addresses: &[SocketAddr],
+    end: Instant,
+    mut connect: impl FnMut(&SocketAddr, Duration) -> io::Result<T>,
+) -> Result<(T, SocketAddr), PresentedError> {
+    let mut last = PresentedError::Name { host: host.to_owned(), reason: "the answer is empty".into() };
+    for (index, address) in addresses.iter().enumerate() {
+        let share = |left: Duration| left / u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+        match left(end).and_then(|left| connect(address, share(left).max(SHORTEST))) {
+            Ok(stream) => return Ok((stream, *address)),
             Err(error) => {
                 last = PresentedError::Connect { address: address.to_string(), reason: line(&error.to_string()) };
             }
@@ -262,6 +296,47 @@ mod tests {
         assert!(matches!(error, PresentedError::Slow { .. }), "{error}");
         assert!(began.elapsed() < Duration::from_secs(3));
         server.join().unwrap();
+    }
+
+    /// Answers the greeting with this record, and gives what is said of it.
+    fn answered(record: &'static [u8]) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = at(&listener);
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut greeting = [0; 4096];
+            let _ = stream.read(&mut greeting);
+            let _ = stream.write_all(record);
+            let _ = stream.read(&mut greeting);
+        });
+        let error = chain(&target, Duration::from_secs(5)).unwrap_err().to_string();
+        server.join().unwrap();
+        error
+    }
+
+    #[test]
+    fn a_server_of_an_older_protocol_or_other_ciphers_is_told_from_one_without_tls() {
+        for (record, expected) in [
+            (&[21, 3, 1, 0, 2, 2, 70][..], "alert protocol_version"),
+            (&[21, 3, 3, 0, 2, 2, 40], "alert handshake_failure"),
+        ] {
+            let error = answered(record);
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    /// The first address is filtered: it takes all the time that it is given.
+    #[test]
+    fn an_address_that_does_not_answer_leaves_time_for_the_next() {
+        let addresses: Vec<SocketAddr> = vec!["[::1]:1".parse().unwrap(), "127.0.0.1:1".parse().unwrap()];
+        let mut given = Vec::new();
+        let (tried, address) = first("git", &addresses, Instant::now() + Duration::from_secs(10), |address, time| {
+            given.push(time);
+            if address.is_ipv4() { Ok("tried") } else { Err(io::ErrorKind::TimedOut.into()) }
+        })
+        .unwrap();
+        assert_eq!((tried, address), ("tried", addresses[1]));
+        assert!(given[0] <= Duration::from_secs(5), "{given:?}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::link::Link;
-use crate::signature;
+use crate::signature::{self, Signed};
 use crate::verdict::{Case, Cause, Refusal, Stack, Verdict};
 
 /// What is behind a refusal.
@@ -32,7 +32,11 @@ pub enum Diagnosis {
 
 /// The reason and the sentence; none when every stack accepts.
 pub(crate) fn of(case: &Case<'_>, verdicts: &[Verdict]) -> Option<(Diagnosis, String)> {
-    let refused: Vec<&Refusal> = verdicts.iter().filter_map(|verdict| verdict.refusal.as_ref()).collect();
+    let refused: Vec<&Refusal> = verdicts
+        .iter()
+        .filter_map(|verdict| verdict.refusal.as_ref())
+        .filter(|refusal| refusal.cause != Cause::NotComputed)
+        .collect();
     let first = most_common(&refused)?;
     match first.cause {
         Cause::Untrusted | Cause::Signature => Some(untrusted(case, verdicts)),
@@ -97,13 +101,13 @@ fn given_without_root(case: &Case<'_>, top: &Link, verdicts: &[Verdict]) -> Opti
     let given = below_root.find(|given| given.subject == top.issuer)?;
     let (issuer, subject) = (&given.facts.issuer, &given.facts.subject);
     let text = format!("add `{issuer}`, the issuer of `{subject}`, to the authorities; {}", who_accepts(verdicts));
-    verdicts.iter().any(|verdict| verdict.accepts).then_some((Diagnosis::PartialChain, text))
+    verdicts.iter().any(|verdict| verdict.accepts == Some(true)).then_some((Diagnosis::PartialChain, text))
 }
 
 /// What is missing above the highest certificate at hand.
 fn above(case: &Case<'_>, top: &Link) -> (Diagnosis, String) {
     let (subject, issuer) = (&top.facts.subject, &top.facts.issuer);
-    if case.authorities.iter().any(|given| given.subject == top.issuer && !signature::holds(top, given)) {
+    if case.authorities.iter().any(|given| given.subject == top.issuer && signature::holds(top, given) == Signed::No) {
         let text = format!("replace `{issuer}` among the authorities: the one that signed `{subject}` has another key");
         return (Diagnosis::ReplacedRoot, text);
     }
@@ -152,7 +156,7 @@ fn who_accepts(verdicts: &[Verdict]) -> String {
     let names = |accepts: bool| {
         let chosen: Vec<_> = verdicts
             .iter()
-            .filter(|verdict| verdict.accepts == accepts)
+            .filter(|verdict| verdict.accepts == Some(accepts))
             .map(|verdict| Stack::name(verdict.stack))
             .collect();
         if chosen.is_empty() { "none".to_owned() } else { chosen.join(", ") }

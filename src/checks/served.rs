@@ -1,18 +1,14 @@
 //! The findings about a server's chain: what each TLS stack says, and the one certificate to add or replace.
 
-use std::path::Path;
-
 use base::clock::Timestamp;
 use base::{Finding, Severity};
 
+use crate::authority::Bundle;
 use crate::catalogue::{self, Known};
+use crate::certificate::Certificate;
 use crate::peer::Peer;
-use crate::pem;
 use crate::presented::{self, PresentedError, Target};
 use crate::verdict::{self, Cause, Report, Stack, Verdict};
-
-/// The largest file of certificates that is looked at, in bytes.
-const LIMIT: u64 = 16 << 20;
 
 /// What there is to say of a server's chain.
 #[derive(Debug)]
@@ -23,10 +19,10 @@ pub struct Served {
     pub findings: Vec<Finding>,
 }
 
-/// Asks the server at `target` for its chain and judges it with the authorities in `file`.
-pub fn ask(target: &Target, file: &Path, now: Timestamp) -> Served {
+/// Asks the server at `target` for its chain and judges it with `authorities`.
+pub fn ask(target: &Target, authorities: &[Certificate], now: Timestamp) -> Served {
     match presented::chain(target, presented::DEADLINE) {
-        Ok(chain) => judge(&chain, &target.peer, file, now),
+        Ok(chain) => judge(&chain, &target.peer, authorities, now),
         Err(error) => {
             let known = match error {
                 PresentedError::Name { .. } | PresentedError::Connect { .. } => &catalogue::CA_NO_CONNECTION,
@@ -40,27 +36,22 @@ pub fn ask(target: &Target, file: &Path, now: Timestamp) -> Served {
     }
 }
 
-/// Judges the chain that was saved in `chain`, the server's own certificate first, with the authorities in `file`.
-pub fn saved(chain: &Path, peer: &Peer, file: &Path, now: Timestamp) -> Served {
-    let ders = certificates(chain);
-    if ders.is_empty() {
-        let message = format!("no certificate in `{}`", crate::text::line(&chain.display().to_string()));
-        let finding = catalogue::CA_NO_CHAIN.found(Severity::Error, peer.to_string(), message);
-        return Served { report: None, findings: vec![finding] };
+/// Judges the chain that was saved in a file, the server's own certificate first, with `authorities`. The file may be
+/// wrapped in any way that [`crate::authority`] opens; what else there is to say of its certificates, the stacks say.
+pub fn saved(chain: &Bundle, peer: &Peer, authorities: &[Certificate], now: Timestamp) -> Served {
+    if chain.certificates.is_empty() {
+        let mut findings = chain.findings.clone();
+        findings.push(catalogue::CA_NO_CHAIN.found(Severity::Error, peer.to_string(), "the file holds no chain"));
+        return Served { report: None, findings };
     }
-    judge(&ders, peer, file, now)
+    let ders: Vec<Vec<u8>> = chain.certificates.iter().map(|certificate| certificate.der.clone()).collect();
+    judge(&ders, peer, authorities, now)
 }
 
-/// The certificates of a PEM file; none when it cannot be read, which the check of the file itself says.
-fn certificates(path: &Path) -> Vec<Vec<u8>> {
-    let is_file = std::fs::metadata(path).is_ok_and(|facts| facts.is_file());
-    let bytes = is_file.then(|| base::file::read_bytes(path, LIMIT).ok()).flatten().unwrap_or_default();
-    pem::read(&bytes).map(|blocks| blocks.certificates).unwrap_or_default()
-}
-
-fn judge(chain: &[Vec<u8>], peer: &Peer, file: &Path, now: Timestamp) -> Served {
+fn judge(chain: &[Vec<u8>], peer: &Peer, authorities: &[Certificate], now: Timestamp) -> Served {
     let subject = peer.to_string();
-    let Some(report) = verdict::judge(chain, &certificates(file), Some(peer), now.seconds()) else {
+    let authorities: Vec<Vec<u8>> = authorities.iter().map(|authority| authority.der.clone()).collect();
+    let Some(report) = verdict::judge(chain, &authorities, Some(peer), now.seconds()) else {
         let message = "the server's own certificate does not parse as X.509";
         return Served {
             report: None,
@@ -82,6 +73,10 @@ fn finding(verdict: &Verdict, subject: &str) -> Finding {
     let Some(refusal) = &verdict.refusal else {
         return catalogue::CA_STACK_FINE.found(Severity::Ok, subject, format!("{name} accepts"));
     };
+    if refusal.cause == Cause::NotComputed {
+        let message = format!("{name}: cannot say: `{}`: {}", refusal.subject, refusal.why);
+        return catalogue::CA_STACK_UNSAID.found(Severity::Warning, subject, message);
+    }
     // Nothing is strict by default but Python 3.13, which has its own line.
     let severity = if verdict.stack == Stack::OpensslStrict { Severity::Warning } else { Severity::Error };
     known(refusal.cause).found(severity, subject, format!("{name} refuses `{}`: {}", refusal.subject, refusal.why))
@@ -104,5 +99,7 @@ fn known(cause: Cause) -> &'static Known {
         Cause::Form => &catalogue::CA_STACK_FORM,
         Cause::Version => &catalogue::CA_STACK_VERSION,
         Cause::Malformed => &catalogue::CA_STACK_MALFORMED,
+        Cause::Algorithm => &catalogue::CA_STACK_ALGORITHM,
+        Cause::NotComputed => &catalogue::CA_STACK_UNSAID,
     }
 }

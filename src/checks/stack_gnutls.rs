@@ -1,13 +1,18 @@
 //! GnuTLS's verdict, by the rules of gnutls_x509_trust_list_verify_crt2(3) in GnuTLS 3.7 at its normal priority. Calls no GnuTLS.
 
+use crate::constraints::gnutls_forbids;
 use crate::link::{CERTIFICATE_SIGN, Link};
 use crate::peer::{self, Habit};
-use crate::signature;
+use crate::signature::{self, Signed};
 use crate::stack_openssl::{dates, no_authority};
 use crate::verdict::{Case, Cause, Refusal};
 
 /// The most certificates that are put into order.
 const DEPTH: usize = 16;
+
+/// Keys on elliptic curves, and the curves: P-192, P-224, P-256, P-384 and P-521.
+const EC: &str = "1.2.840.10045.2.1";
+const CURVES: &[&str] = &["1.2.840.10045.3.1.1", "1.3.132.0.33", "1.2.840.10045.3.1.7", "1.3.132.0.34", "1.3.132.0.35"];
 
 /// `takes_same` says whether a server's certificate that is itself trusted is enough: for TLS clients it is, for
 /// `certtool --verify` it is not.
@@ -20,16 +25,20 @@ pub(crate) fn verify(case: &Case<'_>, takes_same: bool) -> Result<(), Refusal> {
         |name: &[u8]| case.authorities.iter().filter(|given| given.facts.subject_der == name).collect::<Vec<_>>();
     let by_issuer = chain(&path, &named(&top.facts.issuer_der), case.now, takes_same);
     let is_unknown = matches!(&by_issuer, Err(refusal) if refusal.cause == Cause::Untrusted);
-    if is_unknown && top.facts.subject_der != top.facts.issuer_der {
+    let by_path = if is_unknown && top.facts.subject_der != top.facts.issuer_der {
         let by_own = chain(&path, &named(&top.facts.subject_der), case.now, takes_same);
         if matches!(&by_own, Err(refusal) if refusal.cause == Cause::Untrusted) { by_issuer } else { by_own }
     } else {
         by_issuer
-    }?;
+    };
+    // What could not be computed may still be refused for something else.
+    if by_path.as_ref().is_err_and(|refusal| refusal.cause != Cause::NotComputed) {
+        return by_path;
+    }
     purpose(leaf, true)?;
     match case.peer {
         Some(peer) if !is_for(leaf, peer) => Err(Refusal::of(Cause::Name, leaf, format!("it is not for {peer}"))),
-        _ => Ok(()),
+        _ => by_path,
     }
 }
 
@@ -43,7 +52,7 @@ fn is_for(leaf: &Link, peer: &peer::Peer) -> bool {
 /// A server's certificate may be for anything; an authority that lists purposes must list this one.
 fn purpose(link: &Link, is_leaf: bool) -> Result<(), Refusal> {
     match link.purposes {
-        Some(purposes) if !(purposes.server || is_leaf && purposes.any) => {
+        Some(purposes) if !(purposes.server || if is_leaf { purposes.any } else { purposes.netscape_gated }) => {
             Err(Refusal::of(Cause::Purpose, link, "its extendedKeyUsage lacks serverAuth"))
         }
         _ => Ok(()),
@@ -91,15 +100,18 @@ fn chain(path: &[&Link], authorities: &[&Link], now: i64, takes_same: bool) -> R
     let anchor = anchor(top, authorities, now)?;
     let mut room: Option<u32> = None;
     step(top, anchor, true, path.len() == 1, &mut room)?;
+    let mut not_computed = signed(top, anchor)?;
     dates(anchor, now)?;
     dates(top, now)?;
     forbidden(&path, anchor)?;
     for (index, &link) in path.iter().enumerate().rev().skip(1) {
         let Some(&issuer) = path.get(index + 1) else { break };
         step(link, issuer, false, index == 0, &mut room)?;
+        not_computed = not_computed.or(signed(link, issuer)?);
         dates(link, now)?;
     }
-    path.iter().enumerate().try_for_each(|(index, link)| purpose(link, index == 0))
+    path.iter().enumerate().try_for_each(|(index, link)| purpose(link, index == 0))?;
+    not_computed.map_or(Ok(()), Err)
 }
 
 fn anchor<'c>(top: &Link, authorities: &[&'c Link], now: i64) -> Result<&'c Link, Refusal> {
@@ -149,9 +161,18 @@ fn step(link: &Link, issuer: &Link, is_anchor: bool, is_leaf: bool, room: &mut O
         }
         *room = room.map(|room| room - 1);
     }
-    if !signature::holds(link, issuer) {
-        let why = format!("its signature is not by the key of the `{}` at hand", issuer.facts.subject);
-        return Err(Refusal::of(Cause::Signature, link, why));
+    Ok(())
+}
+
+/// The signature of one certificate by the key of another. Gives what could not be computed.
+fn signed(link: &Link, issuer: &Link) -> Result<Option<Refusal>, Refusal> {
+    let not_computed = match signature::holds(link, issuer) {
+        Signed::Yes => None,
+        Signed::No => return Err(Refusal::signature(link, issuer)),
+        Signed::NotComputed => Some(Refusal::not_computed(link, issuer)),
+    };
+    if issuer.key_algorithm == EC && !CURVES.contains(&issuer.curve.as_str()) {
+        return Err(Refusal::of(Cause::Algorithm, issuer, "its key is on a curve that GnuTLS does not know"));
     }
     if signature::strength(link) < 80 {
         let why = format!("it is signed with {}", link.facts.signature.algorithm);
@@ -163,7 +184,7 @@ fn step(link: &Link, issuer: &Link, is_anchor: bool, is_leaf: bool, room: &mut O
             return Err(Refusal::of(Cause::ShortKey, checked, why));
         }
     }
-    Ok(())
+    Ok(not_computed)
 }
 
 fn is_known(oid: &str) -> bool {
@@ -191,7 +212,7 @@ fn forbidden(path: &[&Link], anchor: &Link) -> Result<(), Refusal> {
     for (index, &link) in path.iter().enumerate() {
         let above = path.get(index + 1..).unwrap_or_default();
         for &authority in above.iter().chain([&anchor]) {
-            let is_forbidden = authority.constraints.as_ref().is_some_and(|own| peer::is_forbidden(own, link, false));
+            let is_forbidden = authority.constraints.as_ref().is_some_and(|own| gnutls_forbids(own, link, index == 0));
             if is_forbidden {
                 let why = format!("`{}` may not speak for its names", authority.facts.subject);
                 return Err(Refusal::of(Cause::NameConstraints, link, why));

@@ -1,10 +1,11 @@
 //! OpenSSL's verdict, by the rules of X509_verify_cert(3) in OpenSSL 3, with trusted certificates looked for first. Python's
 //! is the same with other habits. Calls no OpenSSL.
 
+use crate::constraints::openssl_forbids;
 use crate::link::{CERTIFICATE_SIGN, DIGITAL_SIGNATURE, KEY_AGREEMENT, KEY_ENCIPHERMENT, Link, REVOCATION_SIGN};
 use crate::peer::{self, Habit};
-use crate::signature;
-use crate::text::moment;
+use crate::signature::{self, Signed};
+use crate::text::{ahead, behind, moment};
 use crate::verdict::{Case, Cause, Refusal};
 
 /// The extensions that may be critical, by object identifier (X509_supported_extension(3)).
@@ -59,8 +60,9 @@ pub(crate) fn verify(case: &Case<'_>, habits: Habits) -> Result<(), Refusal> {
     {
         return Err(Refusal::of(Cause::Name, leaf, format!("it is not for {peer}")));
     }
-    signatures(&path, case.now, habits)?;
-    constraints(&path)
+    let not_computed = signatures(&path, case.now, habits)?;
+    constraints(&path)?;
+    not_computed.map_or(Ok(()), Err)
 }
 
 fn build<'c>(case: &Case<'c>, habits: Habits) -> Result<Path<'c>, Refusal> {
@@ -151,7 +153,7 @@ fn is_trusted(path: &Path<'_>, habits: Habits) -> bool {
     trusted.iter().any(|link| link.names_itself()) || (habits.takes_partial && !trusted.is_empty())
 }
 
-/// How much of an authority it is: 1 is one by basicConstraints, 3 and 4 are tolerated ones, 0 is none.
+/// How much of an authority it is: 1 is one by basicConstraints, 3 to 5 are tolerated ones, 0 is none.
 fn authority(link: &Link) -> u8 {
     if link.usage.is_some_and(|usage| usage & CERTIFICATE_SIGN == 0) {
         return 0;
@@ -160,6 +162,7 @@ fn authority(link: &Link) -> u8 {
         Some(constraints) => u8::from(constraints.is_ca),
         None if link.facts.version == 1 && link.names_itself() => 3,
         None if link.usage.is_some() => 4,
+        None if link.netscape.is_some_and(|kind| kind & 0x07 != 0) => 5,
         None => 0,
     }
 }
@@ -208,8 +211,15 @@ pub(crate) fn no_authority(link: &Link) -> String {
 }
 
 fn purpose(link: &Link, index: usize) -> Result<(), Refusal> {
-    if link.purposes.is_some_and(|purposes| !purposes.server) {
+    if link.purposes.is_some_and(|purposes| !(purposes.server || purposes.gated)) {
         return Err(Refusal::of(Cause::Purpose, link, "its extendedKeyUsage lacks serverAuth"));
+    }
+    if index == 0 && link.netscape.is_some_and(|kind| kind & 0x40 == 0) {
+        return Err(Refusal::of(Cause::Purpose, link, "its nsCertType does not name servers"));
+    }
+    let is_old_authority = authority(link) == 5 && link.netscape.is_some_and(|kind| kind & 0x04 == 0);
+    if index > 0 && is_old_authority {
+        return Err(Refusal::of(Cause::Purpose, link, "its nsCertType names an authority, but none for TLS"));
     }
     let for_servers = DIGITAL_SIGNATURE | KEY_ENCIPHERMENT | KEY_AGREEMENT;
     if index == 0 && link.usage.is_some_and(|usage| usage & for_servers == 0) {
@@ -287,34 +297,46 @@ fn strength(path: &Path<'_>, habits: Habits) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Signatures and dates, from the top down.
-fn signatures(path: &Path<'_>, now: i64, habits: Habits) -> Result<(), Refusal> {
+/// Signatures and dates, from the top down. Gives what could not be computed.
+fn signatures(path: &Path<'_>, now: i64, habits: Habits) -> Result<Option<Refusal>, Refusal> {
+    let mut not_computed = None;
     for (index, &link) in path.links.iter().enumerate().rev() {
         if let Some(&issuer) = path.links.get(index + 1) {
             if issuer.usage.is_some_and(|usage| usage & CERTIFICATE_SIGN == 0) {
                 return Err(Refusal::of(Cause::NotAuthority, issuer, "its keyUsage lacks keyCertSign"));
             }
-            if !signature::holds(link, issuer) {
-                let why = format!("its signature is not by the key of the `{}` at hand", issuer.facts.subject);
-                return Err(Refusal::of(Cause::Signature, link, why));
+            match signature::holds(link, issuer) {
+                Signed::Yes => {}
+                Signed::No => return Err(Refusal::signature(link, issuer)),
+                Signed::NotComputed => not_computed = Some(Refusal::not_computed(link, issuer)),
             }
         } else if !link.names_itself() && !habits.takes_partial {
             return Err(Refusal::of(Cause::Untrusted, link, "nothing verifies it"));
         }
         dates(link, now)?;
     }
-    Ok(())
+    Ok(not_computed)
 }
 
 /// Refuses what is not valid now.
 pub(crate) fn dates(link: &Link, now: i64) -> Result<(), Refusal> {
     let facts = &link.facts;
     if facts.not_before > now {
-        let why = format!("it is valid from {}, and it is {} here", moment(facts.not_before), moment(now));
+        let why = format!(
+            "it is valid from {}, and it is {} here; {}",
+            moment(facts.not_before),
+            moment(now),
+            behind(facts.not_before - now)
+        );
         return Err(Refusal::of(Cause::NotYetValid, link, why));
     }
     if facts.not_after < now {
-        let why = format!("it expired on {}, and it is {} here", moment(facts.not_after), moment(now));
+        let why = format!(
+            "it expired on {}, and it is {} here; {}",
+            moment(facts.not_after),
+            moment(now),
+            ahead(now - facts.not_after)
+        );
         return Err(Refusal::of(Cause::Expired, link, why));
     }
     Ok(())
@@ -327,8 +349,7 @@ fn constraints(path: &Path<'_>) -> Result<(), Refusal> {
         }
         let above = path.links.get(index + 1..).unwrap_or_default();
         for &authority in above {
-            let is_forbidden =
-                authority.constraints.as_ref().is_some_and(|own| peer::is_forbidden(own, link, index == 0));
+            let is_forbidden = authority.constraints.as_ref().is_some_and(|own| openssl_forbids(own, link, index == 0));
             if is_forbidden {
                 let why = format!("`{}` may not speak for its names", authority.facts.subject);
                 return Err(Refusal::of(Cause::NameConstraints, link, why));

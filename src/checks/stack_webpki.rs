@@ -1,8 +1,9 @@
 //! rustls's verdict, by the rules of webpki: every path is tried, and the most telling refusal is given. Calls no rustls.
 
+use crate::constraints::webpki_forbids;
 use crate::link::Link;
 use crate::peer::{self, Habit};
-use crate::signature;
+use crate::signature::{self, Webpki};
 use crate::stack_openssl::{dates, no_authority};
 use crate::verdict::{Case, Cause, Refusal};
 
@@ -17,13 +18,20 @@ const STEPS: u32 = 100;
 struct Search<'s, 'c> {
     case: &'s Case<'c>,
     steps: u32,
+    /// The path went on where no more authorities are taken.
+    is_too_deep: bool,
 }
 
 pub(crate) fn verify(case: &Case<'_>) -> Result<(), Refusal> {
     let Some(leaf) = case.served.first() else { return Ok(()) };
     readable(leaf)?;
-    let mut search = Search { case, steps: STEPS };
-    search.climb(&mut vec![leaf])?;
+    let mut search = Search { case, steps: STEPS, is_too_deep: false };
+    let climbed = search.climb(&mut vec![leaf]);
+    if search.is_too_deep && climbed.as_ref().is_err_and(|refusal| rank(refusal.cause) == 0) {
+        let why = format!("more than {DEPTH} authorities stand between it and the root, and no more are taken");
+        return Err(Refusal::of(Cause::PathLength, leaf, why));
+    }
+    climbed?;
     let habit = Habit { common_name: false, partial_wildcards: false };
     match case.peer {
         Some(peer) if !peer::is_for(leaf, peer, habit) => {
@@ -37,6 +45,10 @@ pub(crate) fn verify(case: &Case<'_>) -> Result<(), Refusal> {
 
 /// The handshake's own signature is by the leaf's key, and short RSA keys are not taken there.
 fn handshake_key(leaf: &Link) -> Result<(), Refusal> {
+    if !signature::is_webpki_key(leaf) {
+        let why = format!("its key ({}) is of a kind that is not taken", leaf.facts.key.kind);
+        return Err(Refusal::of(Cause::Algorithm, leaf, why));
+    }
     if leaf.facts.key.kind == "RSA" && leaf.facts.key.bits < 2048 {
         return Err(Refusal::of(Cause::ShortKey, leaf, format!("its RSA key has {} bits", leaf.facts.key.bits)));
     }
@@ -70,10 +82,10 @@ fn rank(cause: Cause) -> u32 {
         Cause::NameConstraints => 230,
         Cause::PathLength => 220,
         Cause::NotAuthority => 210,
-        Cause::WeakSignature | Cause::ShortKey => 150,
+        Cause::WeakSignature | Cause::ShortKey | Cause::Algorithm => 150,
         Cause::CriticalExtension | Cause::Version => 130,
         Cause::Form | Cause::Malformed => 40,
-        Cause::Untrusted => 0,
+        Cause::Untrusted | Cause::NotComputed => 0,
     }
 }
 
@@ -105,7 +117,11 @@ impl<'c> Search<'_, 'c> {
                 note(refusal);
                 continue;
             }
-            if sent.facts.subject_der != head.facts.issuer_der || is_in_path || path.len() > DEPTH || self.steps == 0 {
+            if sent.facts.subject_der != head.facts.issuer_der || is_in_path || self.steps == 0 {
+                continue;
+            }
+            if path.len() > DEPTH {
+                self.is_too_deep = true;
                 continue;
             }
             self.steps -= 1;
@@ -153,18 +169,23 @@ fn own_facts(link: &Link, position: usize, now: i64) -> Result<(), Refusal> {
 fn signed(path: &[&Link], anchor: &Link) -> Result<(), Refusal> {
     let mut issuer = anchor;
     for &link in path.iter().rev() {
-        if signature::strength(link) < 112 {
-            let why = format!("it is signed with {}", link.facts.signature.algorithm);
-            return Err(Refusal::of(Cause::WeakSignature, link, why));
-        }
         let is_short = issuer.facts.key.kind == "RSA" && issuer.facts.key.bits < 2048;
-        if is_short {
-            let why = format!("the RSA key of `{}` has {} bits", issuer.facts.subject, issuer.facts.key.bits);
-            return Err(Refusal::of(Cause::ShortKey, issuer, why));
-        }
-        if !signature::holds(link, issuer) {
-            let why = format!("its signature is not by the key of the `{}` at hand", issuer.facts.subject);
-            return Err(Refusal::of(Cause::Signature, link, why));
+        match signature::by_webpki(link, issuer) {
+            Webpki::Holds => {}
+            Webpki::Fails if is_short => {
+                let why = format!("the RSA key of `{}` has {} bits", issuer.facts.subject, issuer.facts.key.bits);
+                return Err(Refusal::of(Cause::ShortKey, issuer, why));
+            }
+            Webpki::Fails => return Err(Refusal::signature(link, issuer)),
+            Webpki::Unlisted if link.facts.signature.is_weak => {
+                let why = format!("it is signed with {}", link.facts.signature.algorithm);
+                return Err(Refusal::of(Cause::WeakSignature, link, why));
+            }
+            Webpki::Unlisted | Webpki::OtherKey => {
+                let (key, algorithm) = (&issuer.facts.key.kind, &link.facts.signature.algorithm);
+                let why = format!("it is signed with {algorithm} by a key of kind {key}, which is not taken");
+                return Err(Refusal::of(Cause::Algorithm, link, why));
+            }
         }
         issuer = link;
     }
@@ -176,7 +197,7 @@ fn constrained(path: &[&Link], anchor: &Link) -> Result<(), Refusal> {
     for (index, &link) in path.iter().enumerate().rev() {
         if let Some(own) = &authority.constraints {
             let subtree = path.get(..=index).unwrap_or_default();
-            if let Some(&refused) = subtree.iter().find(|link| peer::is_forbidden(own, link, false)) {
+            if let Some(&refused) = subtree.iter().find(|link| webpki_forbids(own, link)) {
                 let why = format!("`{}` may not speak for its names", authority.facts.subject);
                 return Err(Refusal::of(Cause::NameConstraints, refused, why));
             }

@@ -23,6 +23,27 @@ pub(crate) fn moment(seconds: i64) -> String {
         .unwrap_or_else(|| format!("second {seconds}"))
 }
 
+/// How far this host's clock would have to be ahead, so that what has ended has not.
+pub(crate) fn ahead(seconds: i64) -> String {
+    format!("unless the clock is {} or more ahead", span(seconds))
+}
+
+/// How far this host's clock would have to be behind, so that what has not begun has.
+pub(crate) fn behind(seconds: i64) -> String {
+    format!("unless the clock is {} or more behind", span(seconds))
+}
+
+/// Seconds in the largest unit that fits.
+fn span(seconds: i64) -> String {
+    let (count, unit) = match seconds {
+        ..60 => (seconds, "second"),
+        60..3600 => (seconds / 60, "minute"),
+        3600..86400 => (seconds / 3600, "hour"),
+        _ => (seconds / 86400, "day"),
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
 /// How many single-character edits (insert, remove, replace, swap of neighbours) lie between two short texts.
 pub(crate) fn distance(left: &str, right: &str) -> usize {
     let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
@@ -69,6 +90,16 @@ mod tests {
         ] {
             assert_eq!(distance(left, right), expected, "{left} {right}");
         }
+    }
+
+    #[test]
+    fn spans_are_in_the_largest_unit() {
+        for (seconds, expected) in
+            [(1, "1 second"), (59, "59 seconds"), (7199, "1 hour"), (86400, "1 day"), (863_999, "9 days")]
+        {
+            assert_eq!(span(seconds), expected);
+        }
+        assert_eq!(ahead(7200), "unless the clock is 2 hours or more ahead");
     }
 
     #[test]

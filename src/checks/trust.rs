@@ -105,7 +105,8 @@ impl Hint for TrustError {
 }
 
 impl Trust {
-    /// Reads the operator's bundle: PEM with at least one authority. Certificates that are no authority are left out.
+    /// Reads the operator's bundle: PEM with at least one authority. A root of the old kind, without
+    /// basicConstraints, is one as webpki sees it; certificates that were never meant as authorities are left out.
     pub fn load(path: &Path) -> Result<Self, TrustError> {
         let (certificates, bytes) = certificates(path)?;
         let mut roots = RootCertStore::empty();
@@ -118,6 +119,8 @@ impl Trust {
             let certificate = Certificate::parse(&der).ok_or_else(damaged)?;
             if certificate.is_ca() {
                 roots.add(CertificateDer::from(der)).map_err(|_| damaged())?;
+            } else if is_old_root(&certificate) && roots.add(CertificateDer::from(der)).is_ok() {
+                // An old root without basicConstraints is one to webpki, so it is one to us.
             } else {
                 leaf.get_or_insert(certificate);
             }
@@ -139,6 +142,11 @@ impl Trust {
         roots.add_parsable_certificates(certificates.into_iter().map(CertificateDer::from));
         Self { roots: Arc::new(roots), path, bytes }
     }
+}
+
+/// A root from before basicConstraints. One that names hosts is a server's own, signed by itself.
+fn is_old_root(certificate: &Certificate) -> bool {
+    certificate.is_meant_as_authority() && certificate.name_count == 0
 }
 
 /// The DER certificates of a PEM file and its size. Fails when it holds none.
@@ -169,6 +177,24 @@ fn certificates(path: &Path) -> Result<(Vec<Vec<u8>>, u64), TrustError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// rustls takes a root of the old kind for an anchor, and the verdicts say so: this program must not differ.
+    #[test]
+    fn a_root_without_basic_constraints_is_trusted_as_webpki_trusts_it() {
+        use crate::corpus_certificate::{Key, Spec, pem};
+        let dir = tempfile::tempdir().unwrap();
+        let ring = [Key::curve(), Key::curve()];
+        let root = Spec { constraints: None, usage: None, ..Spec::root("Acme Root", 0) };
+        let (now, path) = (1_795_000_000, dir.path().join("ca.pem"));
+        let server = Spec::server(&root, "git.acme.internal", 1).der(&ring, now, dir.path());
+        let root = root.der(&ring, now, dir.path());
+        base::file::write_atomic(&path, pem("CERTIFICATE", &root).as_bytes(), 0o600).unwrap();
+        let report = crate::verdict::judge(std::slice::from_ref(&server), &[root], None, now).unwrap();
+        assert_eq!(report.verdicts[0].accepts, Some(true));
+        assert_eq!(Trust::load(&path).unwrap().roots.len(), 1);
+        base::file::write_atomic(&path, pem("CERTIFICATE", &server).as_bytes(), 0o600).unwrap();
+        assert!(matches!(Trust::load(&path), Err(TrustError::OnlyLeaf { .. })));
+    }
 
     #[test]
     fn each_way_to_be_no_bundle_has_its_own_sentence() {

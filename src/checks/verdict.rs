@@ -78,6 +78,10 @@ pub enum Cause {
     Version,
     /// The certificate cannot be read.
     Malformed,
+    /// A signature or a key is of an algorithm that the stack does not take.
+    Algorithm,
+    /// A signature is of an algorithm that is not computed here: the stack may accept or refuse.
+    NotComputed,
 }
 
 /// Why a stack refuses.
@@ -98,6 +102,20 @@ impl Refusal {
         let facts = &link.facts;
         Self { cause, subject: facts.subject.clone(), fingerprint: facts.fingerprint.clone(), why: why.into() }
     }
+
+    /// The signature on `link` is not `issuer`'s.
+    pub(crate) fn signature(link: &Link, issuer: &Link) -> Self {
+        let why = format!("its signature is not by the key of the `{}` at hand", issuer.facts.subject);
+        Self::of(Cause::Signature, link, why)
+    }
+
+    /// Nothing is known of the signature on `link` by `issuer`.
+    pub(crate) fn not_computed(link: &Link, issuer: &Link) -> Self {
+        let (key, algorithm) = (&issuer.facts.key, &link.facts.signature.algorithm);
+        let why =
+            format!("its signature ({algorithm} by a key of {} bits, {}) is not computed here", key.bits, key.kind);
+        Self::of(Cause::NotComputed, link, why)
+    }
 }
 
 /// What one stack says.
@@ -105,9 +123,9 @@ impl Refusal {
 pub struct Verdict {
     /// Which stack.
     pub stack: Stack,
-    /// Says whether it accepts the server.
-    pub accepts: bool,
-    /// Why not.
+    /// Says whether it accepts the server; `None` when that cannot be said.
+    pub accepts: Option<bool>,
+    /// Why not, or why it cannot be said.
     #[serde(flatten)]
     pub refusal: Option<Refusal>,
 }
@@ -149,7 +167,12 @@ pub fn judge(served: &[Vec<u8>], authorities: &[Vec<u8>], peer: Option<&Peer>, n
     let case = Case { served: &served, authorities: &authorities, peer, now };
     let verdict = |stack: Stack| {
         let refusal = says(stack, &case).err();
-        Verdict { stack, accepts: refusal.is_none(), refusal }
+        let accepts = match &refusal {
+            None => Some(true),
+            Some(refusal) if refusal.cause == Cause::NotComputed => None,
+            Some(_) => Some(false),
+        };
+        Verdict { stack, accepts, refusal }
     };
     let verdicts: Vec<Verdict> = Stack::ALL.map(verdict).into();
     let advice = remedy::of(&case, &verdicts);

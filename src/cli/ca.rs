@@ -8,9 +8,9 @@ use base::{Clock, Finding, Severity};
 use checks::authority::{self, Bundle};
 use checks::certificate::Certificate;
 use checks::presented::Target;
-use checks::served;
 use checks::trust::SYSTEM_BUNDLE;
 use checks::verdict::Report;
+use checks::{drawing, render, served};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -43,13 +43,17 @@ enum CaVerb {
         #[arg(long, value_name = "ADDRESS", requires = "host")]
         connect: Option<String>,
 
-        /// Judge the chain in this PEM file, the server's own certificate first, and connect nowhere
+        /// Judge the chain in this file, the server's own certificate first, and connect nowhere
         #[arg(long, value_name = "FILE", requires = "host", conflicts_with = "connect")]
         chain: Option<PathBuf>,
 
         /// End with exit code 4 when there are only warnings
         #[arg(long)]
         strict: bool,
+
+        /// Print the findings for a pipeline
+        #[arg(long, value_name = "FORMAT")]
+        report: Option<findings::Format>,
     },
     /// Take a bundle apart: one PEM file a certificate, named after it
     #[command(after_help = "Example:\n  gitgrit-ops ca split --into parts /etc/ssl/acme-ca.pem")]
@@ -95,32 +99,29 @@ struct BundleView<'b> {
 
 pub(crate) fn run(args: &CaArgs, console: &mut Console) -> Result<Exit, Failure> {
     match &args.verb {
-        CaVerb::Check { file, host, connect, chain, strict } => {
+        CaVerb::Check { file, host, connect, chain, strict, report } => {
             let file = file.clone().unwrap_or_else(|| PathBuf::from(SYSTEM_BUNDLE));
             let bundle = authority::check(&file, SystemClock.now());
-            let Some(host) = host else {
-                print(&file, &bundle.certificates, &bundle.findings, None, console)?;
-                return Ok(findings::exit(&bundle.findings, *strict));
+            let checked = match host {
+                None => Checked { findings: bundle.findings.clone(), server: None },
+                Some(host) => served(host, connect.as_deref(), chain.as_deref(), &bundle)?,
             };
-            let target = Target::parse(host, connect.as_deref()).ok_or_else(|| {
-                Failure::said(Exit::Usage, "--host is a name or an address, perhaps with a port; --connect an address")
-            })?;
-            let served = match chain {
-                Some(chain) => served::saved(chain, &target.peer, &file, SystemClock.now()),
-                None => served::ask(&target, &file, SystemClock.now()),
-            };
-            // Of the authorities only what keeps them from being read at all: the stacks judge the rest.
-            let unread = bundle.findings.into_iter().filter(|_| bundle.certificates.is_empty());
-            let all: Vec<Finding> = unread.chain(served.findings).collect();
-            print(&file, &bundle.certificates, &all, served.report.as_ref(), console)?;
-            Ok(findings::exit(&all, *strict))
+            if let Some(format) = report {
+                let shown = file.display().to_string();
+                let report = render::Report { check: "ca check", file: Some(&shown), findings: &checked.findings };
+                unless_gone(findings::print_as(*format, report, console))?;
+            } else {
+                print(&file, &bundle.certificates, &checked, console)?;
+            }
+            Ok(findings::exit(&checked.findings, *strict))
         }
         CaVerb::Split { file, into, dry_run } => split(file, into, *dry_run, console),
         CaVerb::Trust(args) => ca_trust::run(args, console),
         CaVerb::Show { file } => {
             let bundle = authority::check(file, SystemClock.now());
             if console.is_json {
-                print(file, &bundle.certificates, &bundle.findings, None, console)?;
+                let checked = Checked { findings: bundle.findings, server: None };
+                print(file, &bundle.certificates, &checked, console)?;
             } else {
                 show(&bundle, console)?;
             }
@@ -132,8 +133,9 @@ pub(crate) fn run(args: &CaArgs, console: &mut Console) -> Result<Exit, Failure>
 
 fn split(file: &Path, into: &Path, is_dry_run: bool, console: &mut Console) -> Result<Exit, Failure> {
     let bundle = authority::check(file, SystemClock.now());
-    if bundle.certificates.is_empty() {
-        print(file, &bundle.certificates, &bundle.findings, None, console)?;
+    if bundle.certificates.is_empty() || bundle.is_cut() {
+        let checked = Checked { findings: bundle.findings, server: None };
+        print(file, &bundle.certificates, &checked, console)?;
         return Ok(Exit::ChecksFailed);
     }
     let parts = checks::split::plan(&bundle.certificates, into);
@@ -152,25 +154,55 @@ fn split(file: &Path, into: &Path, is_dry_run: bool, console: &mut Console) -> R
     Ok(Exit::Ok)
 }
 
-fn print(
-    file: &Path,
-    certificates: &[Certificate],
-    findings: &[Finding],
-    server: Option<&Report>,
-    console: &mut Console,
-) -> Result<(), Failure> {
+/// What there is to say, and of a server its chain.
+struct Checked {
+    findings: Vec<Finding>,
+    server: Option<Report>,
+}
+
+/// Judges a server's chain. Of the authorities only what is about the file: the stacks judge each certificate.
+fn served(host: &str, connect: Option<&str>, chain: Option<&Path>, authorities: &Bundle) -> Result<Checked, Failure> {
+    let target = Target::parse(host, connect).ok_or_else(|| {
+        Failure::said(Exit::Usage, "--host is a name or an address, perhaps with a port; --connect an address")
+    })?;
+    let (now, given) = (SystemClock.now(), &authorities.certificates);
+    let served = match chain {
+        Some(chain) => served::saved(&authority::check(chain, now), &target.peer, given, now),
+        None => served::ask(&target, given, now),
+    };
+    let findings = authorities.of_file().iter().cloned().chain(served.findings).collect();
+    Ok(Checked { findings, server: served.report })
+}
+
+fn print(file: &Path, certificates: &[Certificate], checked: &Checked, console: &mut Console) -> Result<(), Failure> {
+    let Checked { findings, server } = checked;
     if console.is_json {
-        let view = BundleView { file: file.display().to_string(), certificates, findings, server };
+        let view = BundleView { file: file.display().to_string(), certificates, findings, server: server.as_ref() };
         return Ok(unless_gone(console.json(&view))?);
     }
-    Ok(unless_gone(findings::print(findings, console))?)
+    unless_gone(findings::print(findings, console))?;
+    match server {
+        Some(server) => draw(&drawing::path(&server.served, certificates), console),
+        None => draw(&drawing::bundle(certificates), console),
+    }
+}
+
+fn draw(lines: &[String], console: &mut Console) -> Result<(), Failure> {
+    if !lines.is_empty() {
+        unless_gone(writeln!(console.out, "chain"))?;
+    }
+    for line in lines {
+        unless_gone(writeln!(console.out, "  {line}"))?;
+    }
+    Ok(())
 }
 
 fn show(bundle: &Bundle, console: &mut Console) -> Result<(), Failure> {
     for (index, certificate) in bundle.certificates.iter().enumerate() {
         one(index + 1, certificate, &mut console.out)?;
     }
-    if bundle.certificates.is_empty() {
+    draw(&drawing::bundle(&bundle.certificates), console)?;
+    if bundle.certificates.is_empty() || bundle.is_cut() {
         let errors: Vec<_> =
             bundle.findings.iter().filter(|finding| finding.severity == Severity::Error).cloned().collect();
         findings::print(&errors, console)?;

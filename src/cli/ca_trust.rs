@@ -4,9 +4,11 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use base::clock::SystemClock;
-use base::{Clock, Severity};
+use base::file::FileError;
+use base::{Clock, Finding, Severity};
 use checks::authority;
-use checks::host_store::{self, Change, Place};
+use checks::certificate::Certificate;
+use checks::host_store::{self, Change, Held, Place, StoreError};
 use clap::Args;
 use serde::Serialize;
 
@@ -42,39 +44,61 @@ struct ChangeView {
     path: Option<String>,
 }
 
+#[derive(Serialize)]
+struct TrustView<'f> {
+    changes: Vec<ChangeView>,
+    findings: &'f [Finding],
+}
+
 pub(crate) fn run(args: &TrustArgs, console: &mut Console) -> Result<Exit, Failure> {
     let root = args
         .root
         .canonicalize()
         .map_err(|error| Failure::said(Exit::Usage, format!("`{}` is no directory: {error}", args.root.display())))?;
     let place = Place { root, registry: args.docker.clone() };
-    let failed = |error| Failure::new(Exit::Failure, error);
-    let changes = match &args.file {
-        None => host_store::plan_undo(&place).map_err(failed)?,
-        Some(file) => {
-            let bundle = authority::check(file, SystemClock.now());
-            let errors: Vec<_> =
-                bundle.findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect();
-            if bundle.certificates.is_empty() {
-                unless_gone(findings::print(&errors, console))?;
-                return Ok(Exit::ChecksFailed);
-            }
-            host_store::plan(&bundle.certificates, &place).map_err(failed)?
-        }
-    };
-    if !args.dry_run && !changes.is_empty() {
-        host_store::apply(&changes, &place).map_err(failed)?;
+    let now = SystemClock.now();
+    let bundle = args.file.as_ref().map(|file| authority::check(file, now));
+    let findings: Vec<Finding> = bundle
+        .iter()
+        .flat_map(|bundle| &bundle.findings)
+        .filter(|finding| finding.severity != Severity::Ok)
+        .cloned()
+        .collect();
+    let current = bundle.as_ref().map(|bundle| host_store::current(&bundle.certificates, now));
+    // What is in the findings is why there is nothing to trust.
+    let is_hopeless = current.as_ref().is_some_and(|current| !current.iter().any(Certificate::is_ca));
+    if is_hopeless {
+        print(&[], &findings, console)?;
+        return Ok(Exit::ChecksFailed);
     }
-    print(&changes, console)?;
+    let held = (!args.dry_run).then(|| Held::take(&place)).transpose().map_err(failed)?;
+    let changes = match &current {
+        None => host_store::plan_undo(&place),
+        Some(current) => host_store::plan(current, &place),
+    }
+    .map_err(failed)?;
+    if let Some(held) = held.filter(|_| !changes.is_empty()) {
+        host_store::apply(&changes, &place, &held, &|program| program.run(b"")).map_err(failed)?;
+    }
+    print(&changes, &findings, console)?;
     Ok(Exit::Ok)
 }
 
-fn print(changes: &[Change], console: &mut Console) -> Result<(), Failure> {
+fn failed(error: StoreError) -> Failure {
+    let exit = match &error {
+        StoreError::File { source: FileError::Locked { .. } } => Exit::Locked,
+        _ => Exit::Failure,
+    };
+    Failure::new(exit, error)
+}
+
+fn print(changes: &[Change], findings: &[Finding], console: &mut Console) -> Result<(), Failure> {
     let views: Vec<ChangeView> = changes.iter().map(view).collect();
     if console.is_json {
-        return Ok(unless_gone(console.json(&views))?);
+        return Ok(unless_gone(console.json(&TrustView { changes: views, findings }))?);
     }
-    if views.is_empty() {
+    unless_gone(findings::print(findings, console))?;
+    if views.is_empty() && findings.is_empty() {
         unless_gone(writeln!(console.out, "nothing to change"))?;
     }
     for view in views {

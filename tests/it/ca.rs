@@ -1,4 +1,8 @@
-//! `ca check` and `ca show` through the real binary.
+//! `ca check`, `show`, `split` and `trust` through the real binary.
+
+use std::os::unix::process::ExitStatusExt;
+
+use base::process::Finished;
 
 use crate::gitlab_stub::{Authorities, Stub};
 use crate::require;
@@ -69,19 +73,64 @@ fn verdicts(authorities: &str, chain: &str, host: &str) -> (i32, String) {
     (done.status.code().unwrap(), out(&done))
 }
 
+/// A root and a server's certificate below it that even strict readers take.
+fn sound() -> (String, String) {
+    let key = || rcgen::KeyPair::generate().unwrap();
+    let mut root = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    root.distinguished_name.push(rcgen::DnType::CommonName, "Acme Root");
+    root.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    root.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
+    let root = rcgen::CertifiedIssuer::self_signed(root, key()).unwrap();
+    let mut leaf = rcgen::CertificateParams::new(vec!["gitlab.acme.internal".to_owned()]).unwrap();
+    leaf.distinguished_name = rcgen::DistinguishedName::new();
+    leaf.distinguished_name.push(rcgen::DnType::CommonName, "gitlab.acme.internal");
+    leaf.use_authority_key_identifier_extension = true;
+    let leaf = leaf.signed_by(&key(), &root).unwrap();
+    (root.pem(), leaf.pem())
+}
+
+/// What the stacks are called in findings.
+const STACKS: [&str; 5] = ["rustls", "OpenSSL", "OpenSSL strict", "Python 3.13", "GnuTLS"];
+
 #[test]
 fn every_stack_accepts_a_sound_chain_and_names_the_host_it_is_not_for() {
-    let authorities = Authorities::new("Acme Root");
-    let leaf = authorities.leaf(&["gitlab.acme.internal"]);
-    let (_, text) = verdicts(&authorities.root_pem(), leaf.leaf_pem(), "gitlab.acme.internal");
-    assert!(text.contains("GG-CA-030  gitlab.acme.internal: rustls accepts\n"), "{text}");
-    assert!(text.contains("GG-CA-030  gitlab.acme.internal: GnuTLS accepts\n"), "{text}");
-    let (code, text) = verdicts(&authorities.root_pem(), leaf.leaf_pem(), "other.acme.internal");
-    assert!(
-        code == 3 && text.contains("GG-CA-038  other.acme.internal: rustls refuses `CN=gitlab.acme.internal`"),
-        "{text}"
-    );
+    let (root, leaf) = sound();
+    let (code, text) = verdicts(&root, &leaf, "gitlab.acme.internal");
+    for stack in STACKS {
+        assert!(text.contains(&format!("GG-CA-030  gitlab.acme.internal: {stack} accepts\n")), "{stack}: {text}");
+    }
+    assert_eq!((code, text.matches("GG-CA-").count()), (0, 5), "{text}");
+    assert!(text.ends_with("chain\n  CN=Acme Root (given)\n  └─ CN=gitlab.acme.internal (sent)\n"), "{text}");
+    let (code, text) = verdicts(&root, &leaf, "other.acme.internal");
+    for stack in STACKS {
+        let refusal = format!("GG-CA-038  other.acme.internal: {stack} refuses `CN=gitlab.acme.internal`");
+        assert!(text.contains(&refusal), "{stack}: {text}");
+    }
+    assert_eq!(code, 3);
     assert!(text.contains("GG-CA-046  other.acme.internal: replace the server's certificate"), "{text}");
+}
+
+/// The right root, but as a trusted certificate, and with a private key beside it: the stacks that can read it accept, and what
+/// is wrong with the file is said all the same.
+#[test]
+fn what_is_wrong_with_the_file_of_authorities_is_said_beside_the_verdicts() {
+    let (root, leaf) = sound();
+    let trusted = root.replace("CERTIFICATE-----", "TRUSTED CERTIFICATE-----");
+    let key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+    for (file, finding) in [(trusted, "GG-CA-023"), (format!("{root}{key}"), "GG-CA-013")] {
+        let (code, text) = verdicts(&file, &leaf, "gitlab.acme.internal");
+        let accepted = text.matches("GG-CA-030").count();
+        assert!(code == 3 && accepted == 5 && text.contains(finding), "{text}");
+    }
+    let chain = leaf.replace("CERTIFICATE-----", "TRUSTED CERTIFICATE-----");
+    assert_eq!(verdicts(&root, &chain, "gitlab.acme.internal").0, 0);
+}
+
+#[test]
+fn findings_are_printed_for_a_pipeline() {
+    let done = Run::new(["ca", "check", "--report", "sarif", "ca.pem"]).file("ca.pem", "junk\n").finished();
+    let text = out(&done);
+    assert!(done.status.code() == Some(3) && text.contains("\"2.1.0\"") && text.contains("GG-CA-003"), "{text}");
 }
 
 #[test]
@@ -118,41 +167,138 @@ fn a_bundle_is_split_into_named_files_and_never_over_others() {
     assert!(done.stderr.contains("`./02-acme-root.pem` is there already"), "{}", done.stderr);
 }
 
+/// A host's file system with nothing in its store, for update-ca-certificates.
+struct Host {
+    folder: tempfile::TempDir,
+    pem: String,
+}
+
+impl Host {
+    /// `None` where update-ca-certificates is not at hand.
+    fn new() -> Option<Self> {
+        let program = require::program("update-ca-certificates").map(|_| ());
+        if !require::has("update-ca-certificates", program) {
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        for below in [
+            "etc/ssl/certs",
+            "etc/ca-certificates/update.d",
+            "usr/share/ca-certificates",
+            "usr/local/share/ca-certificates",
+        ] {
+            std::fs::create_dir_all(folder.path().join(below)).unwrap();
+        }
+        base::file::write_atomic(&folder.path().join("etc/ca-certificates.conf"), b"", 0o644).unwrap();
+        Some(Self { folder, pem: Authorities::new("Acme Root").root_pem() })
+    }
+
+    /// `ca trust` in this root; `fault` is where it is killed.
+    fn run(&self, path: &str, fault: &str, more: &[&str]) -> Finished {
+        let root = self.folder.path().to_str().unwrap();
+        let arguments = ["ca", "trust", "--root", root, more[0], more.get(1).copied().unwrap_or("--json")];
+        Run::new(arguments).env("PATH", path).env("GITGRIT_FAULT", fault).file("ca.pem", &self.pem).finished()
+    }
+
+    fn trust(&self, more: &[&str]) -> String {
+        let done = self.run(PATH, "", more);
+        assert_eq!((done.status.code(), done.stderr.as_str()), (Some(0), ""), "{more:?}");
+        out(&done)
+    }
+
+    /// Says whether the authority is in the host's bundle.
+    fn is_trusted(&self) -> bool {
+        let path = self.folder.path().join("etc/ssl/certs/ca-certificates.crt");
+        let line = self.pem.lines().nth(1).unwrap();
+        std::fs::read_to_string(path).is_ok_and(|text| text.contains(line))
+    }
+
+    fn registry(&self) -> bool {
+        self.folder.path().join("etc/docker/certs.d/registry.acme.internal:5000/ca.crt").is_file()
+    }
+}
+
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const NOTHING: &str = "{\"changes\":[],\"findings\":[]}";
+
+fn squeezed(text: &str) -> String {
+    text.split_whitespace().collect()
+}
+
 /// In a root of its own: the machine's store is not touched.
 #[test]
 fn what_is_trusted_is_in_the_hosts_bundle_until_it_is_taken_back() {
-    let program = require::program("update-ca-certificates").map(|_| ());
-    if !require::has("update-ca-certificates", program) {
-        return;
+    let Some(host) = Host::new() else { return };
+    assert!(host.trust(&["--dry-run", "ca.pem"]).starts_with("write    ") && !host.is_trusted());
+    host.trust(&["--docker=registry.acme.internal:5000", "ca.pem"]);
+    assert!(host.is_trusted() && host.registry());
+    assert_eq!(squeezed(&host.trust(&["ca.pem"])), NOTHING);
+    host.trust(&["--undo"]);
+    assert!(!host.is_trusted() && !host.registry());
+}
+
+#[test]
+fn a_host_without_update_ca_certificates_is_finished_when_it_is_there() {
+    let Some(host) = Host::new() else { return };
+    let done = host.run("/nowhere", "", &["--docker=registry.acme.internal:5000", "ca.pem"]);
+    let said = done.stderr.contains("bundle was not made anew");
+    assert!(done.status.code() == Some(1) && said, "{:?} {}", done.status, done.stderr);
+    host.trust(&["ca.pem"]);
+    assert!(host.is_trusted());
+    assert_eq!(host.run("/nowhere", "", &["--undo"]).status.code(), Some(1));
+    host.trust(&["--undo"]);
+    assert!(!host.is_trusted());
+    assert_eq!(std::fs::read_dir(host.folder.path().join("etc/ssl/certs")).unwrap().filter(is_link).count(), 0);
+}
+
+fn is_link(entry: &std::io::Result<std::fs::DirEntry>) -> bool {
+    entry.as_ref().is_ok_and(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()))
+}
+
+/// Killed as by `kill -9` at each point, forward and back: the next run finishes.
+#[test]
+fn a_run_that_is_killed_is_finished_or_taken_back_by_the_next() {
+    for point in ["trust:recorded", "trust:written", "trust:refreshed"] {
+        let Some(host) = Host::new() else { return };
+        let given = &["--docker=registry.acme.internal:5000", "ca.pem"];
+        assert_eq!(host.run(PATH, point, given).status.signal(), Some(9), "{point}");
+        host.trust(given);
+        assert!(host.is_trusted() && host.registry(), "{point}");
+        host.trust(&["--undo"]);
+        assert!(!host.is_trusted() && !host.registry(), "{point}");
+        assert_eq!(host.run(PATH, point, given).status.signal(), Some(9), "{point}");
+        host.trust(&["--undo"]);
+        assert!(!host.is_trusted() && !host.registry(), "{point}, taken back at once");
     }
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().to_str().unwrap();
-    for below in [
-        "etc/ssl/certs",
-        "etc/ca-certificates/update.d",
-        "usr/share/ca-certificates",
-        "usr/local/share/ca-certificates",
-    ] {
-        std::fs::create_dir_all(folder.path().join(below)).unwrap();
+    for point in ["trust:recorded", "trust:removed", "trust:refreshed"] {
+        let Some(host) = Host::new() else { return };
+        host.trust(&["--docker=registry.acme.internal:5000", "ca.pem"]);
+        assert_eq!(host.run(PATH, point, &["--undo"]).status.signal(), Some(9), "{point}");
+        host.trust(&["--undo"]);
+        assert!(!host.is_trusted() && !host.registry(), "{point}");
+        assert_eq!(squeezed(&host.trust(&["--undo"])), NOTHING, "{point}");
     }
-    base::file::write_atomic(&folder.path().join("etc/ca-certificates.conf"), b"", 0o644).unwrap();
-    let pem = Authorities::new("Acme Root").root_pem();
-    let trust = |more: &[&str]| {
-        let arguments = ["ca", "trust", "--root", root, more[0], more.get(1).copied().unwrap_or("--json")];
-        let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-        let done = Run::new(arguments).env("PATH", path).file("ca.pem", &pem).finished();
-        assert_eq!((done.status.code(), done.stderr.as_str()), (Some(0), ""), "{more:?}");
-        out(&done)
-    };
-    let bundle =
-        || std::fs::read_to_string(folder.path().join("etc/ssl/certs/ca-certificates.crt")).unwrap_or_default();
-    let line = pem.lines().nth(1).unwrap();
-    assert!(trust(&["--dry-run", "ca.pem"]).starts_with("write    ") && bundle().is_empty());
-    trust(&["--docker=registry.acme.internal:5000", "ca.pem"]);
-    assert!(bundle().contains(line));
-    assert!(folder.path().join("etc/docker/certs.d/registry.acme.internal:5000/ca.crt").is_file());
-    assert_eq!(trust(&["ca.pem"]), "[]\n");
-    trust(&["--undo"]);
-    assert!(!bundle().contains(line));
-    assert!(!folder.path().join("etc/docker/certs.d/registry.acme.internal:5000/ca.crt").exists());
+}
+
+fn expired_root() -> String {
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2024, 1, 1);
+    params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
+}
+
+#[test]
+fn an_authority_that_has_expired_is_not_trusted_and_the_reason_is_said() {
+    let mut host = Host::new().unwrap_or_else(|| Host { folder: tempfile::tempdir().unwrap(), pem: String::new() });
+    host.pem = expired_root();
+    let done = host.run(PATH, "", &["ca.pem"]);
+    let text = out(&done);
+    assert!(done.status.code() == Some(3) && text.contains("GG-CA-011") && text.contains("ahead"), "{text}");
+    assert!(!host.is_trusted());
+    host.pem = "junk\n".into();
+    let done = host.run(PATH, "", &["ca.pem"]);
+    let report: serde_json::Value = serde_json::from_str(&out(&done)).unwrap();
+    assert_eq!(report["findings"][0]["id"], "GG-CA-003");
 }

@@ -23,8 +23,9 @@ pub(crate) fn holds(bytes: &[u8]) {
     for authorities in [&ders[..], &[]] {
         if let Some(report) = verdict::judge(&ders, authorities, peer.as_ref(), now.seconds()) {
             assert_eq!(report.verdicts.len(), verdict::Stack::ALL.len());
-            assert!(report.verdicts.iter().all(|verdict| verdict.accepts == verdict.refusal.is_none()));
-            assert_eq!(report.remedy.is_none(), report.verdicts.iter().all(|verdict| verdict.accepts));
+            assert!(report.verdicts.iter().all(|verdict| (verdict.accepts == Some(true)) == verdict.refusal.is_none()));
+            let is_refused = report.verdicts.iter().any(|verdict| verdict.accepts == Some(false));
+            assert_eq!(report.remedy.is_some(), is_refused);
         }
     }
 }
