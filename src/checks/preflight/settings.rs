@@ -45,7 +45,8 @@ fn chain(world: &World, setting: &str, file: &Path) -> Result<Vec<Finding>, Stri
     let host = url.host_str().ok_or("names no host")?;
     let target = format!("{host}:{}", url.port_or_known_default().unwrap_or(443));
     let target = Target::parse(&target, None).ok_or("names no host")?;
-    let findings = served::ask(&target, file, world.asked.now).findings;
+    let given = authority::check(file, world.asked.now).certificates;
+    let findings = served::ask(&target, &given, world.asked.now).findings;
     match findings.iter().find(|finding| finding.id == catalogue::CA_NO_CONNECTION.id) {
         Some(away) => Err(away.message.clone()),
         None => Ok(findings),
