@@ -97,8 +97,8 @@ pub fn parse(text: &str, path: &Path) -> Result<Values, EnvFileError> {
                 values.set(&name, value);
             }
             Err(dotenvy::Error::LineParse(refused, _)) => {
-                let first = refused.lines().next().unwrap_or_default().trim();
-                let line = text.lines().position(|line| line.trim() == first).map_or(1, |index| index + 1);
+                // The lines are handed out one by one, so the last of them ends what was refused.
+                let line = (grown.line.get() + 1).saturating_sub(refused.lines().count().max(1)).max(1);
                 return Err(EnvFileError::Line { path: path.into(), line });
             }
             Err(_) => return Err(EnvFileError::Line { path: path.into(), line: grown.line.get() }),
@@ -179,6 +179,21 @@ mod tests {
     fn a_refused_line_is_named_by_number_and_never_shown() {
         let error = parse("A=1\n\nthis is my password\n", Path::new(".env")).unwrap_err();
         assert_eq!(error.to_string(), "line 3 of `.env` is not NAME=value");
+    }
+
+    #[test]
+    fn the_line_is_the_one_where_the_refused_setting_begins() {
+        for (text, expected) in [
+            ("A=1\nTAG=1.2\nPOSTGRES_USER=git grit; drop", 3),
+            ("A=1\nB=x y z\nC=x y z\n", 2),
+            ("A=1\r\n\r\nB=x y z\r\n", 3),
+            ("# x y z\nA='1\n2'\nB='a\nb' c d\nC=1\n", 4),
+            ("A=1\nB=\"open\n\n\n", 2),
+            ("A=1\nB=\"open\n\nlast", 2),
+        ] {
+            let error = parse(text, Path::new("x")).unwrap_err();
+            assert_eq!(error.to_string(), format!("line {expected} of `x` is not NAME=value"), "{text:?}");
+        }
     }
 
     #[test]

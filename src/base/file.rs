@@ -2,10 +2,11 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
+use tempfile::NamedTempFile;
 
 use crate::Hint;
 
@@ -70,12 +71,21 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String, FileError> {
     })
 }
 
-/// Reads a file of at most `limit` bytes.
+/// Reads a file of at most `limit` bytes. Fails on what is no regular file: a named pipe would be waited for.
 pub fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     use io::Read;
     let failed = |source| FileError::Read { path: path.into(), source };
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
+    // Opening a pipe waits for its writer, unless asked not to; a regular file is read as ever.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = File::options().read(true).custom_flags(flags).open(path).map_err(failed)?;
+    let kind = file.metadata().map_err(failed)?.file_type();
+    if kind.is_dir() {
+        return Err(failed(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")));
+    }
+    if !kind.is_file() {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")));
+    }
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > limit {
         return Err(FileError::TooLarge { path: path.into(), limit });
@@ -86,23 +96,72 @@ pub fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
 /// Replaces `path` with `content` at `mode`: written beside it, synced, renamed. After a crash the old or the new
 /// content is there, never a part.
 pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<(), FileError> {
+    let file = draft(path, content, mode, None)?;
+    file.persist(path).map_err(|error| FileError::Write { path: path.into(), source: error.error })?;
+    settle(path)
+}
+
+/// As [`write_atomic`], but for a file that must not be there yet, however late it appears.
+pub fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), FileError> {
+    let file = draft(path, content, mode, None)?;
+    crate::fault::point("file:new");
+    file.persist_noclobber(path).map_err(|error| FileError::Write { path: path.into(), source: error.error })?;
+    settle(path)
+}
+
+/// As [`write_atomic`], for a file that is there: its mode, owner and group stay, also when root writes.
+pub fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
     let failed = |source| FileError::Write { path: path.into(), source };
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let facts = fs::metadata(path).map_err(failed)?;
+    let file = draft(path, content, facts.mode() & 0o777, Some(&facts))?;
+    crate::fault::point("file:replace");
+    file.persist(path).map_err(|error| failed(error.error))?;
+    settle(path)
+}
+
+/// Gives `to` the owner, group and mode of `from`.
+pub fn copy_owner(from: &Path, to: &Path) -> Result<(), FileError> {
+    let facts = fs::metadata(from).map_err(|source| FileError::Read { path: from.into(), source })?;
+    let failed = |source| FileError::Write { path: to.into(), source };
+    let file = File::open(to).map_err(failed)?;
+    own(&file, &facts)
+        .and_then(|()| file.set_permissions(fs::Permissions::from_mode(facts.mode() & 0o777)))
+        .map_err(failed)
+}
+
+/// Only where it differs: who is not root may not even ask.
+fn own(file: &File, owner: &fs::Metadata) -> io::Result<()> {
+    let now = file.metadata()?;
+    if (owner.uid(), owner.gid()) == (now.uid(), now.gid()) {
+        return Ok(());
+    }
+    fchown(file, Some(owner.uid()), Some(owner.gid()))
+}
+
+/// Writes `content` beside `path`, synced, as a file of `owner` when one is given.
+fn draft(path: &Path, content: &[u8], mode: u32, owner: Option<&fs::Metadata>) -> Result<NamedTempFile, FileError> {
+    let failed = |source| FileError::Write { path: path.into(), source };
     let mut builder = tempfile::Builder::new();
-    let mut file = builder
-        .prefix(".gitgrit-")
-        .permissions(fs::Permissions::from_mode(mode))
-        .tempfile_in(parent)
-        .map_err(failed)?;
+    let builder = builder.prefix(".gitgrit-").permissions(fs::Permissions::from_mode(mode));
+    let mut file = builder.tempfile_in(parent(path)).map_err(failed)?;
     file.write_all(content).map_err(failed)?;
+    if let Some(owner) = owner {
+        own(file.as_file(), owner).map_err(failed)?;
+    }
     // The builder's mode is narrowed by the umask; what was asked for is what the file gets.
     file.as_file().set_permissions(fs::Permissions::from_mode(mode)).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    File::open(parent).and_then(|directory| directory.sync_all()).map_err(failed)
+    Ok(file)
+}
+
+/// Makes a rename in the directory of `path` last.
+fn settle(path: &Path) -> Result<(), FileError> {
+    let failed = |source| FileError::Write { path: path.into(), source };
+    File::open(parent(path)).and_then(|directory| directory.sync_all()).map_err(failed)
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Bytes that may still be written to the file system that `path` is on; `None` when it does not say.
@@ -146,7 +205,6 @@ impl Lock {
     /// Takes the lock on a file that is open, without waiting. `None` when another process holds it, or when the file is not
     /// at `path` any more: a lock on what was removed keeps nobody out.
     pub fn of(file: File, path: &Path) -> Result<Option<Self>, FileError> {
-        use std::os::unix::fs::MetadataExt;
         let failed = |source| FileError::Read { path: path.into(), source };
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
@@ -228,6 +286,34 @@ mod tests {
         assert!(matches!(Lock::take(&path), Err(FileError::Locked { .. })));
         drop(second);
         assert!(Lock::take(&path).is_ok());
+    }
+
+    #[test]
+    fn a_named_pipe_is_refused_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+        for path in [path.as_path(), dir.path(), Path::new("/dev/zero")] {
+            assert!(matches!(read_bytes(path, 5), Err(FileError::Read { .. })), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_file_takes_no_others_place_and_a_replaced_one_keeps_its_owner_and_mode() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        write_new(&path, b"first", 0o640).unwrap();
+        assert!(write_new(&path, b"second", 0o600).is_err());
+        let is_root = rustix::process::geteuid().is_root();
+        if is_root {
+            std::os::unix::fs::chown(&path, Some(1000), Some(1001)).unwrap();
+        }
+        let facts = |path: &Path| fs::metadata(path).map(|facts| (facts.mode() & 0o777, facts.uid(), facts.gid()));
+        let before = facts(&path).unwrap();
+        replace(&path, b"third").unwrap();
+        assert_eq!((facts(&path).unwrap(), read_text(&path, 10).unwrap().as_str()), (before, "third"));
+        assert_eq!((before.0, before.1 == 1000), (0o640, is_root));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub struct Finding {
     pub severity: Severity,
     /// The thing looked at: a variable, a file, a host.
     pub subject: String,
+    /// The line of the file that was looked at, from 1, where one is to blame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
     /// What was seen.
     pub message: String,
     /// Why it is so, as far as the check can tell; empty when the message says it all.

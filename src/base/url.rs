@@ -12,17 +12,17 @@ pub enum UrlError {
     /// Not a URL at all.
     #[error("it is not a URL")]
     Syntax,
-    /// A scheme other than http and https.
-    #[error("its scheme is `{0}`, not https")]
+    /// A scheme other than http and https. A password may pass for one, so only known ones are told.
+    #[error("its scheme is {}not https", scheme(.0))]
     Scheme(String),
     /// No host.
     #[error("it names no host")]
     Host,
-    /// User name or password inside.
+    /// User name or password inside, or an `@` in a place where it may end one.
     #[error("it holds a user name or a password")]
     Credentials,
-    /// Path, query or fragment after the host.
-    #[error("it goes on after the host with `{0}`")]
+    /// Path, query or fragment after the host. It may be a secret, so no more of it is told than a lone slash.
+    #[error("it goes on after the host{}", if .0 == "/" { " with a slash" } else { "" })]
     Tail(String),
 }
 
@@ -45,15 +45,16 @@ pub struct BaseUrl {
 impl BaseUrl {
     /// Parses a base URL; host names are lowered, a default port is dropped.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
+        // `https://u:12/rest@host` has a port and a path for the parser, and a password for who wrote it.
+        if text.contains('@') {
+            return Err(UrlError::Credentials);
+        }
         let url = Url::parse(text.trim()).map_err(|_| UrlError::Syntax)?;
         let is_https = match url.scheme() {
             "https" => true,
             "http" => false,
             other => return Err(UrlError::Scheme(other.into())),
         };
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(UrlError::Credentials);
-        }
         let tail = text
             .trim()
             .get(url.scheme().len() + 3..)
@@ -65,7 +66,7 @@ impl BaseUrl {
             Host::Domain(name) => {
                 // A dot at the end only says that the name is whole.
                 let name = name.strip_suffix('.').unwrap_or(name);
-                name == "localhost" || name.ends_with(".localhost")
+                LOCAL.contains(&name) || name.ends_with(".localhost")
             }
             Host::Ipv4(address) => address.is_loopback() || address.is_unspecified(),
             Host::Ipv6(address) => {
@@ -106,6 +107,21 @@ impl BaseUrl {
     }
 }
 
+/// The names that hosts files give to the machine itself.
+const LOCAL: [&str; 6] = [
+    "localhost",
+    "localhost.localdomain",
+    "localhost4.localdomain4",
+    "localhost6.localdomain6",
+    "ip6-localhost",
+    "ip6-loopback",
+];
+
+fn scheme(found: &str) -> String {
+    let known = ["ftp", "ssh", "git", "file", "ws", "wss", "tcp", "ldap", "ldaps"];
+    if known.contains(&found) { format!("`{found}`, ") } else { String::new() }
+}
+
 impl fmt::Display for BaseUrl {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.text)
@@ -131,6 +147,20 @@ mod tests {
     }
 
     #[test]
+    fn no_refusal_repeats_what_may_be_a_secret() {
+        for (text, expected) in [
+            ("https://h/", "it goes on after the host with a slash"),
+            ("https://h/hunter2", "it goes on after the host"),
+            ("https://u:12/hunter2@h", "it holds a user name or a password"),
+            ("https://u:a#hunter2@h", "it holds a user name or a password"),
+            ("hunter2:12", "its scheme is not https"),
+            ("ftp://h", "its scheme is `ftp`, not https"),
+        ] {
+            assert_eq!(BaseUrl::parse(text).unwrap_err().to_string(), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn local_hosts_are_known_in_every_spelling() {
         for local in [
             "http://localhost",
@@ -140,6 +170,7 @@ mod tests {
             "https://0x7f.1",
             "https://a.localhost",
             "https://localhost.",
+            "https://localhost.localdomain:8828",
             "https://[::ffff:127.0.0.1]",
         ] {
             assert!(BaseUrl::parse(local).unwrap().is_local(), "{local}");

@@ -147,10 +147,10 @@ catalogue! {
     ENV_PORT = "GG-ENV-012", "the value is not a port from 1 to 65535", "give a free port";
     ENV_PORT_TAKEN = "GG-ENV-013", "two services of the site are set to the same port", "give each its own";
     ENV_HOST = "GG-ENV-014", "the value is not a host name or an address", "give the name alone, without scheme, port or slash";
-    ENV_SHORT = "GG-ENV-015", "the secret is too short to resist guessing", "generate one with `gitgrit-ops env init`";
-    ENV_PLACEHOLDER = "GG-ENV-016", "the secret is an example's or a pattern, which others can guess", "generate one with `gitgrit-ops env init`";
-    ENV_FERNET = "GG-ENV-017", "the value is not a Fernet key: 32 bytes as 44 characters of URL-safe base64", "generate one with `gitgrit-ops env init`; a site with data needs the key it was written with";
-    ENV_REUSED = "GG-ENV-018", "two secrets have the same value, so who learns one knows both", "generate one of them anew";
+    ENV_SHORT = "GG-ENV-015", "the secret is too short to resist guessing", "copy one from a fresh file, `gitgrit-ops env init new.env`, before the first start; a live site keeps its SECRET_KEY, and an initialised database its password until that is changed there as well";
+    ENV_PLACEHOLDER = "GG-ENV-016", "the secret is an example's or a pattern, which others can guess", "copy one from a fresh file, `gitgrit-ops env init new.env`, before the first start; a live site keeps its SECRET_KEY, and an initialised database its password until that is changed there as well";
+    ENV_FERNET = "GG-ENV-017", "the value is not a Fernet key: 32 bytes as 44 characters of URL-safe base64", "before the first start, copy one from a fresh file, `gitgrit-ops env init new.env`; a site with data needs the key it was written with";
+    ENV_REUSED = "GG-ENV-018", "two secrets have the same value, so who learns one knows both", "give one of them another value before the first start; a live site keeps its SECRET_KEY and GITGRIT_ENCRYPTION_KEY, and an initialised database its password until that is changed there as well";
     ENV_RESOLVER = "GG-ENV-019", "the value is not a list of resolvers' addresses", "give IP addresses, comma-separated";
     ENV_DOCKER_DNS = "GG-ENV-020", "127.0.0.11 is Docker's embedded resolver, which a gVisor sandbox cannot use", "give the addresses of the network's own resolvers";
     ENV_CA_PATH = "GG-ENV-021", "the CA file is not readable, or the path is not absolute", "give the absolute path of the operator's CA bundle on this host";
@@ -176,6 +176,12 @@ catalogue! {
     ENV_INSIDE = "GG-ENV-057", "the name is known only among containers, so neither browsers nor the internal GitLab find the site by it", "give the name that people and the internal GitLab use";
     ENV_SHORT_NAME = "GG-ENV-058", "a name without a dot resolves only where a search domain happens to complete it", "give the whole name, like forge.acme.internal";
     ENV_OWN_GITLAB = "GG-ENV-059", "GITLAB_URL and SITE_URL are the same address; this site is no GitLab", "set GITLAB_URL to the internal GitLab, or leave it out";
+    ENV_LONG = "GG-ENV-060", "the secret is longer than 4 KiB, which no generated one is; most often a file's content was put in", "give a secret of at most 4096 bytes";
+    ENV_ENCODING = "GG-ENV-061", "the file holds bytes that are not UTF-8, so the site does not read it, and Docker Compose replaces them", "save the file as UTF-8: iconv -f LATIN1 -t UTF-8 .env, or retype the line";
+    ENV_RESOLVER_SELF = "GG-ENV-062", "the resolver's address leads back to the sandbox itself, where nothing resolves names", "give the addresses of the network's own resolvers";
+    ENV_RESOLVER_PUBLIC = "GG-ENV-063", "the resolver is a public one, which a closed network does not reach, and which learns internal names where it does", "give the addresses of the network's own resolvers";
+    ENV_PUBLIC_GITLAB = "GG-ENV-064", "GITLAB_URL is the public gitlab.com, which a closed network does not reach", "set GITLAB_URL to the internal GitLab, or leave it out";
+    ENV_STORED = "GG-ENV-065", "data/secrets.json, where the site keeps the secrets that .env does not give, is not a JSON object of texts", "restore the file from a backup; other secrets do not open the data";
 
     HOST_KERNEL = "GG-HOST-001", "the kernel is old; containers, gVisor and the walls around git need a newer one", "upgrade the kernel to 5.10 or later";
     HOST_ARCHITECTURE = "GG-HOST-002", "the machine is of another architecture than this program, or says so", "use the bundle for this machine's architecture";
@@ -314,6 +320,7 @@ impl Known {
             message: message.into(),
             cause: if has_remedy { self.meaning.into() } else { String::new() },
             fix: if has_remedy { self.fix.into() } else { String::new() },
+            line: None,
             doc: self.doc(),
         }
     }

@@ -1,12 +1,13 @@
 //! Reads a `.env` file as Docker Compose v2 does (compose-go, package dotenv), oddities included. Bounded in depth and
 //! in what it expands to. Refusals name a line and never hold any of the file's text but a variable's name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base::Secret;
 use base::envfile::Values;
 
 use crate::compose_expand::{Expander, unescaped};
+use crate::env_private::is_told;
 
 /// What the process environment says, which wins over the file.
 pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
@@ -48,6 +49,26 @@ pub(crate) enum Step {
     LastWins,
 }
 
+/// Which steps a reading makes: all of them, but in the proof.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Grammar {
+    #[cfg(test)]
+    left_out: Option<Step>,
+}
+
+impl Grammar {
+    #[cfg(test)]
+    pub(crate) fn has(self, step: Step) -> bool {
+        self.left_out != Some(step)
+    }
+
+    #[cfg(not(test))]
+    pub(crate) const fn has(self, _: Step) -> bool {
+        let Self {} = self;
+        true
+    }
+}
+
 /// Why Compose refuses a file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
@@ -67,7 +88,7 @@ pub enum Reason {
     #[error("`${{` is not followed by a name and `}}`; write `$$` for a dollar sign")]
     Template,
     /// `${NAME:?…}` without a value.
-    #[error("`${{{0}:?…}}` asks for a value that is not set")]
+    #[error("`${{{}:?…}}` asks for a value that is not set", if is_told(.0) { .0.as_str() } else { "…" })]
     Required(String),
     /// A value for no name.
     #[error("a value is given to no name")]
@@ -96,17 +117,18 @@ pub struct Reading {
     pub values: Values,
     /// The lines that assign each name, from 1.
     pub lines: BTreeMap<String, Vec<usize>>,
+    /// The names whose values may hold others': there is a `$` in them, or they came from the environment.
+    pub mixed: BTreeSet<String>,
 }
 
 /// Reads the bytes of a `.env` file.
 pub fn read(bytes: &[u8], environment: Environment<'_>) -> Result<Reading, Refusal> {
-    read_without(None, bytes, environment)
+    read_by(Grammar::default(), bytes, environment)
 }
 
-/// Reads with one step left out; the proof alone leaves any out.
-pub(crate) fn read_without(step: Option<Step>, bytes: &[u8], environment: Environment<'_>) -> Result<Reading, Refusal> {
+fn read_by(grammar: Grammar, bytes: &[u8], environment: Environment<'_>) -> Result<Reading, Refusal> {
     let text = decoded(bytes);
-    let first = pass(step, &text, environment)?;
+    let first = pass(grammar, &text, environment)?;
     // Compose puts what it read into its environment, which must be able to hold it, and then reads the file again.
     for (name, assigned) in &first {
         let reason = match assigned.value.expose() {
@@ -118,10 +140,13 @@ pub(crate) fn read_without(step: Option<Step>, bytes: &[u8], environment: Enviro
         return Err(Refusal { line: assigned.lines.last().copied().unwrap_or(1), reason });
     }
     let after = |name: &str| environment(name).or_else(|| first.get(name).map(|found| found.value.expose().clone()));
-    pass(step, &text, &after)?;
+    pass(grammar, &text, &after)?;
     let mut reading = Reading::default();
     for (name, assigned) in first {
         reading.values.set(&name, assigned.value.expose().as_str());
+        if assigned.is_mixed {
+            reading.mixed.insert(name.clone());
+        }
         reading.lines.insert(name, assigned.lines);
     }
     Ok(reading)
@@ -131,6 +156,7 @@ pub(crate) fn read_without(step: Option<Step>, bytes: &[u8], environment: Enviro
 struct Assigned {
     value: Secret<String>,
     lines: Vec<usize>,
+    is_mixed: bool,
 }
 
 type Assignments = BTreeMap<String, Assigned>;
@@ -145,11 +171,10 @@ fn decoded(bytes: &[u8]) -> String {
     text
 }
 
-fn pass(left_out: Option<Step>, text: &str, environment: Environment<'_>) -> Result<Assignments, Refusal> {
-    let has_step = |step| left_out != Some(step);
-    let rest = if has_step(Step::ByteOrderMark) { text.strip_prefix('\u{feff}').unwrap_or(text) } else { text };
-    let expander = Expander::new(left_out, environment);
-    let mut reader = Reader { rest, line: 1, left_out, expander, read: BTreeMap::new() };
+fn pass(grammar: Grammar, text: &str, environment: Environment<'_>) -> Result<Assignments, Refusal> {
+    let rest = if grammar.has(Step::ByteOrderMark) { text.strip_prefix('\u{feff}').unwrap_or(text) } else { text };
+    let expander = Expander::new(grammar, environment);
+    let mut reader = Reader { rest, line: 1, grammar, expander, read: BTreeMap::new() };
     while reader.seek_statement() {
         let line = reader.line;
         reader.statement().map_err(|reason| Refusal { line, reason })?;
@@ -161,14 +186,14 @@ fn pass(left_out: Option<Step>, text: &str, environment: Environment<'_>) -> Res
 struct Reader<'t> {
     rest: &'t str,
     line: usize,
-    left_out: Option<Step>,
+    grammar: Grammar,
     expander: Expander<'t>,
     read: Assignments,
 }
 
 impl Reader<'_> {
     fn does(&self, step: Step) -> bool {
-        self.left_out != Some(step)
+        self.grammar.has(step)
     }
 
     /// Takes `bytes` bytes off the text, and counts their line ends.
@@ -199,24 +224,31 @@ impl Reader<'_> {
         }
         if is_inherited {
             if let Some(value) = self.expander.environment(&name) {
-                self.assign(name, value, line);
+                self.assign(name, (value, true), line);
             }
             return Ok(());
         }
+        let before = self.rest;
         let value = self.value()?;
-        let value = self.expander.environment(&name).unwrap_or(value);
+        let has_dollar = before.split_at(before.len() - self.rest.len()).0.contains('$');
+        let value = match self.expander.environment(&name) {
+            Some(value) => (value, true),
+            None => (value, has_dollar),
+        };
         self.assign(name, value, line);
         Ok(())
     }
 
-    fn assign(&mut self, name: String, value: String, line: usize) {
+    fn assign(&mut self, name: String, (value, is_mixed): (String, bool), line: usize) {
         let is_last = self.does(Step::LastWins);
         let value = Secret::new(value);
-        let assigned = self.read.entry(name).or_insert_with(|| Assigned { value: value.clone(), lines: Vec::new() });
+        let fresh = || Assigned { value: value.clone(), lines: Vec::new(), is_mixed: false };
+        let assigned = self.read.entry(name).or_insert_with(fresh);
         if is_last {
             assigned.value = value;
         }
         assigned.lines.push(line);
+        assigned.is_mixed |= is_mixed;
     }
 
     /// The name and whether it stands alone on its line.
@@ -288,7 +320,7 @@ impl Reader<'_> {
         let result = if is_literal {
             Ok(value)
         } else {
-            self.expander.expand(&unescaped(&value, self.left_out), &|name| self.known(name))
+            self.expander.expand(&unescaped(&value, self.grammar), &|name| self.known(name))
         };
         self.skip(end);
         result

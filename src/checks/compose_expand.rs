@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use crate::compose::{Environment, Reason, Step};
+use crate::compose::{Environment, Grammar, Reason, Step};
 
 /// How deep words of substitutions may hold substitutions.
 const DEPTH: usize = 64;
@@ -11,14 +11,18 @@ const DEPTH: usize = 64;
 /// What all values of one file may expand to together, in bytes.
 const LARGEST: usize = 4 << 20;
 
+/// What may be looked up on the way, in bytes: `${A+}` reads all of A and gives nothing.
+const LOOKED_UP: usize = 64 << 20;
+
 /// Gives the value of a name that the file has set so far.
 type Known<'k> = &'k dyn Fn(&str) -> Option<String>;
 
 /// Expands the values of one file.
 pub(crate) struct Expander<'e> {
-    left_out: Option<Step>,
+    grammar: Grammar,
     environment: Environment<'e>,
     left: Cell<usize>,
+    unread: Cell<usize>,
 }
 
 /// The line that a substitution is on: where it ends, and its last closing brace.
@@ -29,8 +33,8 @@ struct Line {
 }
 
 impl<'e> Expander<'e> {
-    pub(crate) fn new(left_out: Option<Step>, environment: Environment<'e>) -> Self {
-        Self { left_out, environment, left: Cell::new(LARGEST) }
+    pub(crate) fn new(grammar: Grammar, environment: Environment<'e>) -> Self {
+        Self { grammar, environment, left: Cell::new(LARGEST), unread: Cell::new(LOOKED_UP) }
     }
 
     /// The environment's value, which wins over the file's.
@@ -44,7 +48,7 @@ impl<'e> Expander<'e> {
     }
 
     fn does(&self, step: Step) -> bool {
-        self.left_out != Some(step)
+        self.grammar.has(step)
     }
 
     fn push(&self, out: &mut String, text: &str) -> Result<(), Reason> {
@@ -53,8 +57,11 @@ impl<'e> Expander<'e> {
         Ok(())
     }
 
-    fn value(&self, name: &str, known: Known<'_>) -> Option<String> {
-        self.environment(name).or_else(|| known(name))
+    fn value(&self, name: &str, known: Known<'_>) -> Result<Option<String>, Reason> {
+        let value = self.environment(name).or_else(|| known(name));
+        let length = value.as_ref().map_or(0, String::len);
+        self.unread.set(self.unread.get().checked_sub(length).ok_or(Reason::Bounds)?);
+        Ok(value)
     }
 
     fn at_depth(&self, text: &str, known: Known<'_>, depth: usize) -> Result<String, Reason> {
@@ -72,7 +79,7 @@ impl<'e> Expander<'e> {
                 self.push(&mut out, if self.does(Step::Doubled) { "$" } else { "$$" })?;
                 at = dollar + 2;
             } else if !name.is_empty() {
-                self.push(&mut out, &self.value(name, known).unwrap_or_default())?;
+                self.push(&mut out, &self.value(name, known)?.unwrap_or_default())?;
                 at = dollar + 1 + name.len();
             } else if rest.starts_with('{') {
                 if dollar >= line.end {
@@ -102,7 +109,7 @@ impl<'e> Expander<'e> {
         let name = name_at(inside);
         let after = inside.strip_prefix(name).filter(|_| !name.is_empty()).ok_or(Reason::Template)?;
         if after.starts_with('}') {
-            return Ok((self.value(name, known).unwrap_or_default(), dollar + 3 + name.len()));
+            return Ok((self.value(name, known)?.unwrap_or_default(), dollar + 3 + name.len()));
         }
         let (colon, operator) = match after.strip_prefix(':') {
             Some(after) => (1, after.chars().next()),
@@ -115,7 +122,7 @@ impl<'e> Expander<'e> {
         let word = text.get(word..end).unwrap_or_default();
         // Expanded even where it is not used, and so refused there as well.
         let word = if self.does(Step::Nested) { self.at_depth(word, known, depth + 1)? } else { word.to_owned() };
-        let value = self.value(name, known);
+        let value = self.value(name, known)?;
         let is_there = match &value {
             Some(value) => colon == 0 || !self.does(Step::EmptyIsNone) || !value.is_empty(),
             None => false,
@@ -166,8 +173,8 @@ fn closing(text: &str) -> Option<usize> {
 }
 
 /// Replaces the escapes that Compose knows; others stay as they are. `\$` becomes `$$`, for the expansion that follows.
-pub(crate) fn unescaped(text: &str, left_out: Option<Step>) -> String {
-    if left_out == Some(Step::Escapes) {
+pub(crate) fn unescaped(text: &str, grammar: Grammar) -> String {
+    if !grammar.has(Step::Escapes) {
         return text.into();
     }
     let mut out = String::with_capacity(text.len());
@@ -186,7 +193,7 @@ pub(crate) fn unescaped(text: &str, left_out: Option<Step>) -> String {
             Some('\\') => "\\",
             Some('"') => "\"",
             Some('$') => "$$",
-            Some('0') if left_out != Some(Step::Octal) => {
+            Some('0') if grammar.has(Step::Octal) => {
                 rest = octal(after, &mut out);
                 continue;
             }

@@ -35,10 +35,13 @@ const SOUP: [&str; 31] = [
     "export", " #", "${", ":-", "$$", ".", "x", "\u{a0}", "\u{2003}", "[",
 ];
 
+/// What may stand between a name and a word.
+const OPERATORS: [&str; 6] = [":-", "-", ":+", "+", ":?", "?"];
+
 type Line = fn(&mut Random, &mut Vec<u8>);
 
 /// The features: a name, and what writes one line or a few of it.
-pub(super) const FEATURES: [(&str, Line); 34] = [
+pub(super) const FEATURES: [(&str, Line); 37] = [
     ("bare value", |random, out| line(out, &[random.name(), "=", random.text(), random.text()])),
     ("empty value", |random, out| line(out, &[random.name(), "=", random.one_of(&["", " ", "\"\"", "''"])])),
     ("single quotes", |random, out| line(out, &[random.name(), "='", random.text(), "$A ${B}", "'"])),
@@ -136,6 +139,18 @@ pub(super) const FEATURES: [(&str, Line); 34] = [
         out.push(b'\n');
     }),
     ("no end of the last line", |random, out| line(out, &[random.name(), "=", random.text(), UNENDED])),
+    ("an empty name that is asked for", |random, out| {
+        let (name, other) = (random.name(), random.name());
+        let empty = random.one_of(&["", "\"\"", "''"]);
+        line(out, &[name, "=", empty, "\n", other, "=${", name, random.one_of(&OPERATORS), "w}"]);
+    }),
+    ("an empty variable of the environment", |random, out| {
+        line(out, &[random.name(), "=${EMPTY", random.one_of(&OPERATORS), random.text(), "}"]);
+    }),
+    ("name alone before a carriage return", |random, out| {
+        let name = random.one_of(&["A", "B", "LC_ALL", "EMPTY"]);
+        line(out, &[random.one_of(&["", "export ", " "]), name, random.one_of(&["\r", "\r\n\r"])]);
+    }),
     ("soup", |random, out| {
         line(out, &[random.name(), "="]);
         out.pop();
@@ -179,8 +194,8 @@ pub(super) const FEATURES: [(&str, Line); 34] = [
 /// Marks a line whose end is left out; whatever comes next would stand on the same line, so nothing may.
 const UNENDED: &str = "\u{1}";
 
-/// The file of this number, and which features went into it.
-pub(super) fn file(seed: u64, number: usize) -> (Vec<u8>, Vec<usize>) {
+/// The file of this number, and which features went into it, each with the line where it begins.
+pub(super) fn file(seed: u64, number: usize) -> (Vec<u8>, Vec<(usize, usize)>) {
     let mut random = Random(seed ^ (number as u64).wrapping_mul(0xD1B5_4A32_D192_ED03));
     let wrong = FEATURES.len() - 1;
     let mut chosen = vec![number % wrong];
@@ -189,7 +204,9 @@ pub(super) fn file(seed: u64, number: usize) -> (Vec<u8>, Vec<usize>) {
         chosen.insert(random.below(chosen.len()), wrong);
     }
     let mut out = Vec::new();
+    let mut begun = Vec::new();
     for feature in &chosen {
+        begun.push((*feature, out.split(|byte| *byte == b'\n').count()));
         FEATURES[*feature].1(&mut random, &mut out);
         if random.below(6) == 0 {
             out.push(b'\n');
@@ -200,7 +217,7 @@ pub(super) fn file(seed: u64, number: usize) -> (Vec<u8>, Vec<usize>) {
     if is_unended {
         out.truncate(out.trim_ascii_end().len());
     }
-    (out, chosen)
+    (out, begun)
 }
 
 /// SplitMix64: small, and the same everywhere.

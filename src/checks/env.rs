@@ -6,18 +6,17 @@ use std::path::Path;
 
 use base::envfile::Values;
 use base::file::Lock;
-use base::settings::{REGISTRY, Role, Rule, Setting};
+use base::settings::{REGISTRY, Role, Rule, SECRETS, Setting};
 use base::site::SiteDir;
 use base::{Finding, Severity};
 
 use crate::catalogue;
 use crate::compose::{Environment, Reading};
-use crate::env_read::{self, shown};
-use crate::text::{distance, line};
-use crate::{env_rules, env_whole};
-
-/// Names that Docker and Compose read from the same file.
-const FOREIGN: [&str; 2] = ["COMPOSE_", "DOCKER_"];
+use crate::env_private::{Private, is_foreign, nearest, shown};
+use crate::env_read::{self, beyond, listed};
+use crate::env_rules::Given;
+use crate::text::line;
+use crate::{env_ports, env_rules, env_whole};
 
 /// How strict the check is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,45 +43,64 @@ pub fn check(path: &Path, asked: &Asked<'_>) -> Vec<Finding> {
     let read = env_read::read(path, asked.environment);
     let mut findings = read.findings;
     let Some(reading) = read.reading else { return findings };
+    let mut private = read.private;
     findings.extend(mode(path));
-    findings.extend(judge(&reading, &stored(path), asked.purpose));
+    let stored = Stored::of(path);
+    private.keep(&stored.values);
+    findings.extend(stored.finding.clone());
+    findings.extend(judge(&reading, &stored, &private, asked.purpose));
     if asked.are_ports_free && !Lock::is_held(&site(path).serve_lock()) {
-        findings.extend(env_whole::busy_ports(&reading.values));
+        findings.extend(env_ports::busy(&reading.values));
     }
     if findings.is_empty() {
         let message = format!("{} variables, nothing to say against them", reading.values.names().count());
         findings.push(catalogue::ENV_FINE.found(Severity::Ok, subject, message));
     }
-    findings
+    let place = |finding: Finding| {
+        let line = reading.lines.get(&finding.subject).and_then(|lines| lines.last().copied());
+        Finding { line: finding.line.or(line), ..finding }
+    };
+    findings.into_iter().map(place).collect()
 }
 
-/// The values of the file at `path` as Docker Compose reads them, or why there are none.
-pub fn values(path: &Path, environment: Environment<'_>) -> Result<Values, Vec<Finding>> {
+/// One file as Docker Compose reads it, to be compared. Holds secrets, so it has no `Debug`.
+pub struct Side {
+    pub(crate) reading: Reading,
+    pub(crate) private: Private,
+}
+
+/// The file at `path` as Docker Compose reads it, or why there are no values.
+pub fn side(path: &Path, environment: Environment<'_>) -> Result<Side, Vec<Finding>> {
     let read = env_read::read(path, environment);
     match read.reading {
         Some(reading) if !read.findings.iter().any(|finding| finding.id == catalogue::ENV_REFUSED.id) => {
-            Ok(reading.values)
+            Ok(Side { reading, private: read.private })
         }
         _ => Err(read.findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect()),
     }
 }
 
 /// Judges one value by its setting's rule, wherever it comes from. A name that is no setting has nothing against it.
-pub fn value(name: &str, value: &str, purpose: Purpose) -> Vec<Finding> {
-    base::settings::find(name).map(|setting| env_rules::judge(setting, value, purpose)).unwrap_or_default()
+pub fn value(name: &str, text: &str, purpose: Purpose) -> Vec<Finding> {
+    let Some(setting) = base::settings::find(name) else { return Vec::new() };
+    let is_private = Private::default().hides(name, text);
+    env_rules::judge(&Given { setting, text, is_private }, purpose)
 }
 
 /// Judges the values of one file. `stored` is what the site keeps in `data/secrets.json` instead.
-fn judge(reading: &Reading, stored: &BTreeMap<String, String>, purpose: Purpose) -> Vec<Finding> {
+fn judge(reading: &Reading, stored: &Stored, private: &Private, purpose: Purpose) -> Vec<Finding> {
     let values = &reading.values;
-    let mut findings: Vec<Finding> = values.names().filter_map(|name| stray(name, reading)).collect();
+    let mut findings = strays(reading);
     for setting in REGISTRY.iter().filter(|setting| setting.role != Role::ComposeInternal) {
-        match env_whole::given(values, setting.name) {
-            Some(value) => {
-                findings.extend(env_rules::judge(setting, value, purpose));
-                findings.extend(env_whole::conflict(setting, value, stored));
+        // An empty text is no value, but for a switch: there it is neither of the two.
+        let is_switch = setting.rule == Rule::Boolean;
+        match env_whole::given(values, setting.name).or_else(|| values.get(setting.name).filter(|_| is_switch)) {
+            Some(text) => {
+                let is_private = private.hides(setting.name, text);
+                findings.extend(env_rules::judge(&Given { setting, text, is_private }, purpose));
+                findings.extend(env_whole::conflict(setting, text, &stored.values));
             }
-            None if env_whole::is_needed(setting, values) && !stored.contains_key(setting.name) => {
+            None if env_whole::is_needed(setting, values) && !stored.may_have(setting.name) => {
                 findings.push(catalogue::ENV_MISSING.found(Severity::Error, setting.name, "is not set"));
             }
             None => {}
@@ -92,24 +110,20 @@ fn judge(reading: &Reading, stored: &BTreeMap<String, String>, purpose: Purpose)
     findings
 }
 
-/// A name that has no business in the file.
-fn stray(name: &str, reading: &Reading) -> Option<Finding> {
-    match base::settings::find(name) {
-        Some(setting) if setting.role == Role::ComposeInternal => Some(internal(setting, &reading.values)),
-        Some(_) => None,
-        None if FOREIGN.iter().any(|start| name.starts_with(start)) => None,
-        None => {
-            let short: String = name.chars().take(40).collect();
-            let nearest = REGISTRY.iter().map(|setting| (distance(&short, setting.name), setting.name)).min();
-            let message = match nearest {
-                Some((edits, near)) if edits <= 3 && edits * 2 < name.len() => {
-                    format!("no such variable; did you mean {near}?")
-                }
-                _ => "no such variable".into(),
-            };
-            Some(catalogue::ENV_UNKNOWN.found(Severity::Warning, shown(name, reading), message))
+/// Names that have no business in the file.
+fn strays(reading: &Reading) -> Vec<Finding> {
+    let (names, more) = listed(reading.values.names().filter(|name| !is_foreign(name)));
+    let stray = |name: &str| {
+        if let Some(setting) = base::settings::find(name) {
+            return (setting.role == Role::ComposeInternal).then(|| internal(setting, &reading.values));
         }
-    }
+        let message = nearest(name).map(|near| format!("no such variable; did you mean {near}?"));
+        let message = message.unwrap_or_else(|| "no such variable".into());
+        let line = reading.lines.get(name).and_then(|lines| lines.last().copied());
+        let found = catalogue::ENV_UNKNOWN.found(Severity::Warning, shown(name, reading), message);
+        Some(Finding { line, ..found })
+    };
+    names.into_iter().filter_map(stray).chain(beyond(&catalogue::ENV_UNKNOWN, more)).collect()
 }
 
 fn internal(setting: &Setting, values: &Values) -> Finding {
@@ -133,10 +147,33 @@ fn site(path: &Path) -> SiteDir {
     SiteDir::new(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
 }
 
-/// The secrets that the site whose `.env` this is keeps beside it.
-fn stored(path: &Path) -> BTreeMap<String, String> {
-    let text = base::file::read_text(&site(path).secrets(), 64 << 10).ok();
-    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+/// The secrets that the site keeps beside its `.env`.
+#[derive(Default)]
+struct Stored {
+    values: BTreeMap<String, String>,
+    finding: Option<Finding>,
+}
+
+impl Stored {
+    /// Those of the site whose `.env` this is.
+    fn of(path: &Path) -> Self {
+        let file = site(path).secrets();
+        if !file.exists() {
+            return Self::default();
+        }
+        let text = base::file::read_text(&file, 64 << 10).ok();
+        if let Some(values) = text.and_then(|text| serde_json::from_str(&text).ok()) {
+            return Self { values, finding: None };
+        }
+        let message = "is not readable as a JSON object of texts";
+        let found = catalogue::ENV_STORED.found(Severity::Error, line(&file.display().to_string()), message);
+        Self { values: BTreeMap::new(), finding: Some(found) }
+    }
+
+    /// Says whether `name` may be kept there; nobody knows when the file does not read.
+    fn may_have(&self, name: &str) -> bool {
+        self.values.contains_key(name) || (self.finding.is_some() && SECRETS.contains(&name))
+    }
 }
 
 #[cfg(test)]

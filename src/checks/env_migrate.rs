@@ -1,12 +1,13 @@
 //! Brings a `.env` from one version's template to the next: a merge of three texts that keeps the operator's values,
 //! comments and order. Never changes a value that the operator gave, and refuses rather than do so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use base::envfile::Values;
 use serde::Serialize;
 
-use crate::compose;
+use crate::compose::{self, Environment, Reading};
+use crate::env_private::shown;
+use crate::env_read::by_compose;
 
 /// What a migration did, or would do, to one setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -62,29 +63,26 @@ impl base::Hint for MigrateError {
     }
 }
 
-/// Merges `theirs` into `mine`, where both come from `old`: templates of two versions, and the operator's file.
-pub fn migrate(old: &str, theirs: &str, mine: &str) -> Result<Migration, MigrateError> {
-    let before = values("file", mine)?;
-    values("older template", old)?;
-    values("newer template", theirs)?;
+/// Merges `theirs` into `mine`, where both come from `old`: templates of two versions, and the operator's file, which may ask
+/// the environment for values.
+pub fn migrate(old: &str, theirs: &str, mine: &str, environment: Environment<'_>) -> Result<Migration, MigrateError> {
+    let before = reading("file", mine, environment)?;
+    reading("older template", old, &|_| None)?;
+    reading("newer template", theirs, &|_| None)?;
     let (old, new) = (blocks(old), blocks(theirs));
-    let is_crlf = mine.contains("\r\n");
-    let mut merge = Merge { old: by_name(&old), file: blocks(mine), steps: Vec::new() };
+    let mut merge = Merge::new(by_name(&old), blocks(mine));
     for (index, block) in new.iter().enumerate() {
         if let Some(name) = block.name {
             merge.setting(name, block, new.split_at(index).0);
         }
     }
     merge.retire(&by_name(&new));
-    let mut text = String::new();
-    for line in merge.file.iter().flat_map(|block| block.above.iter().chain(&block.lines)) {
-        text.push_str(line.trim_end_matches('\r'));
-        text.push_str(if is_crlf { "\r\n" } else { "\n" });
-    }
-    let after = values("merged file", &text)?;
-    let changed = before.names().find(|name| before.get(name) != after.get(name) && !merge.is_template(name, &before));
+    let text = merge.text(mine);
+    let after = reading("merged file", &text, environment)?;
+    let is_changed = |name: &&str| before.values.get(name) != after.values.get(name);
+    let changed = before.values.names().find(|name| is_changed(name) && !merge.is_template(name, &before));
     match changed {
-        Some(name) => Err(MigrateError::Changes(crate::text::line(name))),
+        Some(name) => Err(MigrateError::Changes(shown(name, &before))),
         None => Ok(Migration { text, steps: merge.steps }),
     }
 }
@@ -116,22 +114,55 @@ impl<'t> Block<'t> {
 struct Merge<'t> {
     old: BTreeMap<&'t str, Block<'t>>,
     file: Vec<Block<'t>>,
+    /// Where each name stands in the file.
+    places: BTreeMap<&'t str, Vec<usize>>,
+    /// What goes below which block of the file; at the file's length, what goes to its end.
+    added: BTreeMap<usize, Vec<Block<'t>>>,
+    /// Below which block of the file each added name went.
+    below: BTreeMap<&'t str, usize>,
     steps: Vec<(String, Step)>,
 }
 
 impl<'t> Merge<'t> {
+    fn new(old: BTreeMap<&'t str, Block<'t>>, file: Vec<Block<'t>>) -> Self {
+        let mut places: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (index, block) in file.iter().enumerate() {
+            if let Some(name) = block.name {
+                places.entry(name).or_default().push(index);
+            }
+        }
+        Self { old, file, places, added: BTreeMap::new(), below: BTreeMap::new(), steps: Vec::new() }
+    }
+
+    /// The whole text, with the line ends of `mine`.
+    fn text(&self, mine: &str) -> String {
+        let end = if mine.contains("\r\n") { "\r\n" } else { "\n" };
+        let added = |index: usize| self.added.get(&index).into_iter().flatten();
+        let blocks = self.file.iter().enumerate().flat_map(|(index, block)| std::iter::once(block).chain(added(index)));
+        let mut text = String::new();
+        for line in blocks.chain(added(self.file.len())).flat_map(|block| block.above.iter().chain(&block.lines)) {
+            text.push_str(line.trim_end_matches('\r'));
+            text.push_str(end);
+        }
+        if !mine.is_empty() && !mine.ends_with('\n') {
+            text.truncate(text.len().saturating_sub(end.len()));
+        }
+        text
+    }
+
     /// Merges one setting of the new template; `before` are the template's blocks above it.
     fn setting(&mut self, name: &'t str, new: &Block<'t>, before: &[Block<'t>]) {
         let Some(old) = self.old.get(name).cloned() else {
-            if !self.file.iter().any(|block| block.name == Some(name)) {
-                self.insert(new, before);
+            if !self.places.contains_key(name) && !self.below.contains_key(name) {
+                self.insert(name, new, before);
                 self.steps.push((name.into(), Step::Added));
             }
             return;
         };
         let is_default_new = old.body() != new.body();
         let mut step = None;
-        for block in self.file.iter_mut().filter(|block| block.name == Some(name)) {
+        for place in self.places.get(name).into_iter().flatten() {
+            let Some(block) = self.file.get_mut(*place) else { continue };
             if block.comment() == old.comment() && old.comment() != new.comment() {
                 block.above.truncate(block.apart());
                 block.above.extend(new.comment());
@@ -148,44 +179,60 @@ impl<'t> Merge<'t> {
     }
 
     /// Puts a new block below the nearest setting above it in the template that the file has too, else at the end.
-    fn insert(&mut self, new: &Block<'t>, before: &[Block<'t>]) {
-        let place = |name| self.file.iter().rposition(|block| block.name.is_some() && block.name == name);
-        let after = before.iter().rev().find_map(|block| place(block.name));
-        let end = self.file.iter().rposition(|block| block.name.is_some());
-        let at = after.or(end).map_or(self.file.len(), |index| index + 1);
+    fn insert(&mut self, name: &'t str, new: &Block<'t>, before: &[Block<'t>]) {
+        let place = |name: &str| {
+            let own = self.places.get(name).and_then(|places| places.last());
+            own.or_else(|| self.below.get(name)).copied()
+        };
+        let after = before.iter().rev().find_map(|block| place(block.name?));
+        let last = self.file.iter().rposition(|block| block.name.is_some());
+        let at = after.or(last).unwrap_or(self.file.len());
         let above = std::iter::once("").chain(new.comment()).collect();
-        self.file.insert(at, Block { above, ..new.clone() });
+        self.added.entry(at).or_default().push(Block { above, ..new.clone() });
+        self.below.insert(name, at);
     }
 
     /// What the old template had and the new one has not.
     fn retire(&mut self, new: &BTreeMap<&str, Block<'_>>) {
-        for (name, old) in self.old.iter().filter(|(name, _)| !new.contains_key(*name)) {
-            let is_there = self.file.iter().any(|block| block.name == Some(*name));
-            let is_untouched = |block: &Block<'_>| block.name == Some(*name) && block.body() == old.body();
-            while let Some(at) = self.file.iter().position(is_untouched) {
+        let mut carried: Vec<&'t str> = Vec::new();
+        let old = std::mem::take(&mut self.old);
+        let is_gone = |name: &str| old.contains_key(name) && !new.contains_key(name);
+        let mut removed = BTreeSet::new();
+        for block in &mut self.file {
+            let before = block.name.and_then(|name| old.get(name).filter(|_| is_gone(name)));
+            if before.is_some_and(|before| before.body() == block.body()) {
                 // What stands above the setting's own comment is about something else, and stays.
-                let gone = self.file.remove(at);
-                let apart: Vec<&str> = gone.above.iter().take(gone.apart().saturating_sub(1)).copied().collect();
+                let apart: Vec<&str> = block.above.iter().take(block.apart().saturating_sub(1)).copied().collect();
                 if apart.iter().any(|line| !line.trim().is_empty()) {
-                    match self.file.get_mut(at) {
-                        Some(next) => drop(next.above.splice(0..0, apart)),
-                        None => self.file.push(Block { above: apart, lines: Vec::new(), name: None, is_set: false }),
-                    }
+                    carried.extend(apart);
                 }
-            }
-            let is_left = self.file.iter().any(|block| block.name == Some(*name) && block.is_set);
-            if is_there {
-                self.steps.push(((*name).to_owned(), if is_left { Step::Orphaned } else { Step::Removed }));
+                removed.extend(block.name.take());
+                *block = Block { above: Vec::new(), lines: Vec::new(), name: None, is_set: false };
+            } else if !carried.is_empty() {
+                carried.append(&mut block.above);
+                block.above = std::mem::take(&mut carried);
             }
         }
+        if !carried.is_empty() {
+            self.file.push(Block { above: carried, lines: Vec::new(), name: None, is_set: false });
+        }
+        let kept: BTreeSet<&str> =
+            self.file.iter().filter(|block| block.is_set).filter_map(|block| block.name).collect();
+        for name in old.keys().filter(|name| is_gone(name)) {
+            // A note of the operator's, commented out, is neither.
+            let step = if kept.contains(name) { Some(Step::Orphaned) } else { None };
+            let step = step.or(removed.contains(name).then_some(Step::Removed));
+            self.steps.extend(step.map(|step| ((*name).to_owned(), step)));
+        }
+        self.old = old;
     }
 
     /// Says whether the operator's value is just the old template's, which may follow the new one.
-    fn is_template(&self, name: &str, before: &Values) -> bool {
+    fn is_template(&self, name: &str, before: &Reading) -> bool {
         let old = self.old.get(name).filter(|block| block.is_set);
         let text = old.map(|block| block.lines.join("\n"));
-        let value = text.and_then(|text| values("older template", &text).ok());
-        value.is_some_and(|value| value.get(name) == before.get(name))
+        let value = text.and_then(|text| reading("older template", &text, &|_| None).ok());
+        value.is_some_and(|value| value.values.get(name) == before.values.get(name))
     }
 }
 
@@ -193,11 +240,12 @@ fn by_name<'t>(blocks: &[Block<'t>]) -> BTreeMap<&'t str, Block<'t>> {
     blocks.iter().filter_map(|block| Some((block.name?, block.clone()))).collect()
 }
 
-fn values(which: &'static str, text: &str) -> Result<Values, MigrateError> {
-    match compose::read(text.as_bytes(), &|_| None) {
-        Ok(reading) => Ok(reading.values),
-        Err(refusal) => Err(MigrateError::Refused { which, line: refusal.line, reason: refusal.reason }),
-    }
+fn reading(which: &'static str, text: &str, environment: Environment<'_>) -> Result<Reading, MigrateError> {
+    by_compose(text.as_bytes(), environment).map_err(|refusal| MigrateError::Refused {
+        which,
+        line: refusal.line,
+        reason: refusal.reason,
+    })
 }
 
 /// Cuts a text into its blocks. A setting may be commented out, as `#NAME=default`, and may run over several lines.

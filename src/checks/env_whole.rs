@@ -1,8 +1,6 @@
 //! Rules that look at several settings of one file at once. Says names and ports, never a secret.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
-use std::net::{Ipv4Addr, TcpListener};
 
 use base::envfile::Values;
 use base::settings::{REGISTRY, Role, Rule, SECRETS, Setting};
@@ -10,9 +8,6 @@ use base::url::BaseUrl;
 use base::{Finding, Severity};
 
 use crate::catalogue::{self, Known};
-
-/// The settings that are ports of this host.
-const PORTS: [&str; 2] = ["APP_PORT", "SSH_PORT"];
 
 /// Every rule over the whole file.
 pub(crate) fn judge(values: &Values) -> Vec<Finding> {
@@ -28,13 +23,16 @@ pub(crate) fn given<'v>(values: &'v Values, name: &str) -> Option<&'v str> {
     values.get(name).filter(|value| !value.is_empty())
 }
 
-/// GitLab's settings are needed once a GitLab is named, or sign-in with it is switched on by hand: a site of its own needs
+/// A stack's database needs its password, but where another database is named. GitLab's settings are needed once a GitLab is named, or sign-in with it is switched on by hand: a site of its own needs
 /// none of them.
 pub(crate) fn is_needed(setting: &Setting, values: &Values) -> bool {
     match setting.role {
         Role::Required => true,
         Role::GitLab => {
             given(values, "GITLAB_URL").is_some() || values.get("AUTH_PROVIDER_GITLAB_ENABLED") == Some("True")
+        }
+        Role::Optional if setting.name == "POSTGRES_PASSWORD" => {
+            given(values, "TAG").is_some() && given(values, "DATABASE_URL").is_none()
         }
         Role::Optional | Role::ComposeInternal => false,
     }
@@ -47,20 +45,14 @@ pub(crate) fn conflict(setting: &Setting, value: &str, stored: &BTreeMap<String,
     is_other.then(|| catalogue::ENV_CONFLICT.found(Severity::Error, setting.name, message))
 }
 
-/// Ports that something listens on now. Asks the loopback address, which a listener on every address takes as well.
-pub(crate) fn busy_ports(values: &Values) -> Vec<Finding> {
-    let port = |name: &str| {
-        let given = given(values, name).or_else(|| base::settings::find(name).map(|setting| setting.default));
-        given.and_then(|port| port.parse::<u16>().ok())
-    };
-    let is_busy = |port: u16| {
-        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
-    };
-    let busy = PORTS.into_iter().filter_map(|name| Some((name, port(name).filter(|port| is_busy(*port))?)));
-    let found = |(name, port)| {
-        catalogue::ENV_PORT_BUSY.found(Severity::Error, name, format!("port {port} is in use on this host"))
-    };
-    busy.map(found).collect()
+/// Says whether the file is a stack's: an embedded site has no image tag, and publishes no port.
+pub(crate) fn is_stack(values: &Values) -> bool {
+    given(values, "TAG").is_some() || given(values, "APP_PORT").is_some()
+}
+
+/// The value of `name`, else its default.
+pub(crate) fn effective<'v>(values: &'v Values, name: &str) -> Option<&'v str> {
+    given(values, name).or_else(|| base::settings::find(name).map(|setting| setting.default))
 }
 
 fn reused(values: &Values) -> Vec<Finding> {
@@ -81,20 +73,22 @@ fn reused(values: &Values) -> Vec<Finding> {
 }
 
 fn same_port(values: &Values) -> Option<Finding> {
-    let port = |name: &str| {
-        given(values, name).or_else(|| base::settings::find(name).map(|setting| setting.default)).map(str::to_owned)
-    };
-    let is_same = port("APP_PORT").is_some() && port("APP_PORT") == port("SSH_PORT");
+    let (web, ssh) = (effective(values, "APP_PORT")?, effective(values, "SSH_PORT")?);
     let found: &'static Known = &catalogue::ENV_PORT_TAKEN;
-    is_same.then(|| found.found(Severity::Error, "SSH_PORT", "is the same port as APP_PORT"))
+    (web == ssh).then(|| found.found(Severity::Error, "SSH_PORT", "is the same port as APP_PORT"))
 }
 
-/// Only where APP_PORT was chosen: a site without a stack listens where SITE_URL says.
+/// Only for a stack: an embedded site listens where SITE_URL says.
 fn unpublished(values: &Values) -> Option<Finding> {
-    let published: u16 = given(values, "APP_PORT")?.parse().ok()?;
+    let published: u16 = effective(values, "APP_PORT").filter(|_| is_stack(values))?.parse().ok()?;
     let port = BaseUrl::parse(given(values, "SITE_URL")?).ok()?.port();
     let is_joined = port == published || given(values, "TRUSTED_PROXIES").is_some();
-    let message = format!("leads to port {port}, and APP_PORT publishes {published}");
+    let how = if given(values, "APP_PORT").is_some() {
+        "APP_PORT publishes"
+    } else {
+        "the stack, without APP_PORT, publishes"
+    };
+    let message = format!("leads to port {port}, and {how} {published}");
     (!is_joined).then(|| catalogue::ENV_UNPUBLISHED.found(Severity::Warning, "SITE_URL", message))
 }
 

@@ -38,15 +38,37 @@ fn result(finding: &Finding, file: Option<&str>) -> Value {
     let text = format!("{}: {}", finding.subject, finding.message);
     let mut result = json!({"ruleId": finding.id, "kind": kind, "level": level, "message": {"text": text}});
     if let (Some(file), Some(fields)) = (file, result.as_object_mut()) {
-        let location = json!([{"physicalLocation": {"artifactLocation": {"uri": file}}}]);
-        fields.insert("locations".into(), location);
+        let mut place = json!({"artifactLocation": {"uri": uri(file)}});
+        if let (Some(line), Some(place)) = (finding.line, place.as_object_mut()) {
+            place.insert("region".into(), json!({"startLine": line}));
+        }
+        fields.insert("locations".into(), json!([{"physicalLocation": place}]));
     }
     result
+}
+
+/// A path as SARIF has it: what has another meaning in an address is written as its number.
+fn uri(path: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    path.bytes().fold(String::new(), |uri, byte| {
+        if is_plain(byte) { uri + char::from(byte).encode_utf8(&mut [0; 4]) } else { format!("{uri}%{byte:02X}") }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_place_is_an_address_and_a_line() {
+        let found = catalogue::ENV_PORT.found(Severity::Error, "APP_PORT", "is not a port");
+        let findings = [Finding { line: Some(7), ..found }];
+        let text = render(Report { check: "env check", file: Some("d/a b%\u{e9}.env"), findings: &findings });
+        let log: Value = serde_json::from_str(&text).unwrap();
+        let place = &log["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
+        assert_eq!(place["artifactLocation"]["uri"], "d/a%20b%25%C3%A9.env");
+        assert_eq!(place["region"]["startLine"], 7);
+    }
 
     #[test]
     fn each_finding_is_a_result_with_its_rule() {

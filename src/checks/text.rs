@@ -8,10 +8,10 @@ pub(crate) fn line(text: &str) -> String {
     text.chars().take(LIMIT).map(|c| if is_plain(c) { c } else { '\u{fffd}' }).collect()
 }
 
-/// Says whether an address, however malformed, seems to hold a user name or a password and so must not be repeated.
+/// Says whether an address, however malformed, seems to hold a user name or a password and so must not be repeated. A
+/// password may itself hold `/`, `#` and `?`, so an `@` anywhere is enough.
 pub(crate) fn has_credentials(address: &str) -> bool {
-    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
-    rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
+    address.contains('@')
 }
 
 /// Seconds since the epoch as `2026-11-21 02:30 UTC`.

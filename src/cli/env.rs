@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use base::envfile::Values;
-use base::file::write_atomic;
+use base::file::write_new;
 use base::settings::SettingsError;
 use base::site::SiteDir;
 use base::template;
@@ -122,7 +122,8 @@ fn init(args: &InitArgs, console: &mut Console) -> Result<Exit, Failure> {
     values.set("POSTGRES_PASSWORD", random::text(PASSWORD).expose().as_str());
     let text = template::render(&values).map_err(|error| Failure::new(Exit::Failure, error))?;
     if !args.dry_run {
-        write_atomic(&args.file, text.as_bytes(), 0o600)?;
+        write_new(&args.file, text.as_bytes(), 0o600)?;
+        base::fault::point("env:init:written");
     }
     let view = InitView {
         file: args.file.display().to_string(),
@@ -146,6 +147,10 @@ fn init(args: &InitArgs, console: &mut Console) -> Result<Exit, Failure> {
 }
 
 fn check(args: &CheckArgs, console: &mut Console) -> Result<Exit, Failure> {
+    if args.report.is_some() && console.is_json {
+        let message = "`--report` and `--json` ask for two shapes of one report";
+        return Err(Failure::said(Exit::Usage, message).hinted("leave one of them out"));
+    }
     let of_site = || found_site().map(|dir| SiteDir::new(dir).env());
     let file = args.file.clone().or_else(of_site).unwrap_or_else(|| ".env".into());
     let purpose = if args.lab { Purpose::Lab } else { Purpose::Site };

@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use base::envfile::Values;
+use base::Finding;
+use checks::env::side;
 use checks::env_diff::{Change, Difference, diff};
 use clap::Args;
 use serde::Serialize;
@@ -27,14 +28,32 @@ struct DiffView<'d> {
     differences: &'d [Difference],
 }
 
+#[derive(Serialize)]
+struct RefusedView<'d> {
+    left: String,
+    right: String,
+    findings: &'d [Finding],
+}
+
 pub(crate) fn run(args: &DiffArgs, console: &mut Console) -> Result<Exit, Failure> {
-    let mut read = |path: &Path| values(path, console);
-    let (Some(left), Some(right)) = (read(&args.left)?, read(&args.right)?) else {
-        return Ok(Exit::ChecksFailed);
+    let read = |path: &Path| side(path, &super::env::environment);
+    let paths = || (args.left.display().to_string(), args.right.display().to_string());
+    let (left, right) = match (read(&args.left), read(&args.right)) {
+        (Ok(left), Ok(right)) => (left, right),
+        (left, right) => {
+            let found: Vec<Finding> = [left.err(), right.err()].into_iter().flatten().flatten().collect();
+            if console.is_json {
+                let (left, right) = paths();
+                console.json(&RefusedView { left, right, findings: &found })?;
+            } else {
+                findings::print(&found, console)?;
+            }
+            return Ok(Exit::ChecksFailed);
+        }
     };
     let differences = diff(&left, &right);
     if console.is_json {
-        let (left, right) = (args.left.display().to_string(), args.right.display().to_string());
+        let (left, right) = paths();
         console.json(&DiffView { left, right, differences: &differences })?;
         return Ok(Exit::Ok);
     }
@@ -42,22 +61,6 @@ pub(crate) fn run(args: &DiffArgs, console: &mut Console) -> Result<Exit, Failur
         writeln!(console.out, "{}", line(difference))?;
     }
     Ok(Exit::Ok)
-}
-
-/// The values of a file, or its findings printed in their place.
-fn values(path: &Path, console: &mut Console) -> Result<Option<Values>, Failure> {
-    match checks::env::values(path, &super::env::environment) {
-        Ok(values) => Ok(Some(values)),
-        Err(found) if console.is_json => {
-            let said = found.first().map(|finding| format!("{}: {}", finding.id, finding.message));
-            let message = format!("could not read `{}`: {}", path.display(), said.unwrap_or_default());
-            Err(Failure::said(Exit::ChecksFailed, message))
-        }
-        Err(found) => {
-            findings::print(&found, console)?;
-            Ok(None)
-        }
-    }
 }
 
 fn line(difference: &Difference) -> String {

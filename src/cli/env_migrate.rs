@@ -1,17 +1,19 @@
 //! Brings a `.env` to the template of another version. Keeps the file as it was beside it, and shows no value.
 
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use base::envfile::{LIMIT, Values};
-use base::file::{read_text, write_atomic};
+use base::file::{FileError, copy_owner, read_text, replace, write_new};
 use base::template;
-use checks::env_migrate::{Step, migrate};
+use checks::env_migrate::{MigrateError, Step, migrate};
 use clap::Args;
 use serde::Serialize;
 
 use super::{Console, Exit, Failure};
+
+/// How many earlier states of a file are kept beside it.
+const BEFORE: usize = 100;
 
 /// What is merged into what.
 #[derive(Debug, Args)]
@@ -44,6 +46,8 @@ struct MigrateView<'m> {
     file: String,
     steps: Vec<StepView<'m>>,
     changed: bool,
+    /// Where the file as it was is now.
+    before: Option<String>,
     dry_run: bool,
 }
 
@@ -54,34 +58,56 @@ pub(crate) fn run(args: &MigrateArgs, console: &mut Console) -> Result<Exit, Fai
         Some(path) => read_text(path, LIMIT)?,
         None => template::render(&Values::default()).map_err(|error| Failure::new(Exit::Failure, error))?,
     };
-    let migration = migrate(&old, &new, &mine).map_err(|error| Failure::new(Exit::Failure, error))?;
+    let migration = migrate(&old, &new, &mine, &super::env::environment).map_err(|error| {
+        let exit = if matches!(error, MigrateError::Refused { .. }) { Exit::ChecksFailed } else { Exit::Failure };
+        Failure::new(exit, error)
+    })?;
     let is_changed = migration.text != mine;
-    if is_changed && !args.dry_run {
-        let mode = std::fs::metadata(&args.file).map_or(0o600, |found| found.permissions().mode() & 0o777);
-        write_atomic(&before(&args.file), mine.as_bytes(), mode)?;
-        write_atomic(&args.file, migration.text.as_bytes(), mode)?;
-    }
+    let kept = if is_changed && !args.dry_run { Some(write(&args.file, &mine, &migration.text)?) } else { None };
     if console.is_json {
         let steps = migration.steps.iter().map(|(name, step)| StepView { name, step: *step }).collect();
-        let file = args.file.display().to_string();
-        console.json(&MigrateView { file, steps, changed: is_changed, dry_run: args.dry_run })?;
+        let (file, before) = (args.file.display().to_string(), kept.map(|kept| kept.display().to_string()));
+        console.json(&MigrateView { file, steps, changed: is_changed, before, dry_run: args.dry_run })?;
         return Ok(Exit::Ok);
     }
     for (name, step) in &migration.steps {
         writeln!(console.out, "{:<8}  {name}{}", word(*step), remark(*step))?;
     }
     let file = args.file.display();
-    match (is_changed, args.dry_run) {
+    match (is_changed, kept) {
         (false, _) => writeln!(console.err, "{file} is as the template wants it")?,
-        (true, true) => writeln!(console.err, "would change {file}")?,
-        (true, false) => writeln!(console.err, "changed {file}; as it was: {}", before(&args.file).display())?,
+        (true, None) => writeln!(console.err, "would change {file}")?,
+        (true, Some(kept)) => writeln!(console.err, "changed {file}; as it was: {}", kept.display())?,
     }
     Ok(Exit::Ok)
 }
 
-fn before(file: &Path) -> PathBuf {
+/// Puts the file as it was beside it, then the new text in its place, for the same owner; a link stays one. Gives where the
+/// file as it was is now.
+fn write(file: &Path, mine: &str, text: &str) -> Result<PathBuf, Failure> {
+    let unread = |source| FileError::Read { path: file.into(), source };
+    let file = file.canonicalize().map_err(unread)?;
+    let kept = (1..=BEFORE).map(|number| before(&file, number)).find(|path| path.symlink_metadata().is_err());
+    let kept = kept.ok_or_else(|| {
+        let message = format!("{BEFORE} earlier states of `{}` are kept already", file.display());
+        Failure::said(Exit::Failure, message).hinted("move those that you do not need away")
+    })?;
+    // Nobody's file until it is whole: first private, then as open as the original.
+    write_new(&kept, mine.as_bytes(), 0o600)?;
+    base::fault::point("env:migrate:kept");
+    copy_owner(&file, &kept)?;
+    replace(&file, text.as_bytes())?;
+    base::fault::point("env:migrate:written");
+    Ok(kept)
+}
+
+/// `.env.before`, then `.env.before.2` and so on.
+fn before(file: &Path, number: usize) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".before");
+    if number > 1 {
+        name.push(format!(".{number}"));
+    }
     name.into()
 }
 

@@ -16,7 +16,7 @@ pub(crate) fn holds(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let _ = base::envfile::parse(text, std::path::Path::new(".env"));
     let Ok(before) = reading else { return };
-    if let Ok(migration) = env_migrate::migrate(TEMPLATES[0], TEMPLATES[1], text) {
+    if let Ok(migration) = env_migrate::migrate(TEMPLATES[0], TEMPLATES[1], text, &|_| None) {
         let after = compose::read(migration.text.as_bytes(), &|_| None).unwrap();
         assert!(before.values.names().all(|name| before.values.get(name) == after.values.get(name)));
     }
