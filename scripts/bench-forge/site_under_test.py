@@ -87,8 +87,8 @@ class Site:
         log = open(self.work / "serve.log", "ab")
         arguments = ["serve", "--site", self.directory, "--no-tls", "--http", f"127.0.0.1:{self.http}", "--ssh", f"127.0.0.1:{self.ssh}"]
         # The same environment as `up` and the systemd unit give it; one client may ask as often as it can.
-        environment = {**os.environ, "MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "262144",
-                       "MALLOC_TRIM_THRESHOLD_": "524288", "GITGRIT_TRANSFERS_PER_MINUTE": "0"}
+        environment = {**os.environ, "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "131072",
+                       "MALLOC_TRIM_THRESHOLD_": "131072", "GITGRIT_TRANSFERS_PER_MINUTE": "0"}
         self.process = subprocess.Popen([self.program, *arguments], cwd=self.work, stdout=log, stderr=log, env=environment)
         tools.wait_for(self.answers, 30)
         return (time.perf_counter() - begun) * 1000

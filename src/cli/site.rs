@@ -23,10 +23,10 @@ const START: Duration = Duration::from_mins(1);
 const STOP: Duration = Duration::from_secs(45);
 /// How long a server on this host may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(2);
-/// How the server's memory goes back to the kernel (mallopt(3)): pools that threads share, and none that keep what was freed.
+/// How the server's memory goes back to the kernel (mallopt(3)): one pool for all threads, which does not keep what was freed.
 /// With glibc's own choice, a third more stays unused.
 const MEMORY: [(&str, &str); 3] =
-    [("MALLOC_ARENA_MAX", "2"), ("MALLOC_MMAP_THRESHOLD_", "262144"), ("MALLOC_TRIM_THRESHOLD_", "524288")];
+    [("MALLOC_ARENA_MAX", "1"), ("MALLOC_MMAP_THRESHOLD_", "131072"), ("MALLOC_TRIM_THRESHOLD_", "131072")];
 
 /// Which site a verb is about.
 #[derive(Debug, Args)]

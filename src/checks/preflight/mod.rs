@@ -146,7 +146,8 @@ pub fn of_live_site(question: Question) -> Vec<Looked> {
 }
 
 fn with(question: Question, checks: &[&'static Check<World>]) -> Vec<Looked> {
-    let read = crate::env::values(&question.env_file, &question.environment).unwrap_or_default();
+    let side = crate::env::side(&question.env_file, &question.environment);
+    let read = side.map(|side| side.reading.values).unwrap_or_default();
     let is_embedded = question.is_embedded;
     let world = World {
         asked: question,
