@@ -18,6 +18,7 @@ use crate::hear::{Line, Lines};
 use crate::ls_refs::is_hidden;
 use crate::pktline::LONGEST;
 use crate::read::table::Table;
+use crate::verbatim::OnlyPack;
 use crate::{Error, Repo, environment, pktline};
 
 /// Silence after which the client is told that there is more to come, as upload-pack does.
@@ -29,6 +30,8 @@ const SHORTEST_LOOK: Duration = Duration::from_millis(1);
 const LONGEST_LOOK: Duration = Duration::from_millis(16);
 /// What has Git tell how far it is.
 const PROGRESS: &str = "--progress";
+/// What has Git name the bases of deltas by how far before them they lie, as the packs on disk do.
+const OFFSETS: &str = "--delta-base-offset";
 /// Bytes of standard error that are kept for the log.
 const COMPLAINTS: usize = 16 << 10;
 
@@ -55,7 +58,7 @@ impl Everything {
                 Line::Text(b"object-format=sha1") if !is_behind_words => {}
                 Line::Text(word) if !is_behind_words && word.starts_with(b"agent=") => {}
                 Line::Text(b"thin-pack") if is_behind_words => asked.add("--thin"),
-                Line::Text(b"ofs-delta") if is_behind_words => asked.add("--delta-base-offset"),
+                Line::Text(b"ofs-delta") if is_behind_words => asked.add(OFFSETS),
                 Line::Text(b"include-tag") if is_behind_words => asked.add("--include-tag"),
                 Line::Text(b"no-progress") if is_behind_words => has_progress = false,
                 Line::Text(b"done") if is_behind_words => is_done = true,
@@ -87,6 +90,16 @@ impl Everything {
     /// Packs and sends. Git is killed when the client leaves, when it says nothing for ten minutes, and when the future
     /// is dropped.
     pub(crate) async fn send(self, repo: &Repo, output: impl AsyncWrite + Unpin + Send) -> Result<(), Error> {
+        let has_progress = self.options.contains(&PROGRESS);
+        let mut bands = Bands { output, has_progress, is_begun: false };
+        let is_plain = self.options.contains(&OFFSETS);
+        if is_plain && let Some(pack) = OnlyPack::answering(repo, &self.wants).await? {
+            let progress = Progress::default();
+            return tokio::select! {
+                sent = bands.send_whole(pack, &progress) => sent.map_err(Error::Transfer),
+                () = progress.stall(IDLE) => Err(Error::Transfer(io::ErrorKind::TimedOut.into())),
+            };
+        }
         let mut running = Running::start(self.program(repo))?;
         let (Some(stdin), Some(stdout), Some(stderr)) =
             (running.stdin.take(), running.stdout.take(), running.stderr.take())
@@ -95,8 +108,6 @@ impl Everything {
         };
         base::process::widen(&stdout);
         let progress = Progress::default();
-        let has_progress = self.options.contains(&PROGRESS);
-        let mut bands = Bands { output, has_progress, is_begun: false };
         let moved = async { tokio::join!(self.feed(stdin), bands.send(stdout, stderr, &progress)) };
         let ((), said) = tokio::select! {
             done = moved => done,
@@ -177,6 +188,21 @@ impl<W: AsyncWrite + Unpin> Bands<W> {
         Ok(String::from_utf8_lossy(&kept).into_owned())
     }
 
+    /// Sends a pack that is there already. One that cannot be read to its end cuts the answer.
+    async fn send_whole(&mut self, pack: OnlyPack, progress: &Progress) -> io::Result<()> {
+        let (mut left, mut packets) = (pack.length, pack.packets());
+        while let Some(packet) = packets.recv().await {
+            let packet = packet?;
+            left = left.saturating_sub((packet.len() - HEAD) as u64);
+            self.put(&packet).await?;
+            progress.add(packet.len());
+        }
+        if left > 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.end().await
+    }
+
     async fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         if bytes.is_empty() {
             return Ok(());
@@ -211,10 +237,18 @@ impl<W: AsyncWrite + Unpin> Bands<W> {
     }
 }
 
+/// A packet of the first band.
+pub(crate) fn packet_of(payload: &[u8]) -> Vec<u8> {
+    [&head(1, payload.len())[..], payload].concat()
+}
+
+/// Bytes before what a packet of a side band holds.
+const HEAD: usize = 5;
+
 /// Length and band of a packet with so many bytes in it.
-fn head(band: u8, count: usize) -> [u8; 5] {
+fn head(band: u8, count: usize) -> [u8; HEAD] {
     let digit = |shift: u32| {
-        let nibble = ((count + 5) >> shift) & 15;
+        let nibble = ((count + HEAD) >> shift) & 15;
         char::from_digit(u32::try_from(nibble).unwrap_or_default(), 16).map_or(b'0', |digit| digit as u8)
     };
     [digit(12), digit(8), digit(4), digit(0), band]

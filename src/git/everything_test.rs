@@ -90,6 +90,72 @@ fn a_whole_clone_has_the_objects_that_git_itself_would_send() {
     assert!(String::from_utf8_lossy(&told[2]).contains("Total 9"), "{}", String::from_utf8_lossy(&told[2]));
 }
 
+/// The repository's own pack, after everything was joined in one.
+fn joined(site: &Site, tree: &WorkTree) -> std::path::PathBuf {
+    let path = site.repo.path().display().to_string();
+    tree.git(&["--git-dir", &path, "repack", "-a", "-d", "-b", "--quiet"]);
+    let entries = std::fs::read_dir(site.repo.path().join("objects/pack")).unwrap().flatten();
+    let packs = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|kind| kind == "pack"));
+    let packs: Vec<_> = packs.collect();
+    assert_eq!(packs.len(), 1);
+    packs[0].clone()
+}
+
+fn verbatim(site: &Site, wants: &[&str]) -> bool {
+    let wants: Vec<_> = wants.iter().map(|id| ObjectId::from_hex(id.as_bytes()).unwrap()).collect();
+    site.block_on(OnlyPack::answering(&site.repo, &wants)).unwrap().is_some()
+}
+
+#[test]
+fn the_only_pack_is_the_answer_to_whoever_wants_all_that_is_in_it() {
+    let (site, tree, first, tip) = filled();
+    let tag = tree.git(&["rev-parse", "v1"]);
+    assert!(!verbatim(&site, &[&tip, &tag]), "there are two packs");
+    let pack = joined(&site, &tree);
+    assert!(verbatim(&site, &[&tip, &tag]));
+    assert!(!verbatim(&site, &[&tip]), "the tag is in the pack as well");
+    assert!(!verbatim(&site, &[&first, &tag]));
+    let asked =
+        request(&["thin-pack", "no-progress", "ofs-delta", &format!("want {tip}"), &format!("want {tag}"), "done"]);
+    let found = bands(&heard(&site, &asked).expect("answered here"));
+    assert_eq!(found[1], std::fs::read(&pack).unwrap());
+    // Without the option the deltas in it would not be understood.
+    let asked = request(&["no-progress", &format!("want {tip}"), &format!("want {tag}"), "done"]);
+    assert_ne!(bands(&heard(&site, &asked).expect("answered here"))[1], found[1]);
+    tree.commit("b", b"2");
+    tree.git(&["push", "--quiet", "origin", "main"]);
+    assert!(!verbatim(&site, &[&tip, &tag]), "a push has come");
+}
+
+/// What nobody is told of any more stays in the pack for a while, and must not leave with it.
+#[test]
+fn a_pack_with_objects_that_no_ref_leads_to_is_not_sent_as_it_is() {
+    let (site, tree, first, tip) = filled();
+    joined(&site, &tree);
+    tree.git(&["push", "--quiet", "--force", "origin", &format!("{first}:refs/heads/main")]);
+    let tag = tree.git(&["rev-parse", "v1"]);
+    let asked = request(&["no-progress", "ofs-delta", &format!("want {first}"), &format!("want {tag}"), "done"]);
+    let found = bands(&heard(&site, &asked).expect("answered here"));
+    assert!(found[1].len() < 10_000, "{}", found[1].len());
+    assert_eq!(heard(&site, &request(&["ofs-delta", &format!("want {tip}"), "done"])), None, "Git judges that");
+}
+
+#[test]
+fn a_pack_that_ends_early_cuts_the_answer() {
+    let (site, tree, _, tip) = filled();
+    let pack = joined(&site, &tree);
+    let tag = tree.git(&["rev-parse", "v1"]);
+    let wants = [&tip, &tag].map(|id| ObjectId::from_hex(id.as_bytes()).unwrap());
+    let found = site.block_on(OnlyPack::answering(&site.repo, &wants)).unwrap().expect("one pack");
+    let bytes = std::fs::read(&pack).unwrap();
+    std::fs::set_permissions(&pack, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    std::fs::OpenOptions::new().write(true).open(&pack).unwrap().set_len(bytes.len() as u64 / 2).unwrap();
+    let mut bands = Bands { output: Vec::new(), has_progress: false, is_begun: false };
+    let sent = site.block_on(bands.send_whole(found, &Progress::default()));
+    assert_eq!(sent.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    assert!(!bands.output.ends_with(b"0000"));
+}
+
 #[test]
 fn whoever_has_something_or_wants_less_or_other_things_is_gits() {
     let (site, tree, first, tip) = filled();

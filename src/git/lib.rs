@@ -35,6 +35,7 @@ mod spawned;
 mod testing;
 pub mod upload;
 mod value;
+mod verbatim;
 
 pub use archive::{Archive, ArchiveFormat};
 pub use blame::{Blame, BlameSpan};
