@@ -294,7 +294,7 @@ mod tests {
         let began = Instant::now();
         let error = chain(&target, Duration::from_secs(1)).unwrap_err();
         assert!(matches!(error, PresentedError::Slow { .. }), "{error}");
-        assert!(began.elapsed() < Duration::from_secs(3));
+        assert!(began.elapsed() < Duration::from_secs(20));
         server.join().unwrap();
     }
 

