@@ -64,7 +64,7 @@ fn an_unknown_verb_is_a_usage_error() {
     --- stderr
     error: unrecognized subcommand 'instal'
 
-      tip: a similar subcommand exists: 'install'
+      tip: some similar subcommands exist: 'isolation', 'install'
 
     Usage: gitgrit-ops [OPTIONS] <COMMAND>
 

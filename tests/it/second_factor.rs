@@ -70,13 +70,14 @@ fn an_app_and_its_codes_sign_in_and_a_password_alone_opens_nothing() {
     }
     let wrong = visitor.submit(&step.path, "code", &[("code", "123")]);
     assert_eq!(wrong.status, 422, "{}", wrong.text());
-    let done = visitor.submit(&step.path, "code", &[("code", &code(&secret, 1))]);
+    let used = code(&secret, 1);
+    let done = visitor.submit(&step.path, "code", &[("code", &used)]);
     assert!(done.status == 200 && done.path == "/ada/project", "{} {}", done.status, done.path);
     assert!(!visitor.get(&step.path).path.starts_with("/sign-in"), "the step is over");
 
     let again = site.anonymous();
     let step = again.submit("/sign-in", "password", &[("name", "ada"), ("password", PASSWORD)]);
-    let reused = again.submit(&step.path, "code", &[("code", &code(&secret, 1))]);
+    let reused = again.submit(&step.path, "code", &[("code", &used)]);
     assert_eq!(reused.status, 422, "a code that was used");
     let done = again.submit(&step.path, "code", &[("code", &codes[3])]);
     assert_eq!(done.status, 200, "{}", done.text());
