@@ -92,8 +92,13 @@ impl Everything {
     pub(crate) async fn send(self, repo: &Repo, output: impl AsyncWrite + Unpin + Send) -> Result<(), Error> {
         let has_progress = self.options.contains(&PROGRESS);
         let mut bands = Bands { output, has_progress, is_begun: false };
-        let is_plain = self.options.contains(&OFFSETS);
-        if is_plain && let Some(pack) = OnlyPack::answering(repo, &self.wants).await? {
+        // The short way may fail; what is wrong then, the long way says.
+        let only = if self.options.contains(&OFFSETS) {
+            OnlyPack::answering(repo, &self.wants).await.ok().flatten()
+        } else {
+            None
+        };
+        if let Some(pack) = only {
             let progress = Progress::default();
             return tokio::select! {
                 sent = bands.send_whole(pack, &progress) => sent.map_err(Error::Transfer),
@@ -133,15 +138,16 @@ impl Everything {
     }
 
     async fn feed(&self, mut stdin: ChildStdin) {
-        let mut asked: Vec<u8> = Vec::new();
-        for id in &self.wants {
-            asked.extend_from_slice(id.to_string().as_bytes());
-            asked.push(b'\n');
-        }
+        let mut asked = lines_of(&self.wants);
         asked.extend_from_slice(b"--not\n\n");
         // A Git that ends early closes the pipe; its exit status says why.
         let _ = stdin.write_all(&asked).await;
     }
+}
+
+/// The ids, a line each.
+pub(crate) fn lines_of(ids: &[ObjectId]) -> Vec<u8> {
+    ids.iter().flat_map(|id| format!("{id}\n").into_bytes()).collect()
 }
 
 /// The answer's side bands: 1 is the pack, 2 what Git tells the user, 3 the end of hope.

@@ -141,6 +141,17 @@ fn a_pack_with_objects_that_no_ref_leads_to_is_not_sent_as_it_is() {
 }
 
 #[test]
+fn a_failure_of_the_short_way_is_left_to_the_long_one() {
+    let (site, tree, ..) = filled();
+    joined(&site, &tree);
+    let absent = ObjectId::from_hex("1".repeat(40).as_bytes()).unwrap();
+    assert!(site.block_on(OnlyPack::answering(&site.repo, &[absent])).is_err());
+    let asked = Everything { wants: vec![absent], options: vec![OFFSETS] };
+    let done = site.block_on(asked.send(&site.repo, Vec::new()));
+    assert!(matches!(done, Err(Error::Git { command: "pack-objects", .. })), "{done:?}");
+}
+
+#[test]
 fn a_pack_that_ends_early_cuts_the_answer() {
     let (site, tree, _, tip) = filled();
     let pack = joined(&site, &tree);

@@ -13,7 +13,7 @@ use gix::ObjectId;
 use tokio::sync::mpsc;
 
 use crate::child::{finish, one_line};
-use crate::everything::packet_of;
+use crate::everything::{lines_of, packet_of};
 use crate::pktline::BAND_PAYLOAD;
 use crate::{Error, Repo, environment, gates};
 
@@ -119,11 +119,6 @@ fn only_pack(objects: &Path) -> io::Result<Option<PathBuf>> {
 
 /// How many objects the ids lead to, themselves included; `None` when Git does not know it at once.
 async fn count(repo: &Repo, wants: &[ObjectId]) -> Result<Option<u64>, Error> {
-    let mut asked = Vec::with_capacity(wants.len() * 41);
-    for id in wants {
-        asked.extend_from_slice(id.to_string().as_bytes());
-        asked.push(b'\n');
-    }
     let program = environment::in_repository("rev-list", repo.path()).options([
         "--objects",
         "--count",
@@ -131,7 +126,7 @@ async fn count(repo: &Repo, wants: &[ObjectId]) -> Result<Option<u64>, Error> {
         "--stdin",
     ]);
     let _place = gates::enter(&repo.gates().spawned).await?;
-    let said = match finish(program, "rev-list", &asked, COUNTING).await {
+    let said = match finish(program, "rev-list", &lines_of(wants), COUNTING).await {
         Err(Error::Stalled { .. }) => return Ok(None),
         said => said?,
     };
