@@ -1,18 +1,21 @@
 //! Last-commit columns on disk, beside the objects of their repository: for a directory, the commit that it was worked out
-//! at and the one that last changed each entry. Only a hint of where to stop walking; a file that does not read is none.
+//! at and, for each entry, what a page says of the one that last changed it, so that the first page after a start does not
+//! look for hundreds of commits all over a pack. A file that does not read is none.
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use base::clock::Timestamp;
 use base::file::{self, FileError};
 use base::name::{Oid, TreePath};
 use gix::ObjectId;
 
+use crate::CommitSummary;
 use crate::read::latest::Before;
 
 const DIRECTORY: &str = "gitgrit-latest";
-const FORMAT: &[u8] = b"gitgrit latest 1";
+const FORMAT: &[u8] = b"gitgrit latest 2";
 /// Directories of one repository that are written down; the oldest makes room.
 const FILES: usize = 200;
 /// Bytes of one that is read.
@@ -31,17 +34,22 @@ pub(crate) fn write<'a>(
     repository: &Path,
     path: &TreePath,
     commit: &Oid,
-    found: impl Iterator<Item = (&'a [u8], &'a Oid)>,
+    found: impl Iterator<Item = (&'a [u8], &'a CommitSummary)>,
 ) -> Result<(), FileError> {
     let mut bytes = FORMAT.to_vec();
     for field in [commit.as_str().as_bytes(), path.as_bytes()] {
         bytes.push(0);
         bytes.extend_from_slice(field);
     }
-    for (name, id) in found {
-        bytes.push(0);
-        bytes.extend_from_slice(id.as_str().as_bytes());
-        bytes.extend_from_slice(name);
+    for (name, commit) in found {
+        let parents = commit.parents.iter().map(Oid::as_str).collect::<Vec<_>>().join(" ");
+        let authored = commit.authored.0.to_string();
+        let texts = [&commit.author, &commit.title].map(|text| text.replace('\0', " "));
+        let fields = [commit.id.as_str(), &parents, &authored, &texts[0], &texts[1]];
+        for field in fields.map(str::as_bytes).into_iter().chain([name]) {
+            bytes.push(0);
+            bytes.extend_from_slice(field);
+        }
     }
     let directory = repository.join(DIRECTORY);
     file::create_dir(&directory, 0o700)?;
@@ -59,12 +67,31 @@ fn parse(bytes: &[u8], path: &TreePath) -> Option<Before> {
     if fields.next()? != path.as_bytes() {
         return None;
     }
-    let entry = |field: &[u8]| {
-        let (id, name) = field.split_at_checked(40)?;
-        Some((name.to_vec(), ObjectId::from_hex(id).ok()?))
-    };
-    let commits = fields.map(entry).collect::<Option<HashMap<_, _>>>()?;
+    let mut commits = HashMap::new();
+    while let Some(id) = fields.next() {
+        let commit = CommitSummary {
+            id: oid(id)?,
+            parents: fields
+                .next()?
+                .split(|byte| *byte == b' ')
+                .filter(|id| !id.is_empty())
+                .map(oid)
+                .collect::<Option<_>>()?,
+            authored: Timestamp(text(fields.next()?)?.parse().ok()?),
+            author: text(fields.next()?)?,
+            title: text(fields.next()?)?,
+        };
+        commits.insert(fields.next()?.to_vec(), commit);
+    }
     Some(Before { tip: Some(tip), commits })
+}
+
+fn text(field: &[u8]) -> Option<String> {
+    String::from_utf8(field.to_vec()).ok()
+}
+
+fn oid(field: &[u8]) -> Option<Oid> {
+    Oid::parse(std::str::from_utf8(field).ok()?).ok()
 }
 
 /// No name from a push becomes one of a file: a path is known by its digest.
@@ -96,10 +123,18 @@ mod tests {
     fn what_is_written_is_read_for_its_own_path_alone() {
         let place = tempfile::tempdir().unwrap();
         let (tip, other) = (Oid::parse(&"1".repeat(40)).unwrap(), Oid::parse(&"2".repeat(40)).unwrap());
-        write(place.path(), &path("a/b"), &tip, [(&b"x\xff\n"[..], &other)].into_iter()).unwrap();
+        let commit = CommitSummary {
+            id: other.clone(),
+            title: "say ä\0b".into(),
+            author: String::new(),
+            authored: Timestamp(-1_000_000),
+            parents: vec![tip.clone(), other],
+        };
+        write(place.path(), &path("a/b"), &tip, [(&b"x\xff\n"[..], &commit)].into_iter()).unwrap();
         let found = read(place.path(), &path("a/b"));
         assert_eq!(found.tip.unwrap().to_string(), tip.to_string());
-        assert_eq!(found.commits.get(&b"x\xff\n"[..]).unwrap().to_string(), other.to_string());
+        let kept = CommitSummary { title: "say ä b".into(), ..commit };
+        assert_eq!(found.commits.get(&b"x\xff\n"[..]), Some(&kept));
         assert!(read(place.path(), &path("a")).tip.is_none());
         let bytes = fs::read(super::place(place.path(), &path("a/b"))).unwrap();
         assert!(parse(&bytes, &path("a/c")).is_none());

@@ -152,7 +152,7 @@ impl Repo {
             && is_default()? == Some(object_id(commit)?)
         {
             let cells = walk.cells();
-            let found = names.iter().zip(&cells).filter_map(|(name, cell)| Some((name.as_slice(), &cell.as_ref()?.id)));
+            let found = names.iter().zip(&cells).filter_map(|(name, cell)| Some((name.as_slice(), &**cell.as_ref()?)));
             // A column that is not whole is of use as well: what it lacks is walked for.
             columns::write(self.path(), path, commit, found)?;
         }
@@ -233,8 +233,16 @@ mod tests {
         }
         let earlier = Oid::parse(&tree.git(&["rev-parse", "HEAD"])).unwrap();
         let last = |name: &str| tree.git(&["log", "-1", "--format=%H", "--", name]);
-        let column: Vec<_> = ["a", "b"].map(|name| (name, Oid::parse(&last(name)).unwrap())).into();
-        let found = column.iter().map(|(name, id)| (name.as_bytes(), id));
+        // The note says it in words of its own, so that what was read there is told from what was walked for.
+        let noted = |name: &str| CommitSummary {
+            id: Oid::parse(&last(name)).unwrap(),
+            title: format!("noted of {name}"),
+            author: "Note".into(),
+            authored: base::clock::Timestamp(0),
+            parents: Vec::new(),
+        };
+        let column = ["a", "b"].map(|name| (name, noted(name)));
+        let found = column.iter().map(|(name, commit)| (name.as_bytes(), commit));
         columns::write(site.repo.path(), &TreePath::default(), &earlier, found).unwrap();
         tree.git(&["checkout", "--quiet", "-b", "side", "HEAD~2"]);
         tree.commit("b", b"side");
@@ -245,6 +253,12 @@ mod tests {
         for (name, commit) in titles(&site, &tree, "") {
             assert_eq!(commit, last(&name), "{name}");
         }
+        let tip = Oid::parse(&tree.git(&["rev-parse", "HEAD"])).unwrap();
+        let names = vec![b"a".to_vec(), b"b".to_vec()];
+        let cells = site.block_on(site.repo.latest_commits(&tip, &TreePath::default(), names, LONG)).unwrap();
+        let shown: Vec<_> = cells.iter().map(|cell| cell.as_ref().unwrap().title.as_str()).collect();
+        assert_eq!(shown[0], "noted of a");
+        assert_ne!(shown[1], "noted of b", "changed since");
     }
 
     #[test]

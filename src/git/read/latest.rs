@@ -36,7 +36,7 @@ pub(crate) struct Before {
     /// That commit.
     pub(crate) tip: Option<ObjectId>,
     /// By the entry's name.
-    pub(crate) commits: HashMap<Vec<u8>, ObjectId>,
+    pub(crate) commits: HashMap<Vec<u8>, CommitSummary>,
 }
 
 /// Walks until each entry has its commit, or the report says stop. What comes to where an earlier walk began is answered
@@ -68,12 +68,16 @@ pub(crate) fn latest(
             break;
         }
         if before.tip == Some(id) {
-            let known = |at: &usize| before.commits.get(names.get(*at)?).copied();
+            let known = |at: &usize| before.commits.get(names.get(*at)?);
+            let mut by_commit: HashMap<&Oid, (&CommitSummary, Vec<usize>)> = HashMap::new();
             for at in std::mem::take(&mut node.entries) {
-                match known(&at).map(|id| summary_of(git, id)).transpose()?.flatten() {
-                    Some(commit) => report.found(&[at], commit),
+                match known(&at) {
+                    Some(commit) => by_commit.entry(&commit.id).or_insert((commit, Vec::new())).1.push(at),
                     None => node.entries.push(at),
                 }
+            }
+            for (commit, entries) in by_commit.into_values() {
+                report.found(&entries, commit.clone());
             }
         }
         let left = walk.follow(&node)?;
