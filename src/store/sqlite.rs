@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::oneshot;
@@ -173,6 +174,8 @@ fn connect(path: &Path, access: OpenFlags) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
     connection.pragma_update(None, "trusted_schema", false).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(96);
+    // Else a statement whose plan might depend on a value is parsed anew each time that another value is bound.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failed)?;
     Ok(connection)
 }
 
@@ -269,5 +272,27 @@ struct Texts(HashMap<&'static str, String>);
 impl Texts {
     fn get(&mut self, sql: &'static str) -> &str {
         self.0.entry(sql).or_insert_with(|| sql.replace('$', "?"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+
+    /// An index over a part of a table makes the plan depend on values: then SQLite would parse at each of them.
+    #[test]
+    fn a_statement_is_parsed_once_whatever_is_bound_to_it() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("some.sqlite");
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        let connection = connect(&path, flags).unwrap();
+        connection.execute_batch("CREATE TABLE t (a, b); CREATE INDEX i ON t (a) WHERE b = 1").unwrap();
+        for value in 0..9 {
+            let mut statement = connection.prepare_cached("SELECT a FROM t WHERE a = ?1 AND b = ?2").unwrap();
+            assert!(!statement.exists([value, value]).unwrap());
+            assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{value}");
+        }
     }
 }
