@@ -28,6 +28,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("askama", &["serve"]),
     ("aws-lc-rs", &["checks", "vault"]),
     ("axum", &["serve"]),
+    ("blake3", &["vault"]),
     ("bollard", &["docker"]),
     ("clap", &["gitgrit-ops"]),
     ("clap_complete", &["gitgrit-ops"]),
@@ -51,6 +52,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tokio-postgres-rustls", &["store"]),
     ("tower-http", &["serve"]),
     ("utoipa", &["serve"]),
+    ("zstd", &["airgap"]),
 ];
 
 #[derive(Deserialize)]
