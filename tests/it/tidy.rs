@@ -29,6 +29,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("aws-lc-rs", &["checks", "vault"]),
     ("axum", &["serve"]),
     ("blake2", &["vault"]),
+    ("blake3", &["vault"]),
     ("bollard", &["docker"]),
     ("clap", &["gitgrit-ops"]),
     ("clap_complete", &["gitgrit-ops"]),
@@ -53,6 +54,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tokio-postgres-rustls", &["store"]),
     ("tower-http", &["serve"]),
     ("utoipa", &["serve"]),
+    ("zstd", &["airgap"]),
 ];
 
 #[derive(Deserialize)]
