@@ -22,7 +22,7 @@ const LIST_LIMIT: u64 = 64 << 10;
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 const EXAMPLES: &str = "Examples:\n  gitgrit-ops bundle build --tag v1.0.0 --image gitgrit-app:v1.0.0 --image db=postgres:15 --key release.key\n  \
-                        gitgrit-ops bundle build --tag v1.0.0 --images images.txt --profile release --out dist";
+                        gitgrit-ops bundle build --tag v1.0.0 --images images.txt --profile release --out /media/stick";
 
 /// Build a bundle: the images, the program, compose files, templates and manual in one file
 ///
@@ -45,7 +45,7 @@ pub(crate) struct BuildArgs {
     images: Option<PathBuf>,
 
     /// The folder for the bundle
-    #[arg(long, value_name = "DIR", default_value = "dist")]
+    #[arg(long, value_name = "DIR", default_value = "target/bundle")]
     out: PathBuf,
 
     /// How to pack: fast to build, or small to carry

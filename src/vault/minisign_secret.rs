@@ -93,8 +93,8 @@ impl SecretKey {
             let password = password.ok_or(MinisignError::Encrypted)?;
             mask(&mut file.body, password, &file.salt, file.work, file.memory)?;
         }
-        let (id, seed, point, sum) = parts(&file.body).ok_or(refused("it is too short"))?;
-        let is_whole = is_same(&checksum(&id, &seed, &point), &sum);
+        let Inner { id, seed, point, sum } = Inner::read(&file.body).ok_or(refused("it is too short"))?;
+        let is_whole = is_same(&checksum(id, &seed, &point), &sum);
         // Stock leaves the checksum of a key without a password empty.
         if !is_whole && file.encryption == SCRYPT {
             return Err(MinisignError::Password);
@@ -102,18 +102,18 @@ impl SecretKey {
         if !is_whole && sum != [0; 32] {
             return Err(refused("its checksum does not hold"));
         }
-        let key = Self::from_seed(KeyId(id), seed).ok_or(refused("it is not one of Ed25519"))?;
+        let key = Self::from_seed(id, seed).ok_or(refused("it is not one of Ed25519"))?;
         // A public half of another key would let two signatures betray the secret one.
         if key.public.point == point { Ok(key) } else { Err(refused("its two halves do not belong together")) }
     }
 
     /// The text of its key file, encrypted when there is a password; that takes seconds.
     pub fn file(&self, password: Option<&Secret<String>>) -> Result<Secret<String>, MinisignError> {
-        let (id, seed, point) = (self.public.id.0, *self.seed.expose(), self.public.point);
+        let (id, seed, point) = (self.public.id, *self.seed.expose(), self.public.point);
         // Stock leaves the checksum of a key without a password empty, and takes no other.
-        let sum = if password.is_some() { checksum(&id, &seed, &point) } else { [0; 32] };
+        let sum = if password.is_some() { checksum(id, &seed, &point) } else { [0; 32] };
         let mut body = [0; BODY];
-        let content = [id.as_slice(), &seed, &point, &sum].concat();
+        let content = [id.0.as_slice(), &seed, &point, &sum].concat();
         body.copy_from_slice(&content);
         let (encryption, salt, work, memory) = match password {
             Some(password) => {
@@ -174,14 +174,28 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     Some(*first)
 }
 
-/// Id, seed, point and checksum.
-fn parts(body: &[u8; BODY]) -> Option<([u8; 8], [u8; 32], [u8; 32], [u8; 32])> {
-    let mut rest = body.as_slice();
-    Some((take(&mut rest)?, take(&mut rest)?, take(&mut rest)?, take(&mut rest)?))
+/// What a key file protects.
+struct Inner {
+    id: KeyId,
+    seed: [u8; 32],
+    point: [u8; 32],
+    sum: [u8; 32],
 }
 
-fn checksum(id: &[u8; 8], seed: &[u8; 32], point: &[u8; 32]) -> [u8; 32] {
-    let hash = Blake2b::<U32>::new_with_prefix(PURE).chain_update(id).chain_update(seed).chain_update(point);
+impl Inner {
+    fn read(body: &[u8; BODY]) -> Option<Self> {
+        let mut rest = body.as_slice();
+        Some(Self {
+            id: KeyId(take(&mut rest)?),
+            seed: take(&mut rest)?,
+            point: take(&mut rest)?,
+            sum: take(&mut rest)?,
+        })
+    }
+}
+
+fn checksum(id: KeyId, seed: &[u8; 32], point: &[u8; 32]) -> [u8; 32] {
+    let hash = Blake2b::<U32>::new_with_prefix(PURE).chain_update(id.0).chain_update(seed).chain_update(point);
     hash.finalize().into()
 }
 
@@ -212,7 +226,7 @@ fn params(work: u64, memory: u64) -> Option<Params> {
         (log(work / 32), 1)
     } else {
         let log = log(memory / 1024);
-        (log, (work / 4 >> log).min(0x3fff_ffff) / 8)
+        (log, ((work / 4) >> log).min(0x3fff_ffff) / 8)
     };
     Params::new(log, 8, u32::try_from(parallel).ok()?).ok()
 }

@@ -15,14 +15,14 @@ use crate::site::{Ground, out};
 const KILLED: i32 = 9;
 
 /// A checkout with a commit, images that were built from it, and a key.
-struct Workshop {
+pub(crate) struct Workshop {
     ground: Ground,
-    engine: Engine,
+    pub(crate) engine: Engine,
     commit: String,
 }
 
 impl Workshop {
-    fn open() -> Option<Self> {
+    pub(crate) fn open() -> Option<Self> {
         if !Engine::is_possible() {
             return None;
         }
@@ -64,7 +64,7 @@ impl Workshop {
         assert!(done.status.success(), "{}", done.stderr);
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.ground.home().join(name)
     }
 
@@ -86,7 +86,7 @@ impl Workshop {
         out(&done)
     }
 
-    fn build_into(&self, folder: &str, more: &[&str]) -> Program {
+    pub(crate) fn build_into(&self, folder: &str, more: &[&str]) -> Program {
         let all = [
             "build",
             "--tag",
@@ -105,18 +105,18 @@ impl Workshop {
         self.bundle(&[&all[..], &images, more].concat())
     }
 
-    fn built(&self, folder: &str, more: &[&str]) -> Value {
+    pub(crate) fn built(&self, folder: &str, more: &[&str]) -> Value {
         said(&self.build_into(folder, more).run(b"").unwrap())
     }
 
-    fn load(&self, engine: &Engine, folder: &str, more: &[&str]) -> Program {
+    pub(crate) fn load(&self, engine: &Engine, folder: &str, more: &[&str]) -> Program {
         let file = format!("{folder}/{}", self.name());
         let state = format!("state-{}", engine.process());
         let load = ["load", &file, "--public-key", "release.pub", "--state", &state, "--json"];
         self.bundle(&[&load[..], more].concat()).env("DOCKER_HOST", engine.address())
     }
 
-    fn loaded(&self, engine: &Engine, folder: &str, more: &[&str]) -> Value {
+    pub(crate) fn loaded(&self, engine: &Engine, folder: &str, more: &[&str]) -> Value {
         said(&self.load(engine, folder, more).run(b"").unwrap())
     }
 
@@ -125,12 +125,12 @@ impl Workshop {
         format!("gitgrit-v1-{arch}.ggb")
     }
 
-    fn file(&self, folder: &str) -> PathBuf {
+    pub(crate) fn file(&self, folder: &str) -> PathBuf {
         self.path(folder).join(self.name())
     }
 
     /// The ids of the three images in an engine.
-    fn ids(&self, engine: &Engine) -> Vec<String> {
+    pub(crate) fn ids(&self, engine: &Engine) -> Vec<String> {
         let names = ["gitgrit-app:v1", "gitgrit-sandbox:v1", "redis:7"];
         names
             .iter()
@@ -299,7 +299,7 @@ fn a_build_or_a_load_that_was_killed_is_run_again() {
 }
 
 /// Nothing lies there that is not whole.
-fn is_clean(folder: &Path) -> bool {
+pub(crate) fn is_clean(folder: &Path) -> bool {
     let names =
         std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
     names.into_iter().all(|name| !name.starts_with("unfinished-") && !name.ends_with(".part"))

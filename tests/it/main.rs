@@ -19,6 +19,7 @@ mod authz_matrix;
 mod authz_people;
 mod browser;
 mod bundle_keys;
+mod bundle_kills;
 mod bundle_travel;
 mod ca;
 mod cli;

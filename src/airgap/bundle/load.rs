@@ -35,21 +35,22 @@ pub fn wanted(manifest: &Manifest) -> Vec<Wanted> {
     images.collect()
 }
 
-/// Looks what the engine has, and plans. When every image is there by its id, nothing else is asked.
-pub fn plan(wanted: Vec<Wanted>, engine: &Engine) -> Result<(Plan, Store), LoadError> {
-    let store = engine.store()?;
+/// Looks what the engine has, and plans. When every image is there by its id, nothing else is asked, and no store is given.
+pub fn plan(wanted: Vec<Wanted>, engine: &Engine) -> Result<(Plan, Option<Store>), LoadError> {
     let mut present = Vec::new();
     for image in &wanted {
         present.extend(look(engine, &image.id)?);
     }
-    if present.len() < wanted.len() {
-        for id in engine.images()? {
-            if present.iter().all(|other: &Present| other.id != id) {
-                present.extend(look(engine, &id)?);
-            }
+    if present.len() == wanted.len() {
+        return Ok((Plan::new(wanted, &present, false), None));
+    }
+    for id in engine.images()? {
+        if present.iter().all(|other: &Present| other.id != id) {
+            present.extend(look(engine, &id)?);
         }
     }
-    Ok((Plan::new(wanted, &present, store.is_containerd), store))
+    let store = engine.store()?;
+    Ok((Plan::new(wanted, &present, store.is_containerd), Some(store)))
 }
 
 fn look(engine: &Engine, id: &str) -> Result<Option<Present>, EngineError> {
@@ -84,7 +85,7 @@ pub fn apply(
             continue;
         }
         state.write(&image.reference, Event::Begun)?;
-        if let Err(error) = step(image, *action, engine, open, tell) {
+        if let Err(error) = step(image, *action, plan.sends_all, engine, &Way { open, tell }) {
             state.write(&image.reference, Event::Failed)?;
             return Err(error);
         }
@@ -94,12 +95,18 @@ pub fn apply(
     state.write("", Event::Done)
 }
 
+/// Where content comes from, and who hears of it.
+struct Way<'w, 'o> {
+    open: &'w Open<'o>,
+    tell: &'w (dyn Fn(u64) + Sync),
+}
+
 fn step(
     image: &Wanted,
     action: Action,
+    has_own_ids: bool,
     engine: &Engine,
-    open: &Open<'_>,
-    tell: &(dyn Fn(u64) + Sync),
+    way: &Way<'_, '_>,
 ) -> Result<(), LoadError> {
     let reference = Reference::parse(&image.reference).map_err(EngineError::from)?;
     match action {
@@ -108,18 +115,22 @@ fn step(
             let (name, tag) = reference.tagged().unwrap_or((&image.reference, "latest"));
             engine.tag(&Reference::parse(&image.id).map_err(EngineError::from)?, name, tag)?;
         }
-        Action::Send { below } => match send(image, below, engine, open, tell) {
+        Action::Send { below } => match send(image, below, engine, way) {
             // Some engines want the content also of layers that they have.
-            Err(EngineError::Refused { .. }) if below > 0 => send(image, 0, engine, open, tell)?,
+            Err(EngineError::Refused { .. }) if below > 0 => send(image, 0, engine, way)?,
             other => other?,
         },
     }
-    let found = engine.image(&reference)?.map_or_else(|| "nothing".to_owned(), |found| found.id);
-    if found == image.id {
-        Ok(())
-    } else {
-        Err(LoadError::Differs { image: image.reference.clone(), wanted: image.id.clone(), found })
+    let found = engine.image(&reference)?;
+    let is_it = |found: &docker::Image| {
+        let has_layers = found.layers.iter().eq(image.layers.iter().map(|layer| &layer.digest));
+        found.id == image.id || (has_own_ids && has_layers)
+    };
+    if found.as_ref().is_some_and(is_it) {
+        return Ok(());
     }
+    let found = found.map_or_else(|| "nothing".to_owned(), |found| found.id);
+    Err(LoadError::Differs { image: image.reference.clone(), wanted: image.id.clone(), found })
 }
 
 /// The engine's own list of what an archive holds.
@@ -131,13 +142,8 @@ struct Listed<'l> {
     layers: Vec<String>,
 }
 
-fn send(
-    image: &Wanted,
-    below: usize,
-    engine: &Engine,
-    open: &Open<'_>,
-    tell: &(dyn Fn(u64) + Sync),
-) -> Result<(), EngineError> {
+fn send(image: &Wanted, below: usize, engine: &Engine, way: &Way<'_, '_>) -> Result<(), EngineError> {
+    let Way { open, tell } = *way;
     let path = |digest: &str| format!("blobs/sha256/{}", digest.strip_prefix("sha256:").unwrap_or(digest));
     let broken = |source| EngineError::Archive { source };
     let unnamed = || broken(io::Error::new(io::ErrorKind::InvalidData, "a digest is none"));
@@ -240,7 +246,8 @@ mod tests {
     fn a_disk_without_room_is_named_with_what_it_takes() {
         let home = tempfile::tempdir().unwrap();
         let root = home.path().display().to_string();
-        let store = Store { version: String::new(), root: root.clone(), driver: "overlay2".into(), is_containerd: false };
+        let store =
+            Store { version: String::new(), root: root.clone(), driver: "overlay2".into(), is_containerd: false };
         check_room(&plan_of(1000), &store, "unix:///docker.sock").unwrap();
         let large = plan_of(1 << 60);
         let error = check_room(&large, &store, "unix:///docker.sock").unwrap_err();

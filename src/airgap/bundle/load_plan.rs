@@ -55,6 +55,8 @@ pub enum Action {
 pub struct Plan {
     /// Each image with what it takes.
     pub steps: Vec<(Wanted, Action)>,
+    /// Says whether images go with every layer. Such an engine has ids of its own, and only layers can be compared.
+    pub sends_all: bool,
 }
 
 impl Plan {
@@ -74,7 +76,7 @@ impl Plan {
             chains.insert(image.layers.iter().map(|layer| layer.digest.clone()).collect());
             steps.push((image, action));
         }
-        Self { steps }
+        Self { steps, sends_all }
     }
 
     /// The bytes of layers that are sent, and of those that stay out because the engine has them.
