@@ -33,3 +33,6 @@ pub use path::EntryPath;
 pub use signature::Signature;
 pub use verify::{Hashes, Thoroughness, Verified};
 pub use write::{Assembly, Signer, Source, SourceImage};
+
+#[cfg(test)]
+mod whole_test;
