@@ -11,6 +11,8 @@ mod certificates;
 mod lfs_json;
 #[path = "../fuzz/fuzz_targets/checks/markdown.rs"]
 mod markdown;
+#[path = "../fuzz/fuzz_targets/checks/minisign.rs"]
+mod minisign;
 #[path = "../fuzz/fuzz_targets/checks/names.rs"]
 mod names;
 #[path = "../fuzz/fuzz_targets/checks/ssh_command.rs"]
@@ -59,4 +61,9 @@ fn no_ssh_command_is_more_than_one_of_ours() {
 #[test]
 fn no_file_of_certificates_goes_without_a_verdict() {
     walk("certificates", certificates::holds);
+}
+
+#[test]
+fn no_text_of_a_key_or_a_signature_is_read_two_ways() {
+    walk("minisign", minisign::holds);
 }

@@ -17,6 +17,10 @@ mod path;
 mod rules;
 mod seek;
 mod signature;
+pub mod trust;
+pub mod trust_file;
+#[cfg(test)]
+mod trust_test;
 mod ustar;
 mod verify;
 mod write;
