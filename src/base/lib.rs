@@ -28,7 +28,6 @@ pub mod secret;
 pub mod settings;
 pub mod site;
 pub mod template;
-pub mod terminal;
 pub mod time_source;
 mod transfers;
 pub mod url;

@@ -170,6 +170,9 @@ pub enum BundleError {
         /// The path that was asked for.
         path: String,
     },
+    /// Not enough of the trusted keys have signed it, or it is too old.
+    #[error(transparent)]
+    Trust(#[from] super::trust::TrustError),
     /// Packed content was changed since it was packed.
     #[error("the packed content in `{path}` is damaged: the BLAKE3 of a frame is {found}, not {expected}")]
     Packed {
@@ -211,6 +214,7 @@ impl BundleError {
             Self::Signature(_) => "GG-BUNDLE-023",
             Self::Absent { .. } => "GG-BUNDLE-024",
             Self::Packed { .. } => "GG-BUNDLE-025",
+            Self::Trust(error) => error.id(),
         }
     }
 
@@ -240,6 +244,7 @@ impl From<BundleError> for io::Error {
 impl Hint for BundleError {
     fn hint(&self) -> Option<String> {
         let said = match self {
+            Self::Trust(error) => return error.hint(),
             Self::Write { .. } if self.is_space() => "free some space on that file system, then run this again",
             Self::Read { .. } | Self::Write { .. } => return None,
             Self::NotABundle => "name the file that ends in .ggb; a part of a split bundle has to be joined first",

@@ -1,7 +1,11 @@
 //! The bundle: one file that crosses the gap. A tar in independent zstd frames, signed, checked before anything of it is
 //! used (docs/bundle.md). Opens no socket and starts no program; nothing that a signature does not cover is ever decoded.
 
+pub mod build;
+pub mod build_error;
+mod cache;
 mod content;
+pub mod difference;
 mod digest;
 mod draft;
 mod error;
@@ -9,12 +13,20 @@ mod form;
 mod frame;
 mod head;
 mod layout;
+pub mod load;
+mod load_archive;
+pub mod load_error;
+pub mod load_plan;
 mod manifest;
 mod oci;
 mod open;
 mod pack;
 mod path;
+mod reference;
 mod rules;
+mod save_archive;
+#[cfg(test)]
+mod save_archive_test;
 mod seek;
 mod signature;
 pub mod trust;
@@ -25,7 +37,7 @@ mod ustar;
 mod verify;
 mod write;
 
-pub use content::Content;
+pub use content::{Content, unpack_frame};
 pub use digest::{Blake3, Digest};
 pub use draft::reseal;
 pub use error::BundleError;

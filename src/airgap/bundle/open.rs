@@ -120,6 +120,18 @@ impl Bundle {
         self.size
     }
 
+    /// How large the frames of the file at `path` are, in bytes; `None` when it is small and shares a frame, or is not there.
+    pub fn packed_size(&self, path: &str) -> Option<u64> {
+        let (index, _) = self.find(path).ok()?;
+        let is_part =
+            |planned: &&(usize, &Planned)| matches!(planned.1.held, Held::Part { entry, .. } if entry == index);
+        let first = self.first_frame(index)?;
+        let own = self.plan.iter().enumerate().skip(first).collect::<Vec<_>>();
+        let own: Vec<_> = own.iter().take_while(is_part).collect();
+        let sizes = own.iter().filter_map(|(frame, _)| self.manifest.frames.get(*frame)).map(|frame| frame.packed);
+        (!own.is_empty()).then(|| sizes.sum())
+    }
+
     /// The index of the file at `path`, and itself.
     pub(crate) fn find(&self, path: &str) -> Result<(usize, &Entry), BundleError> {
         let found = self.manifest.entries.iter().enumerate().find(|(_, entry)| entry.path.as_str() == path);

@@ -4,7 +4,9 @@
 use base::Hint;
 use base::clock::Timestamp;
 use serde::Deserialize;
-use vault::minisign::{KeyId, MinisignError, PublicKey, Signature};
+use vault::minisign::{self, KeyId, MinisignError, PublicKey};
+
+use super::Signature;
 
 /// The most keys that are trusted at once, and the most signatures that are looked at.
 pub const MOST: usize = 16;
@@ -60,6 +62,12 @@ pub enum TrustError {
         /// What is wrong with them.
         why: String,
     },
+    /// What lies where a signature belongs is none.
+    #[error("a signature does not read")]
+    Form {
+        /// Why.
+        source: MinisignError,
+    },
     /// The next trust file is not this one's successor.
     #[error("the new trust file is not taken: {why}")]
     Successor {
@@ -80,6 +88,7 @@ impl TrustError {
             Self::Sequence { .. } => "GG-BUNDLE-106",
             Self::Keys { .. } => "GG-BUNDLE-107",
             Self::Successor { .. } => "GG-BUNDLE-108",
+            Self::Form { .. } => "GG-BUNDLE-109",
         }
     }
 }
@@ -94,7 +103,9 @@ impl Hint for TrustError {
             Self::Few { strangers, .. } => {
                 format!("signed by {}; ask on another way than this file's whether that is right", list(strangers))
             }
-            Self::Broken { .. } | Self::Sequence { .. } => "the copy is damaged or was changed: get it again".into(),
+            Self::Broken { .. } | Self::Sequence { .. } | Self::Form { .. } => {
+                "the copy is damaged or was changed: get it again".into()
+            }
             Self::Many => "remove the signatures that nobody needs".into(),
             Self::Replayed { .. } => "take a newer bundle; to go back on purpose, use --allow-older".into(),
             Self::Keys { .. } => "docs/bundle-keys.md shows what a trust file looks like".into(),
@@ -127,13 +138,14 @@ pub struct Signed {
     /// Which of several bundles it is: the higher, the newer.
     pub sequence: u64,
     /// When the signer wants it to be replaced, in seconds since 1970.
-    pub expires: Option<i64>,
+    pub expires: Option<u64>,
 }
 
 impl Signed {
     /// What to tell whoever uses it at `now`; nothing of it is a reason to stop.
     pub fn warning(&self, now: Timestamp) -> Option<String> {
-        let days = now.seconds().checked_sub(self.expires?)?.div_euclid(86_400);
+        let expires = i64::try_from(self.expires?).ok()?;
+        let days = now.seconds().saturating_sub(expires).div_euclid(86_400);
         (days >= 0).then(|| format!("by this host's clock the bundle expired {days} days ago; ask for a newer one"))
     }
 }
@@ -142,7 +154,7 @@ impl Signed {
 #[derive(Deserialize)]
 struct Order {
     sequence: u64,
-    expires: Option<i64>,
+    expires: Option<u64>,
 }
 
 impl Trust {
@@ -201,7 +213,9 @@ impl Trust {
     /// Both signatures of each are checked; one that a trusted key should have made and did not is refused even when the
     /// others are enough.
     pub fn judge(&self, manifest: &[u8], signatures: &[Signature]) -> Result<Signed, TrustError> {
-        let (by, strangers) = self.signers(manifest, signatures)?;
+        let read = signatures.iter().take(MOST + 1).map(|signature| minisign::Signature::parse(signature.text()));
+        let read: Vec<_> = read.collect::<Result<_, _>>().map_err(|source| TrustError::Form { source })?;
+        let (by, strangers) = self.signers(manifest, &read)?;
         let order: Order = serde_json::from_slice(manifest).map_err(|source| TrustError::Sequence { source })?;
         if order.sequence < self.least {
             return Err(TrustError::Replayed { found: order.sequence, least: self.least });
@@ -213,7 +227,7 @@ impl Trust {
     pub(crate) fn signers(
         &self,
         bytes: &[u8],
-        signatures: &[Signature],
+        signatures: &[minisign::Signature],
     ) -> Result<(Vec<KeyId>, Vec<KeyId>), TrustError> {
         if signatures.len() > MOST {
             return Err(TrustError::Many);

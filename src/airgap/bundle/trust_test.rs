@@ -1,8 +1,9 @@
 //! Enough of the right keys, and nothing older: by table.
 
 use base::clock::Timestamp;
-use vault::minisign::{SecretKey, Signature};
+use vault::minisign::{self, SecretKey};
 
+use super::Signature;
 use super::trust::{MOST, Trust, TrustError};
 use super::trust_file::TrustFile;
 
@@ -16,8 +17,14 @@ fn trust(keys: &[&SecretKey], threshold: usize) -> Trust {
     Trust::new(keys.iter().map(|key| key.public().clone()).collect(), threshold).unwrap()
 }
 
-fn signed(bytes: &[u8], keys: &[&SecretKey]) -> Vec<Signature> {
+/// Signatures as they lie beside a file.
+fn beside(bytes: &[u8], keys: &[&SecretKey]) -> Vec<minisign::Signature> {
     keys.iter().map(|key| key.sign(bytes, "seq=7").unwrap()).collect()
+}
+
+/// Signatures as they lie in a bundle.
+fn signed(bytes: &[u8], keys: &[&SecretKey]) -> Vec<Signature> {
+    beside(bytes, keys).iter().map(|signature| Signature::take(&signature.to_string()).unwrap()).collect()
 }
 
 #[test]
@@ -115,15 +122,15 @@ fn a_trust_file_is_replaced_only_by_enough_old_and_enough_new_keys() {
         (&[a, b, c, d], true),
     ];
     for (by, is_taken) in cases {
-        let found = old.successor(next.as_bytes(), &signed(next.as_bytes(), by));
+        let found = old.successor(next.as_bytes(), &beside(next.as_bytes(), by));
         assert_eq!(found.is_ok(), is_taken, "{by:?}: {found:?}");
     }
     for sequence in [0, 3] {
         let older = file(sequence, 1, &[a, b]);
-        let error = old.successor(older.as_bytes(), &signed(older.as_bytes(), &[a, b])).unwrap_err();
+        let error = old.successor(older.as_bytes(), &beside(older.as_bytes(), &[a, b])).unwrap_err();
         assert_eq!(error.id(), "GG-BUNDLE-108");
     }
-    let by_others = signed(b"another file", &[a, c, d]);
+    let by_others = beside(b"another file", &[a, c, d]);
     assert!(old.successor(next.as_bytes(), &by_others).is_err());
 }
 

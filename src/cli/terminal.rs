@@ -4,15 +4,14 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 
+use base::Secret;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
-
-use crate::Secret;
 
 /// The longest line that is taken, in bytes.
 const LONGEST: u64 = 4096;
 
 /// Asks on the terminal of this process. `None` when it has none.
-pub fn ask_hidden(question: &str) -> io::Result<Option<Secret<String>>> {
+pub(crate) fn ask_hidden(question: &str) -> io::Result<Option<Secret<String>>> {
     let Ok(terminal) = File::options().read(true).write(true).open("/dev/tty") else { return Ok(None) };
     let before = tcgetattr(&terminal)?;
     let mut silent = before.clone();
