@@ -217,8 +217,7 @@ impl Signature {
 
     /// Signs `message`, hashed, as the key `id`. `by` makes an Ed25519 signature.
     pub(crate) fn made(id: KeyId, message: &[u8], comment: &str, by: impl Fn(&[u8]) -> [u8; 64]) -> Option<Self> {
-        let is_plain = comment.len() <= 8192 && !comment.contains(char::is_control);
-        is_plain.then(|| {
+        (comment.len() <= 8192 && is_plain(comment)).then(|| {
             let over_message = by(&Blake2b512::digest(message));
             let over_comment = by(&commented(&over_message, comment));
             let untrusted = format!("signature from minisign secret key {id}");
@@ -248,7 +247,12 @@ pub(crate) fn lines(text: &str) -> Option<Vec<&str>> {
     }
     let text = text.strip_suffix('\n').unwrap_or(text);
     let lines: Vec<_> = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).collect();
-    lines.iter().all(|line| !line.contains(char::is_control)).then_some(lines)
+    lines.iter().all(|line| is_plain(line)).then_some(lines)
+}
+
+/// Says whether a line does nothing to a terminal. Stock separates the parts of its own comments by tabs.
+fn is_plain(line: &str) -> bool {
+    !line.contains(|sign: char| sign.is_control() && sign != '\t')
 }
 
 pub(crate) fn decoded<const N: usize>(line: &str) -> Option<[u8; N]> {

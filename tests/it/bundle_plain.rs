@@ -162,3 +162,49 @@ fn diff_says_in_sentences_what_changes() {
     let found: Value = serde_json::from_str(&said).unwrap();
     assert_eq!((found["is_same"].as_bool(), found["migrations"]["new"][0].as_str()), (Some(false), Some("0003_third")));
 }
+
+#[test]
+fn zz_tmp_corpus() {
+    let Some(folder) = std::env::var_os("GG_CORPUS") else { return };
+    let folder = Path::new(&folder);
+    let key = SecretKey::generate();
+    for name in ["bundle_reader", "bundle_manifest"] {
+        std::fs::create_dir_all(folder.join(name)).unwrap();
+    }
+    let put = |kind: &str, index: usize, bytes: &[u8]| {
+        std::fs::write(folder.join(kind).join(format!("{index:02}")), bytes).unwrap()
+    };
+    for index in 0..12 {
+        let mut draft = image();
+        draft.sequence = index as u64;
+        if index % 3 == 1 {
+            draft.items.insert(1, crate::bundle_forger::Item::new("compose/.env.example", vec![b'#'; index * 100]));
+        }
+        if index % 4 == 2 {
+            draft.images.clear();
+            draft.items.retain(|item| !item.path.starts_with("blobs"));
+        }
+        let mut packed = draft.packed();
+        match index {
+            3 => packed.manifest.expires = Some(1_800_000_000),
+            5 => packed.manifest.keys.clear(),
+            7 => packed.manifest.commit.is_dirty = true,
+            9 => packed.manifest.entries[3].path = serde_json::from_value("../up".into()).unwrap(),
+            10 => packed.manifest.migrations.clear(),
+            _ => {}
+        }
+        put("bundle_manifest", index, &packed.manifest.bytes());
+        if index < 6 {
+            put("bundle_reader", index, &packed.sealed(&key).file());
+        } else {
+            let content = vec![index as u8; index * 1000];
+            let made = if index % 2 == 0 {
+                crate::bundle_forger::frame(&content)
+            } else {
+                crate::bundle_forger::stored(&content)
+            };
+            let size = u16::try_from(content.len()).unwrap().to_le_bytes();
+            put("bundle_reader", index, &[size.as_slice(), &made].concat());
+        }
+    }
+}

@@ -226,3 +226,37 @@ pub fn least(folder: &Path) -> Result<u64, LoadError> {
 fn note_of(folder: &Path) -> PathBuf {
     folder.join("bundle.json")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan_of(size: u64) -> Plan {
+        let layers = vec![Layer { digest: "sha256:00".into(), size }];
+        Plan::new(vec![Wanted { reference: "a:1".into(), id: "sha256:01".into(), layers }], &[], false)
+    }
+
+    #[test]
+    fn a_disk_without_room_is_named_with_what_it_takes() {
+        let home = tempfile::tempdir().unwrap();
+        let root = home.path().display().to_string();
+        let store =
+            Store { version: String::new(), root: root.clone(), driver: "overlay2".into(), is_containerd: false };
+        check_room(&plan_of(1000), &store, "unix:///docker.sock").unwrap();
+        let large = plan_of(1 << 60);
+        let error = check_room(&large, &store, "unix:///docker.sock").unwrap_err();
+        assert!(matches!(&error, LoadError::Space { root: there, needed, .. } if *there == root && *needed > 1 << 61));
+        assert_eq!(error.id(), Some("GG-BUNDLE-201"));
+        check_room(&large, &store, "tcp://host:2375").unwrap();
+    }
+
+    #[test]
+    fn the_sequence_that_was_reached_is_remembered_and_a_broken_note_is_not_passed_over() {
+        let home = tempfile::tempdir().unwrap();
+        assert_eq!(least(home.path()).unwrap(), 0);
+        std::fs::write(note_of(home.path()), r#"{"sequence":7,"version":"v1"}"#).unwrap();
+        assert_eq!(least(home.path()).unwrap(), 7);
+        std::fs::write(note_of(home.path()), "7").unwrap();
+        assert!(matches!(least(home.path()), Err(LoadError::File(_))));
+    }
+}

@@ -43,9 +43,12 @@ impl<'c> Outgoing<'c> {
             return Ok(true);
         }
         let Some((name, piece)) = self.waiting.pop_front() else {
-            let was_at_end = std::mem::replace(&mut self.is_at_end, true);
+            if self.is_at_end {
+                return Ok(false);
+            }
+            self.is_at_end = true;
             (self.now, self.left) = (Box::new(io::repeat(0)), 2 * RECORD);
-            return Ok(!was_at_end);
+            return Ok(true);
         };
         let (size, content): (u64, Box<dyn Read + Send + 'c>) = match piece {
             Piece::Bytes(bytes) => (bytes.len() as u64, Box::new(io::Cursor::new(bytes))),
@@ -109,7 +112,10 @@ mod tests {
         });
         let mut told = 0;
         let mut whole = Vec::new();
-        Outgoing::new(files.collect(), Box::new(|more| told += more)).read_to_end(&mut whole).unwrap();
+        let mut archive = Outgoing::new(files.collect(), Box::new(|more| told += more));
+        archive.read_to_end(&mut whole).unwrap();
+        assert_eq!(archive.read(&mut [0; 10]).unwrap(), 0, "the end stays the end");
+        drop(archive);
         assert_eq!((whole.len() as u64, whole.len() % 512), (told, 0));
         let mut archive = tar::Archive::new(whole.as_slice());
         let mut read = Vec::new();

@@ -123,13 +123,10 @@ impl Bundle {
     /// How large the frames of the file at `path` are, in bytes; `None` when it is small and shares a frame, or is not there.
     pub fn packed_size(&self, path: &str) -> Option<u64> {
         let (index, _) = self.find(path).ok()?;
-        let is_part =
-            |planned: &&(usize, &Planned)| matches!(planned.1.held, Held::Part { entry, .. } if entry == index);
-        let first = self.first_frame(index)?;
-        let own = self.plan.iter().enumerate().skip(first).collect::<Vec<_>>();
-        let own: Vec<_> = own.iter().take_while(is_part).collect();
-        let sizes = own.iter().filter_map(|(frame, _)| self.manifest.frames.get(*frame)).map(|frame| frame.packed);
-        (!own.is_empty()).then(|| sizes.sum())
+        let is_own = |planned: &Planned| matches!(planned.held, Held::Part { entry, .. } if entry == index);
+        let frames = self.plan.iter().zip(&self.manifest.frames).skip(self.first_frame(index)?);
+        let sum = frames.take_while(|(planned, _)| is_own(planned)).map(|(_, frame)| frame.packed).sum();
+        (sum > 0).then_some(sum)
     }
 
     /// The index of the file at `path`, and itself.

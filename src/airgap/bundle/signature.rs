@@ -30,7 +30,8 @@ impl Signature {
         if !untrusted.starts_with("untrusted comment: ") || !trusted.starts_with("trusted comment: ") {
             return Err(refused("its comments are not where they belong"));
         }
-        if text.len() as u64 > LONGEST || text.contains(|sign: char| sign.is_control() && sign != '\n') {
+        if text.len() as u64 > LONGEST || text.contains(|sign: char| sign.is_control() && sign != '\n' && sign != '\t')
+        {
             return Err(refused("it is too long, or not plain text"));
         }
         let of_size = |line: &str, size| STANDARD.decode(line).ok().filter(|bytes| bytes.len() == size);

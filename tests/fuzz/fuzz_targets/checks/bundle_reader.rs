@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use airgap::bundle::{Bundle, Hashes, Thoroughness, probe};
+use airgap::bundle::{Bundle, Hashes, Thoroughness, unpack_frame};
 
 /// Opening and verifying end with a verdict, what verifies reads back whole, and no frame becomes more than it says.
 pub(crate) fn holds(bytes: &[u8]) {
@@ -21,7 +21,7 @@ pub(crate) fn holds(bytes: &[u8]) {
     // A frame that somebody signed: the first two bytes are what it says to hold.
     if let Some((size, frame)) = bytes.split_first_chunk::<2>() {
         let size = u64::from(u16::from_le_bytes(*size));
-        if let Ok(content) = probe(frame, size) {
+        if let Ok(content) = unpack_frame(frame, size) {
             assert_eq!(content.len() as u64, size);
         }
     }

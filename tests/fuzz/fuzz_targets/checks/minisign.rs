@@ -7,7 +7,7 @@ use vault::minisign::{PublicKey, SecretKey, Signature};
 pub(crate) fn holds(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(signature) = Signature::parse(&text) {
-        assert!(!signature.trusted_comment().contains(char::is_control));
+        assert!(!signature.trusted_comment().contains(|sign: char| sign.is_control() && sign != '\t'));
         assert_eq!(Signature::parse(&signature.to_string()).as_ref(), Ok(&signature));
         let other = SecretKey::generate();
         assert!(other.public().verify(bytes, &signature).is_err());
