@@ -301,6 +301,12 @@ fn files_that_are_not_what_their_signed_entry_says_are_refused() {
         block[150] ^= 1;
         block
     });
+}
+
+#[test]
+fn contents_that_are_not_what_their_signed_entry_says_are_refused() {
+    let mut judge = Judge::new();
+    let key = judge.key.clone();
     let mut draft = Draft::good();
     draft.item("docs/a.md").padding = 1;
     judge.refuses("something in the padding", 20, &draft.file(&key));
