@@ -125,5 +125,6 @@ pub(crate) fn refused(error: BundleError) -> Failure {
     } else {
         Exit::Integrity
     };
-    Failure::new(exit, error)
+    let id = error.id();
+    Failure::new(exit, error).identified(id)
 }

@@ -22,6 +22,10 @@ pub(crate) struct TrustArgs {
     /// Trust this key alone, its .pub file or its line; with several, each is enough
     #[arg(long, value_name = "KEY", conflicts_with = "trust")]
     public_key: Vec<String>,
+
+    /// How many of the keys named here must have signed
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "public_key")]
+    threshold: usize,
 }
 
 impl TrustArgs {
@@ -34,7 +38,7 @@ impl TrustArgs {
             return Trust::compiled().map_err(refused);
         }
         let keys: Result<Vec<PublicKey>, Failure> = self.public_key.iter().map(|key| public_key(key)).collect();
-        Trust::new(keys?, 1).map_err(refused)
+        Trust::new(keys?, self.threshold).map_err(refused)
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 
 use vault::digest::Sha256;
 
+use super::form::Walk;
 use super::frame::Unpacker;
 use super::layout::{Held, Piece};
 use super::verify::Check;
@@ -35,6 +36,18 @@ impl Unpacking {
         let failed = |why| BundleError::FrameContent { frame: index, why };
         self.unpacker.unpack(&self.packed, frame.size, &mut self.content).map_err(failed)
     }
+}
+
+/// Unpacks one frame that has to hold `size` bytes, as [`Bundle::verify`] does when its hash is the signed one.
+pub fn unpack_frame(packed: &[u8], size: u64) -> Result<Vec<u8>, BundleError> {
+    let mut walk = Walk::new(size);
+    let walked = walk.take(packed).and_then(|()| walk.finish());
+    walked.map_err(|why| BundleError::FrameForm { frame: 0, why })?;
+    let mut content = Vec::new();
+    let failed = |why| BundleError::FrameContent { frame: 0, why };
+    let mut unpacker = Unpacker::new().map_err(|error| failed(error.to_string()))?;
+    unpacker.unpack(packed, size, &mut content).map_err(failed)?;
+    Ok(content)
 }
 
 /// The content of one file. Errors are of [`BundleError`], inside an [`io::Error`] when it is read as [`Read`].

@@ -17,7 +17,7 @@ fn walked(frame: &[u8], size: u64, pieces: usize) -> Result<(), &'static str> {
 /// Content of every length between 0 and three blocks, neither random nor all the same.
 fn content() -> impl Strategy<Value = Vec<u8>> {
     (0..400_000_usize, any::<u8>()).prop_map(|(size, seed)| {
-        (0..size).map(|at| ((at * at) >> 7) as u8 ^ seed.wrapping_mul((at >> 12) as u8)).collect()
+        (0..size).map(|at| ((at * at) >> 7).to_le_bytes()[0] ^ seed.wrapping_mul((at >> 12).to_le_bytes()[0])).collect()
     })
 }
 

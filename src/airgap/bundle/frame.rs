@@ -100,9 +100,7 @@ impl Unpacker {
         content.clear();
         let size = usize::try_from(size).ok().filter(|size| *size <= Profile::Release.frame_size());
         let size = size.ok_or("it says to hold more than a frame may")?;
-        content.reserve_exact(size);
-        // The capacity is what bounds the output, and a buffer that served a larger frame has more of it.
-        content.shrink_to(size);
+        // The slice is what bounds the output.
         content.resize(size, 0);
         let found = self.0.decompress_to_buffer(packed, content.as_mut_slice()).map_err(|error| error.to_string())?;
         if found == size { Ok(()) } else { Err("it holds less than it says".into()) }

@@ -41,12 +41,15 @@ pub(crate) fn take(archive: &[u8]) -> Result<Head, BundleError> {
     let mut signatures: Vec<Signature> = Vec::new();
     while !rest.is_empty() {
         let (header, text) = next(&mut rest)?;
+        if !header.path.starts_with(".gitgrit/manifest.json.") {
+            return Err(BundleError::Head("a file of it is neither known nor a signature"));
+        }
         if header.size > signature::LONGEST || signatures.len() == signature::MOST {
             return Err(BundleError::Signature("it is too long, or one too many"));
         }
         let found = Signature::read(text)?;
         if header.path != place(signatures.len(), &found) {
-            return Err(BundleError::Head("a file of it is neither known nor a signature"));
+            return Err(BundleError::Head("a signature lies under another name than its key's"));
         }
         signatures.push(found);
     }

@@ -5,6 +5,7 @@ pub mod build;
 pub mod build_error;
 mod cache;
 mod content;
+pub mod difference;
 mod digest;
 mod draft;
 mod error;
@@ -36,7 +37,7 @@ mod ustar;
 mod verify;
 mod write;
 
-pub use content::Content;
+pub use content::{Content, unpack_frame};
 pub use digest::{Blake3, Digest};
 pub use draft::reseal;
 pub use error::BundleError;
@@ -48,3 +49,6 @@ pub use path::EntryPath;
 pub use signature::Signature;
 pub use verify::{Hashes, Thoroughness, Verified};
 pub use write::{Assembly, Signer, Source, SourceImage};
+
+#[cfg(test)]
+mod whole_test;

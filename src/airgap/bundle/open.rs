@@ -120,6 +120,15 @@ impl Bundle {
         self.size
     }
 
+    /// How large the frames of the file at `path` are, in bytes; `None` when it is small and shares a frame, or is not there.
+    pub fn packed_size(&self, path: &str) -> Option<u64> {
+        let (index, _) = self.find(path).ok()?;
+        let is_own = |planned: &Planned| matches!(planned.held, Held::Part { entry, .. } if entry == index);
+        let frames = self.plan.iter().zip(&self.manifest.frames).skip(self.first_frame(index)?);
+        let sum = frames.take_while(|(planned, _)| is_own(planned)).map(|(_, frame)| frame.packed).sum();
+        (sum > 0).then_some(sum)
+    }
+
     /// The index of the file at `path`, and itself.
     pub(crate) fn find(&self, path: &str) -> Result<(usize, &Entry), BundleError> {
         let found = self.manifest.entries.iter().enumerate().find(|(_, entry)| entry.path.as_str() == path);
