@@ -4,6 +4,7 @@
 pub mod apply;
 #[cfg(test)]
 mod apply_test;
+pub mod bundle;
 pub mod error;
 pub mod facts;
 pub mod journal;

@@ -37,8 +37,12 @@ exits! {
     KeyMismatch = 12, "the key does not match the data";
     /// A signature does not hold, or what was written was changed since.
     Integrity = 13, "signature or integrity";
+    /// Not enough room, on a disk that the message names.
+    Space = 15, "not enough resources";
     /// A newer program wrote the data.
     Version = 16, "version or schema refused";
+    /// No container engine answers.
+    Engine = 18, "engine unavailable";
 }
 
 impl From<Exit> for ExitCode {

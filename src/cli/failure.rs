@@ -15,10 +15,14 @@ pub(crate) struct Failure {
     exit: Exit,
     error: Box<dyn Error + Send + Sync>,
     hints: Vec<String>,
+    /// The stable id of the reason, where it has one.
+    id: Option<&'static str>,
 }
 
 #[derive(Serialize)]
 struct FailureView<'f> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'static str>,
     error: String,
     causes: Vec<String>,
     hints: &'f [String],
@@ -28,12 +32,19 @@ struct FailureView<'f> {
 impl Failure {
     /// A failure with the error's own hint.
     pub(crate) fn new(exit: Exit, error: impl Hint + Send + Sync + 'static) -> Self {
-        Self { exit, hints: error.hint().into_iter().collect(), error: Box::new(error) }
+        Self { exit, hints: error.hint().into_iter().collect(), error: Box::new(error), id: None }
     }
 
     /// A failure of the command line's own making.
     pub(crate) fn said(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, hints: Vec::new(), error: message.into().into() }
+        Self { exit, hints: Vec::new(), error: message.into().into(), id: None }
+    }
+
+    /// Names the reason by its stable id.
+    #[must_use]
+    pub(crate) fn identified(mut self, id: &'static str) -> Self {
+        self.id = Some(id);
+        self
     }
 
     /// Adds a hint.
@@ -50,11 +61,18 @@ impl Failure {
         }
         let causes = self.causes();
         if console.is_json {
-            let view = FailureView { error: self.error.to_string(), causes, hints: &self.hints, exit: self.exit as u8 };
+            let view = FailureView {
+                id: self.id,
+                error: self.error.to_string(),
+                causes,
+                hints: &self.hints,
+                exit: self.exit as u8,
+            };
             let _ = console.json(&view);
             return self.exit;
         }
-        let _ = writeln!(console.err, "error: {}", self.error);
+        let id = self.id.map(|id| format!("[{id}]")).unwrap_or_default();
+        let _ = writeln!(console.err, "error{id}: {}", self.error);
         for cause in causes {
             let _ = writeln!(console.err, "  caused by: {cause}");
         }
@@ -82,7 +100,7 @@ impl Failure {
 /// Writing to the console failed.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Self { exit: Exit::Failure, error: Box::new(error), hints: Vec::new() }
+        Self { exit: Exit::Failure, error: Box::new(error), hints: Vec::new(), id: None }
     }
 }
 
@@ -166,6 +184,7 @@ impl From<airgap::error::InstallError> for Failure {
                     exit: inner.map_or(Exit::Failure, |failure| failure.exit),
                     error: Box::new(error),
                     hints,
+                    id: None,
                 };
             }
             _ => Exit::Failure,

@@ -7,6 +7,17 @@ mod admin_organisation;
 mod admin_repository;
 mod admin_token;
 mod admin_user;
+mod bundle;
+mod bundle_build;
+mod bundle_diff;
+mod bundle_engine;
+mod bundle_inspect;
+mod bundle_keygen;
+mod bundle_keys;
+mod bundle_load;
+mod bundle_sign;
+mod bundle_trust;
+mod bundle_verify;
 mod ca;
 mod ca_trust;
 mod completions;
@@ -38,6 +49,7 @@ mod smoketest;
 mod smoketest_site;
 mod sources;
 mod status;
+mod terminal;
 mod up;
 mod version;
 
@@ -79,6 +91,7 @@ enum Verb {
     Env(env::EnvArgs),
     Ca(ca::CaArgs),
     Isolation(isolation::IsolationArgs),
+    Bundle(bundle::BundleArgs),
     Explain(explain::ExplainArgs),
     Admin(admin::AdminArgs),
     Serve(serve::ServeArgs),
@@ -116,6 +129,7 @@ fn run(verb: &Verb, console: &mut Console) -> Result<Exit, Failure> {
         Verb::Env(args) => env::run(args, console),
         Verb::Ca(args) => ca::run(args, console),
         Verb::Isolation(args) => isolation::run(args, console),
+        Verb::Bundle(args) => bundle::run(args, console),
         Verb::Explain(args) => explain::run(args, console),
         Verb::Admin(args) => admin::run(args, console),
         Verb::Serve(args) => serve::run(args, console),

@@ -36,6 +36,7 @@ mod testing;
 pub mod upload;
 mod value;
 mod verbatim;
+mod worktree;
 
 pub use archive::{Archive, ArchiveFormat};
 pub use blame::{Blame, BlameSpan};
@@ -49,6 +50,7 @@ pub use repo::Repo;
 pub use repositories::Repositories;
 pub use upload::{Protocol, Transport};
 pub use value::*;
+pub use worktree::Worktree;
 
 /// Which walls this kernel gives to the `git` that we start. Blocks for less than a millisecond.
 pub fn confinement() -> std::io::Result<base::confine::Walls> {

@@ -65,6 +65,6 @@ pub mod users;
 pub use error::{Cause, StoreError};
 pub use handle::{Address, Look, Query, Reader, Store, Tx};
 pub use login::Login;
-pub use migrations::{KNOWN_SCHEMA, pending};
+pub use migrations::{KNOWN_SCHEMA, migration_names, pending};
 pub use signals::{Link, Signal, SignalError, Signals};
 pub use value::{FromValue, Row, Value};

@@ -15,6 +15,12 @@ pub(crate) struct Migration {
     pub(crate) postgres: &'static str,
 }
 
+/// The names of all migrations in their order, as in `0001-first-light`.
+pub fn migration_names() -> Vec<String> {
+    let name = |one: &Migration| format!("{:04}-{}", one.number, one.name.replace(' ', "-"));
+    MIGRATIONS.iter().map(name).collect()
+}
+
 pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration {
         number: 1,

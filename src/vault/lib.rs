@@ -5,6 +5,10 @@ pub mod authority;
 mod cbor;
 pub mod digest;
 pub mod fernet;
+pub mod minisign;
+mod minisign_secret;
+#[cfg(test)]
+mod minisign_test;
 pub mod password;
 pub mod random;
 pub mod ssh_key;

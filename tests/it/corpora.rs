@@ -5,12 +5,18 @@ use std::path::Path;
 
 use crate::tidy::root;
 
+#[path = "../fuzz/fuzz_targets/checks/bundle_manifest.rs"]
+mod bundle_manifest;
+#[path = "../fuzz/fuzz_targets/checks/bundle_reader.rs"]
+mod bundle_reader;
 #[path = "../fuzz/fuzz_targets/checks/certificates.rs"]
 mod certificates;
 #[path = "../fuzz/fuzz_targets/checks/lfs_json.rs"]
 mod lfs_json;
 #[path = "../fuzz/fuzz_targets/checks/markdown.rs"]
 mod markdown;
+#[path = "../fuzz/fuzz_targets/checks/minisign.rs"]
+mod minisign;
 #[path = "../fuzz/fuzz_targets/checks/names.rs"]
 mod names;
 #[path = "../fuzz/fuzz_targets/checks/ssh_command.rs"]
@@ -59,4 +65,19 @@ fn no_ssh_command_is_more_than_one_of_ours() {
 #[test]
 fn no_file_of_certificates_goes_without_a_verdict() {
     walk("certificates", certificates::holds);
+}
+
+#[test]
+fn no_text_of_a_key_or_a_signature_is_read_two_ways() {
+    walk("minisign", minisign::holds);
+}
+
+#[test]
+fn no_bytes_are_a_bundle_that_does_not_read_back() {
+    walk("bundle_reader", bundle_reader::holds);
+}
+
+#[test]
+fn no_manifest_is_read_that_is_not_written_the_same() {
+    walk("bundle_manifest", bundle_manifest::holds);
 }

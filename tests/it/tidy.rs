@@ -28,6 +28,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("askama", &["serve"]),
     ("aws-lc-rs", &["checks", "vault"]),
     ("axum", &["serve"]),
+    ("blake2", &["vault"]),
+    ("blake3", &["vault"]),
     ("bollard", &["docker"]),
     ("clap", &["gitgrit-ops"]),
     ("clap_complete", &["gitgrit-ops"]),
@@ -45,12 +47,14 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]),
     ("russh", &["serve"]),
     ("rustls-pemfile", &["checks"]),
+    ("scrypt", &["vault"]),
     ("seccompiler", &["base"]),
     ("tokio", &["checks", "docker", "forge", "git", "gitgrit-ops", "serve", "store"]),
     ("tokio-postgres", &["store"]),
     ("tokio-postgres-rustls", &["store"]),
     ("tower-http", &["serve"]),
     ("utoipa", &["serve"]),
+    ("zstd", &["airgap"]),
 ];
 
 #[derive(Deserialize)]

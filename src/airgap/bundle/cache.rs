@@ -1,0 +1,189 @@
+//! Layers that were packed once, kept for the next build under the digest of their tar. What lies here is whole: it is made
+//! under another name, synced and renamed. One build at a time.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use base::file::{FileError, Lock, create_dir, read_bytes, write_atomic};
+use vault::digest::{Sha256, sha256_hex};
+
+use super::build_error::BuildError;
+use super::save_archive::Shelf;
+use super::{Digest, Packed, Profile, pack};
+
+/// How a layer begins: the bytes by which a layer without a name is taken for one that is known.
+const START: usize = 1 << 20;
+/// The largest index of a layer, in bytes.
+const INDEX_LIMIT: u64 = 64 << 20;
+/// The largest configuration of an image, in bytes.
+const CONFIG_LIMIT: u64 = 4 << 20;
+/// What folders that are not whole yet are called.
+const UNFINISHED: &str = "unfinished-";
+
+/// A folder of packed layers, held by this build alone.
+pub(crate) struct Cache<'t> {
+    layers: PathBuf,
+    configs: PathBuf,
+    profile: Profile,
+    threads: usize,
+    /// The known layers by their size and the hash of their beginning.
+    starts: HashMap<(u64, String), Digest>,
+    /// Sizes and beginnings that several layers share: such a layer is packed, whatever is known.
+    shared: HashSet<(u64, String)>,
+    tell: &'t dyn Fn(u64),
+    /// How many layers this build has packed.
+    pub(crate) packed: usize,
+    _lock: Lock,
+}
+
+impl<'t> Cache<'t> {
+    /// Opens the cache, and removes what an earlier build that was ended left unfinished. `tell` hears of the bytes of layers
+    /// as they come by.
+    pub(crate) fn open(
+        folder: &Path,
+        profile: Profile,
+        threads: usize,
+        tell: &'t dyn Fn(u64),
+    ) -> Result<Self, BuildError> {
+        let (layers, configs) = (folder.join("layers"), folder.join("configs"));
+        create_dir(&layers, 0o755)?;
+        create_dir(&configs, 0o755)?;
+        let lock = Lock::take(&folder.join("lock"))?;
+        let (starts, shared) = (HashMap::new(), HashSet::new());
+        let mut cache = Self { layers, configs, profile, threads, starts, shared, tell, packed: 0, _lock: lock };
+        cache.look_around()?;
+        Ok(cache)
+    }
+
+    fn look_around(&mut self) -> Result<(), BuildError> {
+        let read = |source| FileError::Read { path: self.layers.clone(), source };
+        for entry in fs::read_dir(&self.layers).map_err(read)? {
+            let entry = entry.map_err(read)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with(UNFINISHED) {
+                fs::remove_dir_all(entry.path()).map_err(|source| FileError::Write { path: entry.path(), source })?;
+                continue;
+            }
+            let digest =
+                name.strip_prefix("sha256-").and_then(|rest| rest.strip_suffix(&format!(".{}", self.profile.name())));
+            let Some(digest) = digest.and_then(Digest::parse) else { continue };
+            let start = fs::read_to_string(entry.path().join("start")).unwrap_or_default();
+            if let Some((size, hash)) = start.trim_end().split_once(' ')
+                && let Ok(size) = size.parse()
+            {
+                self.starts.insert((size, hash.to_owned()), digest);
+            }
+        }
+        Ok(())
+    }
+
+    fn folder(&self, digest: &Digest) -> PathBuf {
+        self.layers.join(format!("sha256-{digest}.{}", self.profile.name()))
+    }
+
+    /// The layer, when it is there as this program would pack it.
+    pub(crate) fn layer(&self, digest: &Digest) -> Option<Packed> {
+        let folder = self.folder(digest);
+        let index = read_bytes(&folder.join("frames.json"), INDEX_LIMIT).ok()?;
+        Packed::from_index(&index, &folder.join("data.zst")).filter(|packed| packed.digest == *digest)
+    }
+
+    /// The configuration with that digest.
+    pub(crate) fn config(&self, digest: &Digest) -> Option<Vec<u8>> {
+        let bytes = read_bytes(&self.configs.join(format!("sha256-{digest}.json")), CONFIG_LIMIT).ok()?;
+        (Digest::of(&bytes) == *digest).then_some(bytes)
+    }
+
+    /// Keeps a configuration under its digest.
+    pub(crate) fn keep_config(&self, config: &[u8]) -> Result<(), BuildError> {
+        Ok(write_atomic(&self.configs.join(format!("sha256-{}.json", Digest::of(config))), config, 0o644)?)
+    }
+
+    /// Packs `content`, whose first bytes are `start`, and keeps it.
+    fn pack(&mut self, start: &[u8], size: u64, content: &mut dyn Read) -> Result<Digest, BuildError> {
+        let unfinished = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(&self.layers);
+        let unfinished = unfinished.map_err(|source| FileError::Write { path: self.layers.clone(), source })?;
+        let packed = pack(content, self.profile, self.threads, &unfinished.path().join("data.zst"))?;
+        base::fault::point("bundle:build:packed");
+        write_atomic(&unfinished.path().join("frames.json"), &packed.index(), 0o644)?;
+        let hash = sha256_hex(start);
+        write_atomic(&unfinished.path().join("start"), format!("{size} {hash}\n").as_bytes(), 0o644)?;
+        let folder = self.folder(&packed.digest);
+        let failed = |source| FileError::Write { path: folder.clone(), source };
+        if folder.exists() {
+            // Damaged, or packed by another version of the library: nothing else brings us here.
+            fs::remove_dir_all(&folder).map_err(failed)?;
+        }
+        fs::rename(unfinished.keep(), &folder).map_err(failed)?;
+        fs::File::open(&self.layers).and_then(|layers| layers.sync_all()).map_err(failed)?;
+        base::fault::point("bundle:build:kept");
+        self.starts.insert((size, hash), packed.digest);
+        self.packed += 1;
+        Ok(packed.digest)
+    }
+
+    /// Packs a file that is no layer, unless it is known.
+    pub(crate) fn file(&mut self, path: &Path) -> Result<Packed, BuildError> {
+        let failed = |source| FileError::Read { path: path.into(), source };
+        let mut file = fs::File::open(path).map_err(failed)?;
+        let size = file.metadata().map_err(failed)?.len();
+        let layers = self.packed;
+        let named = self.take(None, size, &mut file)?;
+        self.packed = layers;
+        let digest = Digest::parse_named(&named).ok_or(BuildError::Cache)?;
+        self.layer(&digest).ok_or(BuildError::Cache)
+    }
+}
+
+impl Shelf for Cache<'_> {
+    type Error = BuildError;
+
+    fn take(&mut self, name: Option<&str>, size: u64, layer: &mut dyn Read) -> Result<String, BuildError> {
+        let read = |source| BuildError::Layer { source };
+        let tell = self.tell;
+        let mut layer = Told { inner: layer, tell };
+        if let Some(known) = name.and_then(Digest::parse_named).filter(|digest| self.layer(digest).is_some()) {
+            tell(size);
+            return Ok(known.named());
+        }
+        let mut start = Vec::new();
+        (&mut layer).take(START as u64).read_to_end(&mut start).map_err(read)?;
+        let key = (size, sha256_hex(&start));
+        let known = self.starts.get(&key).filter(|digest| !self.shared.contains(&key) && self.layer(digest).is_some());
+        let Some(known) = known.copied() else {
+            return Ok(self.pack(&start, size, &mut io::Cursor::new(start.clone()).chain(layer))?.named());
+        };
+        let mut hash = Sha256::default();
+        hash.update(&start);
+        let mut piece = vec![0; 1 << 20];
+        loop {
+            match layer.read(&mut piece).map_err(read)? {
+                0 => break,
+                size => hash.update(piece.get(..size).unwrap_or_default()),
+            }
+        }
+        let found = Digest(hash.finish());
+        if found != known {
+            // Two layers that begin alike: their bytes went by, and only another look can pack them.
+            self.shared.insert(key);
+            return Err(BuildError::Again);
+        }
+        Ok(found.named())
+    }
+}
+
+/// A reader whose bytes are told.
+struct Told<'r, 't> {
+    inner: &'r mut dyn Read,
+    tell: &'t dyn Fn(u64),
+}
+
+impl Read for Told<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let size = self.inner.read(buffer)?;
+        (self.tell)(size as u64);
+        Ok(size)
+    }
+}

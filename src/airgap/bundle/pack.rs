@@ -1,0 +1,157 @@
+//! Packs what comes as a stream into frames, on as many threads as asked. Each frame is made by one thread alone from a
+//! fixed number of bytes, so that the bytes do not depend on the number of threads. Memory: threads + 1 frames of content,
+//! and one packed frame a thread.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{Scope, ScopedJoinHandle};
+
+use serde::{Deserialize, Serialize};
+use vault::digest::Sha256;
+
+use super::frame::Packer;
+use super::{Blake3, BundleError, Digest, Frame, Profile};
+
+/// Content that was packed: its frames lie in a file, one behind the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packed {
+    /// Of the content.
+    pub digest: Digest,
+    /// The content's size, in bytes.
+    pub size: u64,
+    /// How its frames were made.
+    pub profile: Profile,
+    /// The frames, in their order.
+    pub frames: Vec<Frame>,
+    /// The file with the frames.
+    pub file: PathBuf,
+}
+
+/// What lies beside the frames, so that they can be used again.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Index {
+    digest: Digest,
+    size: u64,
+    profile: Profile,
+    zstd: String,
+    frames: Vec<Frame>,
+}
+
+impl Packed {
+    /// What [`Self::from_index`] needs, for a file beside the frames.
+    pub fn index(&self) -> Vec<u8> {
+        let Self { digest, size, profile, frames, .. } = self.clone();
+        let index = Index { digest, size, profile, zstd: super::frame::library(), frames };
+        serde_json::to_vec(&index).unwrap_or_default()
+    }
+
+    /// Content that was packed earlier: `index` as [`Self::index`] gave it, and the file with the frames. `None` when another
+    /// version of the library packed it, or when the file is not as long as its frames; their hashes are checked when used.
+    pub fn from_index(index: &[u8], file: &Path) -> Option<Self> {
+        let Index { digest, size, profile, zstd, frames } = serde_json::from_slice(index).ok()?;
+        let long = |of: fn(&Frame) -> u64| frames.iter().try_fold(0_u64, |sum, frame| sum.checked_add(of(frame)));
+        let is_whole =
+            fs::metadata(file).is_ok_and(|facts| facts.is_file() && Some(facts.len()) == long(|frame| frame.packed));
+        let is_ours = zstd == super::frame::library() && long(|frame| frame.size) == Some(size);
+        (is_whole && is_ours).then(|| Self { digest, size, profile, frames, file: file.into() })
+    }
+}
+
+/// Packs all of `source` into the file `into`, which is replaced and synced. On failure the file may hold a part.
+pub fn pack(source: &mut dyn Read, profile: Profile, threads: usize, into: &Path) -> Result<Packed, BundleError> {
+    let mut file = File::create(into).map_err(|source| BundleError::Write { path: into.into(), source })?;
+    let written = |source| BundleError::Write { path: into.into(), source };
+    let mut hash = Sha256::default();
+    let mut frames = Vec::new();
+    let mut size = 0;
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.max(1)).map(|_| Worker::start(scope, profile)).collect();
+        let mut spare = Vec::new();
+        let mut sent = 0;
+        let mut take = |worker: &Worker<'_>| -> Result<Vec<u8>, BundleError> {
+            let done = worker.done.recv().map_err(|_| gone())??;
+            file.write_all(&done.packed).map_err(written)?;
+            frames.push(done.frame);
+            Ok(done.content)
+        };
+        loop {
+            let mut content = std::mem::take(&mut spare);
+            content.clear();
+            source
+                .take(profile.frame_size() as u64)
+                .read_to_end(&mut content)
+                .map_err(|source| BundleError::Read { path: "the content to pack".into(), source })?;
+            if content.is_empty() {
+                break;
+            }
+            hash.update(&content);
+            size += content.len() as u64;
+            let Some(worker) = workers.get(sent % workers.len()) else { break };
+            if sent >= workers.len() {
+                spare = take(worker)?;
+            }
+            worker.work.send(content).map_err(|_| gone())?;
+            sent += 1;
+        }
+        for turn in sent.saturating_sub(workers.len())..sent {
+            let Some(worker) = workers.get(turn % workers.len()) else { break };
+            take(worker)?;
+        }
+        Ok::<(), BundleError>(())
+    })?;
+    file.sync_all().map_err(written)?;
+    Ok(Packed { digest: Digest(hash.finish()), size, profile, frames, file: into.into() })
+}
+
+/// A thread that packs one frame after the other. It ends when nobody sends work any more.
+struct Worker<'scope> {
+    work: SyncSender<Vec<u8>>,
+    done: Receiver<Result<Done, BundleError>>,
+    _thread: ScopedJoinHandle<'scope, ()>,
+}
+
+/// A frame that was packed, and the buffer of its content for the next one.
+struct Done {
+    content: Vec<u8>,
+    packed: Vec<u8>,
+    frame: Frame,
+}
+
+impl<'scope> Worker<'scope> {
+    fn start(scope: &'scope Scope<'scope, '_>, profile: Profile) -> Self {
+        let (work, todo) = sync_channel::<Vec<u8>>(1);
+        let (ready, done) = sync_channel(1);
+        let thread = scope.spawn(move || {
+            let mut packer = None;
+            for content in todo {
+                if ready.send(step(&mut packer, profile, content)).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { work, done, _thread: thread }
+    }
+}
+
+fn step(packer: &mut Option<Packer>, profile: Profile, content: Vec<u8>) -> Result<Done, BundleError> {
+    let mut ready = match packer.take() {
+        Some(ready) => ready,
+        None => Packer::new(profile)?,
+    };
+    let packed = ready.pack(&content)?;
+    *packer = Some(ready);
+    let frame = frame_of(&packed, content.len());
+    Ok(Done { content, packed, frame })
+}
+
+/// What the manifest says of a packed frame.
+pub(crate) fn frame_of(packed: &[u8], size: usize) -> Frame {
+    Frame { packed: packed.len() as u64, size: size as u64, sha256: Digest::of(packed), blake3: Blake3::of(packed) }
+}
+
+fn gone() -> BundleError {
+    BundleError::Frames("a packing thread ended early")
+}

@@ -1,0 +1,215 @@
+//! Takes an engine's archive of images apart while it comes by: the older layout with `ID/layer.tar`, and the newer one with
+//! `blobs/sha256/…`. Each layer is handed on as a stream, once; nothing is unpacked, and no name of it becomes a path.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read};
+
+use serde::Deserialize;
+use tar::EntryType;
+
+/// The largest description of an image that is kept, in bytes; real ones have some tens of KB.
+const SMALL: u64 = 4 << 20;
+/// The most that all of them may have together.
+const SMALL_TOGETHER: usize = 64 << 20;
+/// The most files that an archive may have.
+const MOST: usize = 100_000;
+
+/// Why an archive is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The archive does not read.
+    #[error("could not read the engine's archive of images")]
+    Read {
+        /// Why.
+        source: io::Error,
+    },
+    /// It has something that no engine writes.
+    #[error("the engine's archive has `{name}`: {why}")]
+    Entry {
+        /// The entry.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Its own list of images does not read.
+    #[error("the engine's archive has no list of its images that could be read")]
+    List {
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// An image is not in it, or not whole, or not itself.
+    #[error("the engine's archive has not the image {id}: {why}")]
+    Image {
+        /// Its id.
+        id: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+}
+
+/// Takes layers as they come by. Gives the digest of each, as in `sha256:…`.
+pub(crate) trait Shelf {
+    /// What can go wrong.
+    type Error: From<ArchiveError>;
+
+    /// Reads one layer's tar to its end. `name` is its digest where the archive says so itself.
+    fn take(&mut self, name: Option<&str>, size: u64, layer: &mut dyn Read) -> Result<String, Self::Error>;
+}
+
+/// An image as the archive had it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Saved {
+    /// Its configuration, whose digest is its id.
+    pub(crate) config: Vec<u8>,
+    /// The digests of its layers, the lowest first.
+    pub(crate) layers: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    #[serde(rename = "Config")]
+    config: String,
+    #[serde(rename = "Layers")]
+    layers: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Config {
+    rootfs: RootFs,
+}
+
+#[derive(Deserialize)]
+struct RootFs {
+    diff_ids: Vec<String>,
+}
+
+/// Takes `archive` apart and gives the images `ids`, each checked against its id. `layers` are the digests of all layers that
+/// may come, as the engine says.
+pub(crate) fn take_apart<S: Shelf>(
+    archive: impl Read,
+    ids: &BTreeSet<String>,
+    layers: &BTreeSet<String>,
+    shelf: &mut S,
+) -> Result<BTreeMap<String, Saved>, S::Error> {
+    let mut parts = Parts::default();
+    let mut archive = tar::Archive::new(archive);
+    let read = |source| ArchiveError::Read { source };
+    for (index, entry) in archive.entries().map_err(read)?.enumerate() {
+        let mut entry = entry.map_err(read)?;
+        let name = name_of(&entry.path_bytes())?;
+        let refused = |why| ArchiveError::Entry { name: name.clone(), why };
+        if index >= MOST {
+            return Err(refused("it has more than 100000 files").into());
+        }
+        match entry.header().entry_type() {
+            EntryType::Directory => continue,
+            EntryType::Regular => {}
+            EntryType::Symlink if name.ends_with("/layer.tar") => {
+                let target = entry.link_name_bytes().unwrap_or_default();
+                let target = linked(&target).ok_or_else(|| refused("a link to something else than a layer"))?;
+                parts.links.insert(name, target);
+                continue;
+            }
+            _ => return Err(refused("neither a file nor a folder").into()),
+        }
+        let size = entry.size();
+        let digest = name.strip_prefix("blobs/sha256/").map(|hex| format!("sha256:{hex}"));
+        let is_layer = digest.as_ref().map_or(name.ends_with("/layer.tar"), |digest| layers.contains(digest));
+        if is_layer {
+            let found = shelf.take(digest.as_deref(), size, &mut entry)?;
+            if digest.is_some_and(|digest| digest != found) {
+                return Err(refused("its content is not what its name says").into());
+            }
+            parts.layers.insert(name, found);
+        } else {
+            parts.keep(name, size, &mut entry)?;
+        }
+    }
+    Ok(parts.images(ids)?)
+}
+
+/// What came by.
+#[derive(Default)]
+struct Parts {
+    layers: BTreeMap<String, String>,
+    links: BTreeMap<String, String>,
+    small: BTreeMap<String, Vec<u8>>,
+    together: usize,
+}
+
+impl Parts {
+    fn keep(&mut self, name: String, size: u64, content: &mut impl Read) -> Result<(), ArchiveError> {
+        let is_blob = name.starts_with("blobs/");
+        // Of the older layout's folders, nothing but the layers is needed.
+        if name.contains('/') && !is_blob {
+            return Ok(());
+        }
+        if size > SMALL {
+            // A store that keeps layers compressed has blobs that are none of the digests of their tars.
+            let why =
+                if is_blob { "a compressed layer, or none of these images" } else { "larger than any description" };
+            return Err(ArchiveError::Entry { name, why });
+        }
+        let mut bytes = Vec::new();
+        content.read_to_end(&mut bytes).map_err(|source| ArchiveError::Read { source })?;
+        self.together += bytes.len();
+        if self.together > SMALL_TOGETHER {
+            return Err(ArchiveError::Entry { name, why: "more descriptions than any images have" });
+        }
+        self.small.insert(name, bytes);
+        Ok(())
+    }
+
+    fn images(self, ids: &BTreeSet<String>) -> Result<BTreeMap<String, Saved>, ArchiveError> {
+        let list = self.small.get("manifest.json").map(Vec::as_slice).unwrap_or_default();
+        let list: Vec<Listed> = serde_json::from_slice(list).map_err(|source| ArchiveError::List { source })?;
+        let mut found = BTreeMap::new();
+        for listed in list {
+            let Some(config) = self.small.get(&listed.config) else { continue };
+            let id = format!("sha256:{}", vault::digest::sha256_hex(config));
+            if !ids.contains(&id) {
+                continue;
+            }
+            let refused = |why| ArchiveError::Image { id: id.clone(), why };
+            let layers = listed.layers.iter().map(|name| self.layer(name)).collect::<Option<Vec<_>>>();
+            let layers = layers.ok_or_else(|| refused("a layer is missing"))?;
+            let parsed: Config =
+                serde_json::from_slice(config).map_err(|_| refused("its configuration does not read"))?;
+            if parsed.rootfs.diff_ids != layers {
+                return Err(refused("its layers are not those that its configuration names"));
+            }
+            found.insert(id.clone(), Saved { config: config.clone(), layers });
+        }
+        let missing = ids.iter().find(|id| !found.contains_key(*id));
+        missing.map_or(Ok(found), |id| Err(ArchiveError::Image { id: id.clone(), why: "it is not listed" }))
+    }
+
+    /// The digest of the layer of that name; a link leads to one, never to another link.
+    fn layer(&self, name: &str) -> Option<String> {
+        self.layers.get(name).or_else(|| self.layers.get(self.links.get(name)?)).cloned()
+    }
+}
+
+/// A name as engines write them: plain, relative, without a way up.
+fn name_of(bytes: &[u8]) -> Result<String, ArchiveError> {
+    let shown = String::from_utf8_lossy(bytes).chars().filter(|sign| !sign.is_control()).take(200).collect::<String>();
+    let refused = |why| ArchiveError::Entry { name: shown.clone(), why };
+    let text = std::str::from_utf8(bytes).map_err(|_| refused("its name is not plain text"))?;
+    let text = text.strip_suffix('/').unwrap_or(text);
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'/');
+    if text.is_empty() || text.len() > 255 || !text.bytes().all(is_plain) {
+        return Err(refused("its name is not plain text"));
+    }
+    if text.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
+        return Err(refused("its name leads somewhere else"));
+    }
+    Ok(text.to_owned())
+}
+
+/// Where `../ID/layer.tar` leads.
+fn linked(target: &[u8]) -> Option<String> {
+    let inner = std::str::from_utf8(target).ok()?.strip_prefix("../")?;
+    let (id, file) = inner.split_once('/')?;
+    let is_id = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (is_id && file == "layer.tar").then(|| inner.to_owned())
+}

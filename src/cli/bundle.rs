@@ -1,0 +1,45 @@
+//! Everything about the file that crosses the gap: one verb per file.
+
+use clap::{Args, Subcommand};
+
+use super::bundle_build::{self, BuildArgs};
+use super::bundle_diff::{self, BundleDiffArgs};
+use super::bundle_inspect::{self, InspectArgs};
+use super::bundle_keygen::{self, KeygenArgs};
+use super::bundle_load::{self, LoadArgs};
+use super::bundle_sign::{self, SignArgs};
+use super::bundle_trust::{self, TrustVerbArgs};
+use super::bundle_verify::{self, VerifyArgs};
+use super::{Console, Exit, Failure};
+
+/// Build, sign, verify and load the file that crosses the gap
+#[derive(Debug, Args)]
+pub(crate) struct BundleArgs {
+    #[command(subcommand)]
+    verb: BundleVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum BundleVerb {
+    Build(BuildArgs),
+    Verify(VerifyArgs),
+    Inspect(InspectArgs),
+    Diff(BundleDiffArgs),
+    Load(LoadArgs),
+    Keygen(KeygenArgs),
+    Sign(SignArgs),
+    Trust(TrustVerbArgs),
+}
+
+pub(crate) fn run(args: &BundleArgs, console: &mut Console) -> Result<Exit, Failure> {
+    match &args.verb {
+        BundleVerb::Build(args) => bundle_build::run(args, console),
+        BundleVerb::Verify(args) => bundle_verify::run(args, console),
+        BundleVerb::Inspect(args) => bundle_inspect::run(args, console),
+        BundleVerb::Diff(args) => bundle_diff::run(args, console),
+        BundleVerb::Load(args) => bundle_load::run(args, console),
+        BundleVerb::Keygen(args) => bundle_keygen::run(args, console),
+        BundleVerb::Sign(args) => bundle_sign::run(args, console),
+        BundleVerb::Trust(args) => bundle_trust::run(args, console),
+    }
+}
