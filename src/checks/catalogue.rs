@@ -103,6 +103,9 @@ catalogue! {
     DOCTOR_PASSWORD = "GG-DOCTOR-024", "the administrator's first password is still on disk, so an installation has not ended", "run the same `gitgrit-ops install` again, and change the password";
     DOCTOR_LOG = "GG-DOCTOR-025", "the server's log has grown large", "turn it over with logrotate (copytruncate), or start the site from systemd";
 
+    DOCTOR_PARTS = "GG-DOCTOR-026", "a part of the installation is missing or not read, so `install` and `restart` stop at it", "bring it back from a backup; `gitgrit-ops install --dry-run` names the first one that it stops at";
+    DOCTOR_UNSEEN = "GG-DOCTOR-027", "a repository on disk cannot be looked into: its modes, its disk, or a part of it that is gone", "see to the path that is named; bring the repository back from a backup when a part of it is gone";
+
     ENGINE_PROGRAM = "GG-ENGINE-001", "the engine's command line is not installed; the stack, workflows and sandboxes need it", "install docker, and its compose plugin, from the bundle or the distribution";
     ENGINE_REACHED = "GG-ENGINE-002", "the engine does not answer this user", "start it with `systemctl start docker`, and put the user into the group docker, or run this as root";
     ENGINE_SOCKET = "GG-ENGINE-003", "the engine's socket is missing, or open to others; who may write to it is root on this host", "chown root:docker and chmod 0660 the socket; start the engine when it is not there";

@@ -14,8 +14,9 @@ const OVERDUE: i64 = 5 * 60;
 /// How many names one message lists.
 const LISTED: usize = 5;
 
-pub(super) static CHECKS: [Check<Live>; 10] = [
+pub(super) static CHECKS: [Check<Live>; 11] = [
     Check::new(&catalogue::DOCTOR_SETTINGS, "settings", settings),
+    Check::new(&catalogue::DOCTOR_PARTS, "parts of the installation", parts),
     Check::new(&catalogue::DOCTOR_DATABASE, "database", database),
     Check::new(&catalogue::DOCTOR_MIGRATIONS, "migrations", |live| of(live, &catalogue::DOCTOR_MIGRATIONS, migrations)),
     Check::new(&catalogue::DOCTOR_KEY, "encryption key", |live| of(live, &catalogue::DOCTOR_KEY, key)),
@@ -56,6 +57,16 @@ fn settings(live: &Live) -> Vec<Finding> {
     match &live.refused_settings {
         None => known.fine(subject, "is read"),
         Some(reason) => known.fails(subject, line(reason)),
+    }
+}
+
+/// What the next `install` reads before it does anything: authority, certificates, settings, where to listen.
+fn parts(live: &Live) -> Vec<Finding> {
+    let known = &catalogue::DOCTOR_PARTS;
+    match (&live.refused_parts, &live.refused_settings) {
+        (None, _) => known.fine("installation", "every part is read"),
+        (Some(_), Some(_)) => known.unseen("installation", "the settings are not read"),
+        (Some(reason), None) => known.fails("installation", line(reason)),
     }
 }
 
