@@ -9,6 +9,7 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use tempfile::NamedTempFile;
 
 use crate::Hint;
+use crate::plain::plain;
 
 /// A file operation that failed, and on which file.
 #[derive(Debug, thiserror::Error)]
@@ -170,41 +171,6 @@ pub fn free_bytes(path: &Path) -> Option<u64> {
     Some(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
-/// Opens a regular file that is there, with `options` that make none. `None` when there is none, or when a link or another thing
-/// is in its place: links are not followed, and pipes are not waited for.
-pub fn plain(path: &Path, options: &fs::OpenOptions) -> io::Result<Option<File>> {
-    match unfollowed(path, options) {
-        Ok(file) if file.metadata()?.is_file() => Ok(Some(file)),
-        Ok(_) => Ok(None),
-        Err(error) if [Some(OTHER), Some(NOBODY)].contains(&error.raw_os_error()) => Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// What opening a link says, and opening a pipe that nobody reads.
-const OTHER: i32 = rustix::io::Errno::LOOP.raw_os_error();
-const NOBODY: i32 = rustix::io::Errno::NXIO.raw_os_error();
-
-fn unfollowed(path: &Path, options: &fs::OpenOptions) -> io::Result<File> {
-    let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).unwrap_or_default();
-    options.clone().custom_flags(flags).open(path)
-}
-
-/// Sets the mode of a file or directory that belongs to `owner`. What belongs to another, and what became a link meanwhile, is
-/// left alone: who runs this may be root, and who owns the directory may not.
-pub fn set_mode(path: &Path, mode: u32, owner: u32) -> Result<(), FileError> {
-    let failed = |source| FileError::Write { path: path.into(), source };
-    let file = match unfollowed(path, File::options().read(true)) {
-        Err(error) if error.raw_os_error() == Some(OTHER) => return Ok(()),
-        other => other.map_err(failed)?,
-    };
-    if file.metadata().map_err(failed)?.uid() != owner {
-        return Ok(());
-    }
-    file.set_permissions(fs::Permissions::from_mode(mode)).map_err(failed)
-}
-
 /// Creates `path` and its parents with `mode`; an existing directory is left as it is.
 pub fn create_dir(path: &Path, mode: u32) -> Result<(), FileError> {
     fs::DirBuilder::new()
@@ -361,27 +327,6 @@ mod tests {
         assert_eq!((facts(&path).unwrap(), read_text(&path, 10).unwrap().as_str()), (before, "third"));
         assert_eq!((before.0, before.1 == 1000), (0o640, is_root));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn links_and_pipes_are_no_plain_files_and_modes_go_to_the_owners_own() {
-        let dir = tempfile::tempdir().unwrap();
-        let (target, link, pipe) = (dir.path().join("a"), dir.path().join("link"), dir.path().join("pipe"));
-        write_new(&target, b"text", 0o644).unwrap();
-        std::os::unix::fs::symlink(&target, &link).unwrap();
-        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
-        for path in [&link, &pipe, &dir.path().join("none"), &dir.path().to_owned()] {
-            assert!(plain(path, File::options().read(true)).unwrap().is_none(), "{path:?}");
-            assert!(!Lock::is_held(path));
-        }
-        assert!(plain(&target, File::options().write(true)).unwrap().is_some());
-        let mode = || fs::metadata(&target).unwrap().permissions().mode() & 0o777;
-        let own = rustix::process::geteuid().as_raw();
-        set_mode(&link, 0o600, own).unwrap();
-        set_mode(&target, 0o600, own + 1).unwrap();
-        assert_eq!(mode(), 0o644);
-        set_mode(&target, 0o600, own).unwrap();
-        assert_eq!(mode(), 0o600);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use checks::preflight::{self, Question};
 use clap::Args;
 use forge::{AuditFault, AuditVerdict, Examined, Forge};
 
-use super::preflight::{ShownArgs, git_version, show};
+use super::preflight::{Shown, ShownArgs, git_version, show};
 use super::site::{DEFAULT_SITE, forge_options, installed_at, runtime};
 use super::sources::found_site;
 use super::{Console, Exit, Failure, env};
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &DoctorArgs, console: &mut Console) -> Result<Exit, Fail
     // What was mended is looked at again: the report is of the site as it is left.
     let live = if has_mended { Arc::new(look(&site)?) } else { live };
     let looked = all(&live, args.lab);
-    show("doctor", &looked, &args.shown, console)
+    show(Shown { verb: "doctor", settings: &site.env(), looked: &looked }, &args.shown, console)
 }
 
 /// What is of the site alone, and then what is of its host.
@@ -89,6 +89,7 @@ fn all(live: &Arc<Live>, is_lab: bool) -> Vec<Looked> {
         purpose: if is_lab { Purpose::Lab } else { Purpose::Site },
         is_embedded: true,
         with_latency: false,
+        is_live: true,
         http_port: None,
         ssh_port: None,
         environment: env::environment,
@@ -105,7 +106,8 @@ fn look(site: &SiteDir) -> Result<Live, Failure> {
     let found = facts::look(site);
     let certificate = found.as_ref().ok().and_then(|found| found.certificate.as_ref());
     // Where a part of the installation is lost, what is served is still of the site's own authority, as far as one can see.
-    let is_ours = certificate.map_or(found.is_err() && site.ca_certificate().exists(), |certificate| certificate.is_ours);
+    let is_ours =
+        certificate.map_or(found.is_err() && site.ca_certificate().exists(), |certificate| certificate.is_ours);
     let given = settings.as_ref().ok().and_then(|settings| settings.custom_authorities.clone());
     let data = match &settings {
         Err(_) => Err("the settings are not read".to_owned()),
@@ -175,7 +177,7 @@ const fn broken(fault: AuditFault) -> &'static str {
 
 fn apply(mend: &Mend, site: &SiteDir) -> Result<(), Failure> {
     match mend {
-        Mend::Mode { path, mode, owner } => Ok(base::file::set_mode(path, *mode, *owner)?),
+        Mend::Mode { path, mode, owner } => Ok(base::plain::set_mode(path, *mode, *owner)?),
         Mend::Note { path } => empty(path),
         Mend::Sweep { .. } => airgap::live::sweep(site).map_err(|error| Failure::new(Exit::Failure, error)),
     }
@@ -184,7 +186,7 @@ fn apply(mend: &Mend, site: &SiteDir) -> Result<(), Failure> {
 /// Under its own lock, so that a server that has just started keeps its note. What became a link meanwhile is not followed.
 fn empty(path: &Path) -> Result<(), Failure> {
     let failed = |source| Failure::from(FileError::Write { path: path.into(), source });
-    let file = base::file::plain(path, File::options().read(true).write(true)).map_err(failed)?;
+    let file = base::plain::plain(path, File::options().read(true).write(true)).map_err(failed)?;
     let lock = file.map(|file| Lock::of(file, path)).transpose()?;
     lock.flatten().map_or(Ok(()), |mut lock| lock.note("").map_err(failed))
 }

@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use base::file::{Lock, plain};
+use base::file::Lock;
+use base::plain::plain;
 
 use crate::receive::INCOMING;
 use crate::repositories::{directories, is_passing, lock_files};

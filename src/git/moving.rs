@@ -4,7 +4,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use base::file::{FileError, Lock, plain};
+use base::file::{FileError, Lock};
+use base::plain::plain;
 
 use crate::gates::blocking;
 use crate::repositories::sweep_locks;

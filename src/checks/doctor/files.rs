@@ -68,7 +68,7 @@ fn host_key_files(directory: &Path) -> Vec<PathBuf> {
 }
 
 fn is_private_key(path: &Path) -> bool {
-    let file = base::file::plain(path, std::fs::File::options().read(true)).ok().flatten();
+    let file = base::plain::plain(path, std::fs::File::options().read(true)).ok().flatten();
     let mut head = Vec::new();
     let is_read = file.is_some_and(|file| file.take(64).read_to_end(&mut head).is_ok());
     is_read && head.starts_with(b"-----BEGIN ") && head.windows(12).any(|part| part == b"PRIVATE KEY-")
