@@ -63,14 +63,16 @@ mod tests {
         assert_eq!(timesyncd(Path::new("/nonexistent")), ClockState::default());
     }
 
+    /// What chronyc 4.3 printed before its daemon had heard of a source, and after.
     #[test]
-    fn chrony_tells_offset_and_state() {
-        let line = b"0A000001,10.0.0.1,3,1700000000.1,-0.000012,0.1,0.1,1,0,0,0,0,64,Normal\n";
-        assert_eq!(
-            chrony(line),
-            Some(ClockState { is_synchronized: Some(true), offset: Some(0.000_012), heard: Some(1_700_000_000) })
-        );
-        let line = b"7F7F0101,,0,0.0,0.000000,0,0,0,0,0,1,1,0,Not synchronised\n";
+    fn chrony_tells_offset_state_and_when_it_was_heard_of() {
+        let line =
+            b"7F000001,127.0.0.1,9,1795305580.789506039,-0.000002002,0.000000336,0.000000336,-0.656,-0.000,122.082,\
+                     0.000008503,0.000049076,0.3,Normal\n";
+        let heard = Some(1_795_305_580);
+        assert_eq!(chrony(line), Some(ClockState { is_synchronized: Some(true), offset: Some(0.000_002_002), heard }));
+        let line = b"00000000,,0,0.000000000,0.000000000,0.000000000,0.000000000,0.000,0.000,0.000,1.000000000,1.000000000,0.0,\
+                     Not synchronised\n";
         assert_eq!(chrony(line), Some(ClockState { is_synchronized: Some(false), offset: None, heard: None }));
     }
 }

@@ -55,7 +55,9 @@ pub(crate) struct DoctorArgs {
 pub(crate) fn run(args: &DoctorArgs, console: &mut Console) -> Result<Exit, Failure> {
     let dir = args.dir.clone().or_else(found_site).unwrap_or_else(|| DEFAULT_SITE.into());
     let site = installed_at(&dir)?;
-    let live = Arc::new(look(&site)?);
+    // A large database takes its time: its own check reads every page.
+    writeln!(console.err, "looking at the site's data")?;
+    let live = Arc::new(look(&site, None)?);
     let mut has_mended = false;
     if args.fix {
         let plan = doctor::plan(&live);
@@ -76,7 +78,7 @@ pub(crate) fn run(args: &DoctorArgs, console: &mut Console) -> Result<Exit, Fail
         has_mended = !plan.is_empty();
     }
     // What was mended is looked at again: the report is of the site as it is left.
-    let live = if has_mended { Arc::new(look(&site)?) } else { live };
+    let live = if has_mended { Arc::new(look(&site, Some(live.data.clone()))?) } else { live };
     let looked = all(&live, args.lab);
     show(Shown { verb: "doctor", settings: &site.env(), looked: &looked }, &args.shown, console)
 }
@@ -101,7 +103,8 @@ fn all(live: &Arc<Live>, is_lab: bool) -> Vec<Looked> {
     looked
 }
 
-fn look(site: &SiteDir) -> Result<Live, Failure> {
+/// Everything, but for the data where they were `seen` already: nothing that is mended is in the database.
+fn look(site: &SiteDir, seen: Option<Result<Data, String>>) -> Result<Live, Failure> {
     let settings = facts::settings(site);
     let found = facts::look(site);
     let certificate = found.as_ref().ok().and_then(|found| found.certificate.as_ref());
@@ -109,9 +112,10 @@ fn look(site: &SiteDir) -> Result<Live, Failure> {
     let is_ours =
         certificate.map_or(found.is_err() && site.ca_certificate().exists(), |certificate| certificate.is_ours);
     let given = settings.as_ref().ok().and_then(|settings| settings.custom_authorities.clone());
-    let data = match &settings {
-        Err(_) => Err("the settings are not read".to_owned()),
-        Ok(settings) => examined(site, settings.clone())?,
+    let data = match (seen, &settings) {
+        (Some(seen), _) => seen,
+        (None, Err(_)) => Err("the settings are not read".to_owned()),
+        (None, Ok(settings)) => examined(site, settings.clone())?,
     };
     let (left, unseen) = match airgap::live::left_behind(site) {
         Ok(left) => (Ok(left.paths), left.unseen),

@@ -299,6 +299,8 @@ fn data_that_was_changed_behind_the_sites_back_is_named() {
     ]);
     tampers(&site, "numbers");
     said(&site).holds(&[("GG-DOCTOR-018", "error", "are not on disk")]);
+    tampers(&site, "canary");
+    said(&site).holds(&[("GG-DOCTOR-013", "unknown", "holds nothing yet")]);
     tampers(&site, "schema");
     said(&site).holds(&[("GG-DOCTOR-012", "warning", "1 are due"), ("GG-DOCTOR-014", "unknown", "migrations are due")]);
 }

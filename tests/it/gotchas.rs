@@ -115,7 +115,8 @@ fn a_clock_that_has_drifted_is_one_finding() {
     let said = with_gitlab(&stub.url(), Some(&root)).run();
     one(&said, "GG-HOST-030", "point the host at your NTP server");
     // Where the certificate does not verify, the other's clock is asked all the same, and the clock comes before the authorities.
-    let other = Authorities::new("Other Root").root_file(home.path());
+    let elsewhere = tempfile::tempdir().unwrap();
+    let other = Authorities::new("Other Root").root_file(elsewhere.path());
     let Manner::Answers(plain) = gitlab() else { panic!("a GitLab answers") };
     let dated = plain.replacen("\r\n", "\r\nDate: Sun, 01 Nov 2026 12:00:00 GMT\r\n", 1);
     let stub = Stub::start(authorities.leaf(&["127.0.0.1"]), Manner::Answers(dated));

@@ -105,6 +105,21 @@ fn an_engine_without_limits_gvisor_or_users_of_this_host_is_named() {
 }
 
 #[test]
+fn an_engine_on_a_file_system_that_keeps_no_types_is_named() {
+    let tool = require::program("mkfs.ext4").map(drop);
+    if !Engine::is_possible() || !require::has("mkfs.ext4", tool) {
+        return;
+    }
+    let script = "truncate -s 64M \"$HOME/disk\" && mkfs.ext4 -q -O ^filetype \"$HOME/disk\" && mkdir \"$HOME/root\"\n\
+                  mount -o loop \"$HOME/disk\" \"$HOME/root\"";
+    let engine = Engine::start("{\"storage-driver\": \"vfs\"}", script);
+    // The mounts that the engine sees.
+    let inside = format!("nsenter --mount=/proc/{}/ns/mnt", engine.process());
+    let stage = Stage::new().env("DOCKER_HOST", &engine.address()).around(&inside);
+    stage.run().holds(&[("GG-ENGINE-010", "warning", "does not keep the types of entries")]);
+}
+
+#[test]
 fn an_engine_that_is_away_or_elsewhere_is_named() {
     if !Stage::is_possible() || !require::has("docker-client", require::program("docker").map(drop)) {
         return;

@@ -86,10 +86,11 @@ fn migrations(known: &'static Known, data: &Data) -> Vec<Finding> {
 }
 
 fn key(known: &'static Known, data: &Data) -> Vec<Finding> {
-    if data.is_key_known {
-        known.fine("GITGRIT_ENCRYPTION_KEY", "is the one that the data was begun with")
-    } else {
-        known.fails("GITGRIT_ENCRYPTION_KEY", "is not the one that the data was begun with")
+    let subject = "GITGRIT_ENCRYPTION_KEY";
+    match data.is_key_known {
+        Some(true) => known.fine(subject, "is the one that the data was begun with"),
+        Some(false) => known.fails(subject, "is not the one that the data was begun with"),
+        None => known.unseen(subject, "the data holds nothing yet that was written with a key"),
     }
 }
 

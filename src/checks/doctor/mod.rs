@@ -66,8 +66,8 @@ pub struct Serving {
 pub struct Data {
     /// Migrations that are due; with some, nothing else was looked at.
     pub pending: usize,
-    /// Says whether the encryption key is the one that the data was begun with.
-    pub is_key_known: bool,
+    /// Says whether the encryption key is the one that the data was begun with; `None` where nothing was written with one yet.
+    pub is_key_known: Option<bool>,
     /// What the database says is wrong with it.
     pub faults: Vec<String>,
     /// How many records the audit log has, or how it is broken.

@@ -251,6 +251,15 @@ fn open_files(world: &World) -> Vec<Finding> {
 mod tests {
     use super::*;
 
+    /// As where programs are found by a directory of links, like NixOS's.
+    #[test]
+    fn cat_is_found_where_its_directory_really_is() {
+        let home = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/usr/bin", home.path().join("sw")).unwrap();
+        assert_eq!(cat(home.path().join("sw").to_str().unwrap()).as_deref(), Ok("/usr/bin/cat"));
+        assert_eq!(cat("/nonexistent").as_deref(), Ok("/usr/bin/cat"));
+    }
+
     #[test]
     fn what_is_left_is_ours_and_older_than_any_run() {
         let own = name(1000, 7);
