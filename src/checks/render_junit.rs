@@ -30,7 +30,9 @@ pub(crate) fn render(report: Report<'_>) -> String {
 fn names(findings: &[Finding]) -> Vec<String> {
     let short = |finding: &Finding| format!("{} {}", finding.id, finding.subject);
     let mut often: BTreeMap<String, usize> = BTreeMap::new();
-    findings.iter().for_each(|finding| *often.entry(short(finding)).or_default() += 1);
+    for finding in findings {
+        *often.entry(short(finding)).or_default() += 1;
+    }
     let mut given: BTreeMap<String, usize> = BTreeMap::new();
     let mut name = |finding: &Finding| {
         let short = short(finding);
