@@ -107,10 +107,8 @@ fn apart(world: &World) -> Vec<Finding> {
     }
     match world.unproven() {
         None => known.unseen("GITLAB_URL", "is not set, nor is SITE_URL, so there is no clock to compare with"),
-        Some(Err(reason)) => known.unseen("GITLAB_URL or SITE_URL", line(reason)),
-        Some(Ok(apart)) => {
-            judge(known, "GITLAB_URL or SITE_URL".into(), *apart, ", as a server says that proved nothing")
-        }
+        Some((setting, Err(reason))) => known.unseen(*setting, line(reason)),
+        Some((setting, Ok(apart))) => judge(known, (*setting).into(), *apart, ", as a server says that proved nothing"),
     }
 }
 

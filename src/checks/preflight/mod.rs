@@ -70,7 +70,7 @@ pub(crate) struct World {
     networks: OnceLock<Result<Vec<engine::Network>, String>>,
     container: OnceLock<Result<container::Inside, String>>,
     gitlab: OnceLock<Result<Answer, EgressError>>,
-    unproven: OnceLock<Option<Result<clock::Apart, String>>>,
+    unproven: OnceLock<Option<(&'static str, Result<clock::Apart, String>)>>,
 }
 
 impl World {
@@ -122,11 +122,13 @@ impl World {
         Some((base, answer))
     }
 
-    /// How far this host's clock is from GitLab's, or where that says nothing from the site's, without any proof.
-    fn unproven(&self) -> Option<&Result<clock::Apart, String>> {
+    /// How far this host's clock is from that of the server at a setting, without any proof: GitLab's, or where that says nothing
+    /// the site's. `None` when neither is set to an https address.
+    fn unproven(&self) -> Option<&(&'static str, Result<clock::Apart, String>)> {
         let ask = || {
-            let of = |setting| clock::unproven(self, setting);
-            of("GITLAB_URL").filter(Result::is_ok).or_else(|| of("SITE_URL")).or_else(|| of("GITLAB_URL"))
+            let asked = |setting| Some((setting, clock::unproven(self, setting)?));
+            let gitlab = asked("GITLAB_URL");
+            if gitlab.as_ref().is_some_and(|(_, said)| said.is_ok()) { gitlab } else { asked("SITE_URL").or(gitlab) }
         };
         self.unproven.get_or_init(ask).as_ref()
     }

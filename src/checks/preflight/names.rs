@@ -25,7 +25,7 @@ pub(super) static CHECKS: [Check<World>; 5] = [
     Check::new(&catalogue::NET_GITLAB_NAME, "GITLAB_URL's name", |world| {
         known_name(world, &catalogue::NET_GITLAB_NAME, "GITLAB_URL")
     }),
-    Check::new(&catalogue::NET_GITLAB, "GITLAB_URL's service", gitlab).patient(11),
+    Check::new(&catalogue::NET_GITLAB, "GITLAB_URL's service", gitlab).patient(16),
 ];
 
 /// The host of a setting that is an address.
@@ -128,7 +128,7 @@ fn gitlab(world: &World) -> Vec<Finding> {
     if host(world, "GITLAB_URL").is_some_and(|host| resolve(&host).is_err()) {
         return known.unseen(subject, "its name is not known here");
     }
-    if let (Err(EgressError::Tls { .. }), Some(Ok(apart))) = (result, world.unproven())
+    if let (Err(EgressError::Tls { .. }), Some((_, Ok(apart)))) = (result, world.unproven())
         && apart.seconds.abs() > clock::APART.1
     {
         let message =
