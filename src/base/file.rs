@@ -206,12 +206,18 @@ impl Lock {
     /// As [`Lock::take`], for a directory that may be another user's: a lock that is made here belongs to whom the directory
     /// belongs to, so that root's look at it does not keep him out.
     pub fn take_for_owner(path: &Path) -> Result<Self, FileError> {
+        let failed = |source| FileError::Write { path: path.into(), source };
         // Only what was made just now is given away: a link, or a file that somebody put there, is not.
-        if let Ok(made) = File::options().write(true).create_new(true).open(path) {
-            let failed = |source| FileError::Write { path: path.into(), source };
-            fs::metadata(parent(path)).and_then(|owner| own(&made, &owner)).map_err(failed)?;
+        match File::options().write(true).create_new(true).open(path) {
+            Ok(made) if rustix::process::geteuid().is_root() => {
+                fs::metadata(parent(path)).and_then(|owner| own(&made, &owner)).map_err(failed)?;
+            }
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
+            Ok(_) | Err(_) => {}
         }
-        Self::take(path)
+        let file = plain(path, File::options().read(true).write(true)).map_err(failed)?;
+        let file = file.ok_or_else(|| failed(io::Error::other("it is not a regular file")))?;
+        Self::of(file, path)?.ok_or_else(|| FileError::Locked { path: path.into() })
     }
 
     /// Takes the lock on a file that is open, without waiting. `None` when another process holds it, or when the file is not
@@ -340,7 +346,11 @@ mod tests {
         drop(Lock::take_for_owner(&path).unwrap());
         write_new(&other, b"", 0o600).unwrap();
         std::os::unix::fs::symlink(&other, &link).unwrap();
-        drop(Lock::take_for_owner(&link).unwrap());
+        assert!(Lock::take_for_owner(&link).is_err());
+        // Nor is anything made where a link leads to nothing.
+        let (dangling, nowhere) = (dir.path().join("dangling"), dir.path().join("nowhere"));
+        std::os::unix::fs::symlink(&nowhere, &dangling).unwrap();
+        assert!(Lock::take_for_owner(&dangling).is_err() && !nowhere.exists());
         let owner = |path: &Path| fs::metadata(path).map(|facts| (facts.uid(), facts.gid())).unwrap();
         assert_eq!((owner(&path), owner(&other)), ((1000, 1001), (0, 0)));
     }
