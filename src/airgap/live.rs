@@ -1,8 +1,6 @@
 //! What a live site has on disk, and what killed processes left there. Looks, and removes only what every start of the server
 //! removes as well.
 
-use std::path::PathBuf;
-
 use base::site::SiteDir;
 use git::Repositories;
 
@@ -12,7 +10,7 @@ pub fn repositories(site: &SiteDir) -> Result<Vec<i64>, git::Error> {
 }
 
 /// What killed processes left among them.
-pub fn left_behind(site: &SiteDir) -> Result<Vec<PathBuf>, git::Error> {
+pub fn left_behind(site: &SiteDir) -> Result<git::Left, git::Error> {
     git::left_behind(&site.repositories())
 }
 

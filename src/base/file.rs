@@ -9,6 +9,7 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use tempfile::NamedTempFile;
 
 use crate::Hint;
+use crate::plain::plain;
 
 /// A file operation that failed, and on which file.
 #[derive(Debug, thiserror::Error)]
@@ -202,6 +203,23 @@ impl Lock {
         }
     }
 
+    /// As [`Lock::take`], for a directory that may be another user's: a lock that is made here belongs to whom the directory
+    /// belongs to, so that root's look at it does not keep him out.
+    pub fn take_for_owner(path: &Path) -> Result<Self, FileError> {
+        let failed = |source| FileError::Write { path: path.into(), source };
+        // Only what was made just now is given away: a link, or a file that somebody put there, is not.
+        match File::options().write(true).create_new(true).open(path) {
+            Ok(made) if rustix::process::geteuid().is_root() => {
+                fs::metadata(parent(path)).and_then(|owner| own(&made, &owner)).map_err(failed)?;
+            }
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
+            Ok(_) | Err(_) => {}
+        }
+        let file = plain(path, File::options().read(true).write(true)).map_err(failed)?;
+        let file = file.ok_or_else(|| failed(io::Error::other("it is not a regular file")))?;
+        Self::of(file, path)?.ok_or_else(|| FileError::Locked { path: path.into() })
+    }
+
     /// Takes the lock on a file that is open, without waiting. `None` when another process holds it, or when the file is not
     /// at `path` any more: a lock on what was removed keeps nobody out.
     pub fn of(file: File, path: &Path) -> Result<Option<Self>, FileError> {
@@ -245,7 +263,8 @@ impl Lock {
 
     /// Says whether another process holds the lock now.
     pub fn is_held(path: &Path) -> bool {
-        File::open(path).is_ok_and(|file| {
+        let file = plain(path, File::options().read(true));
+        file.ok().flatten().is_some_and(|file| {
             matches!(flock(&file, FlockOperation::NonBlockingLockShared), Err(rustix::io::Errno::WOULDBLOCK))
         })
     }
@@ -314,6 +333,26 @@ mod tests {
         assert_eq!((facts(&path).unwrap(), read_text(&path, 10).unwrap().as_str()), (before, "third"));
         assert_eq!((before.0, before.1 == 1000), (0o640, is_root));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_lock_that_root_makes_belongs_to_whom_the_directory_does() {
+        let dir = tempfile::tempdir().unwrap();
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        std::os::unix::fs::chown(dir.path(), Some(1000), Some(1001)).unwrap();
+        let (path, link, other) = (dir.path().join("lock"), dir.path().join("link"), dir.path().join("other"));
+        drop(Lock::take_for_owner(&path).unwrap());
+        write_new(&other, b"", 0o600).unwrap();
+        std::os::unix::fs::symlink(&other, &link).unwrap();
+        assert!(Lock::take_for_owner(&link).is_err());
+        // Nor is anything made where a link leads to nothing.
+        let (dangling, nowhere) = (dir.path().join("dangling"), dir.path().join("nowhere"));
+        std::os::unix::fs::symlink(&nowhere, &dangling).unwrap();
+        assert!(Lock::take_for_owner(&dangling).is_err() && !nowhere.exists());
+        let owner = |path: &Path| fs::metadata(path).map(|facts| (facts.uid(), facts.gid())).unwrap();
+        assert_eq!((owner(&path), owner(&other)), ((1000, 1001), (0, 0)));
     }
 
     #[test]

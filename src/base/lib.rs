@@ -21,6 +21,7 @@ pub mod kept;
 mod load;
 pub mod name;
 pub mod network;
+pub mod plain;
 pub mod process;
 mod registry;
 mod reserved;

@@ -84,7 +84,7 @@ catalogue! {
     DOCTOR_READY = "GG-DOCTOR-005", "the server answers, and a part that it stands on does not: database, key or repositories", "look at `gitgrit-ops logs` and at the other findings";
     DOCTOR_SSH = "GG-DOCTOR-006", "the server runs and does not greet at its door for SSH", "look at `gitgrit-ops logs`, then gitgrit-ops restart";
     DOCTOR_SHOWN = "GG-DOCTOR-007", "the server shows another certificate than the one on disk", "gitgrit-ops restart, so that it reads the file; check that the file is the one you meant";
-    DOCTOR_EXPIRY = "GG-DOCTOR-008", "a certificate of the site has ended or ends soon", "install the site's again with `gitgrit-ops install --embedded`, or put a renewed one into data/tls; point the host at your NTP server if the date is wrong";
+    DOCTOR_EXPIRY = "GG-DOCTOR-008", "a certificate of the site has ended or ends soon", "a server's certificate: `gitgrit-ops install --embedded` again issues it, or put a renewed one into data/tls; the site's own authority: set the clock if that is wrong, else move data/tls away and install again, and every client must trust the new /ca.pem";
     DOCTOR_PAIR = "GG-DOCTOR-009", "the private key on disk is not that of the certificate, so the server will not start again", "put the key that belongs to the certificate into data/tls/server.key";
     DOCTOR_SETTINGS = "GG-DOCTOR-010", "the settings are not read, so the server will not start again", "see what `gitgrit-ops env check` says";
     DOCTOR_DATABASE = "GG-DOCTOR-011", "the database does not open", "look at DATABASE_URL, at the file's mode and at the disk; restore a backup if the file is lost";
@@ -103,10 +103,13 @@ catalogue! {
     DOCTOR_PASSWORD = "GG-DOCTOR-024", "the administrator's first password is still on disk, so an installation has not ended", "run the same `gitgrit-ops install` again, and change the password";
     DOCTOR_LOG = "GG-DOCTOR-025", "the server's log has grown large", "turn it over with logrotate (copytruncate), or start the site from systemd";
 
+    DOCTOR_PARTS = "GG-DOCTOR-026", "a part of the installation is missing or not read, so `install` and `restart` stop at it", "bring it back from a backup; `gitgrit-ops install --dry-run` names the first one that it stops at";
+    DOCTOR_UNSEEN = "GG-DOCTOR-027", "a repository on disk cannot be looked into: its modes, its disk, or a part of it that is gone", "see to the path that is named; bring the repository back from a backup when a part of it is gone";
+
     ENGINE_PROGRAM = "GG-ENGINE-001", "the engine's command line is not installed; the stack, workflows and sandboxes need it", "install docker, and its compose plugin, from the bundle or the distribution";
-    ENGINE_REACHED = "GG-ENGINE-002", "the engine does not answer this user", "start it with `systemctl start docker`, and put the user into the group docker, or run this as root";
+    ENGINE_REACHED = "GG-ENGINE-002", "the engine does not answer this user", "start it with `systemctl start docker`, and put the user into the group docker, or run this as root; where `docker` is podman, install Docker's own";
     ENGINE_SOCKET = "GG-ENGINE-003", "the engine's socket is missing, or open to others; who may write to it is root on this host", "chown root:docker and chmod 0660 the socket; start the engine when it is not there";
-    ENGINE_REMOTE = "GG-ENGINE-004", "DOCKER_HOST leads to another host, where none of this host's directories and certificates are", "unset DOCKER_HOST, and run this on the host that the site is to be on";
+    ENGINE_REMOTE = "GG-ENGINE-004", "DOCKER_HOST or the context in use leads to another host, where none of this host's directories and certificates are", "unset DOCKER_HOST and DOCKER_CONTEXT, `docker context use default`, and run this on the host that the site is to be on";
     ENGINE_VERSION = "GG-ENGINE-005", "the engine is old: what compose files and builds of today need is missing, and holes are not mended", "upgrade the engine to 24.0 or later";
     ENGINE_COMPOSE = "GG-ENGINE-006", "Docker Compose is missing or too old for the stack's file", "install the compose plugin, 2.20 or later; `docker compose version` says which is there";
     ENGINE_IPTABLES = "GG-ENGINE-007", "the engine's own settings keep it from opening ports, or from starting at all", "mend /etc/docker/daemon.json, then restart the engine";
@@ -114,7 +117,7 @@ catalogue! {
     ENGINE_STORE = "GG-ENGINE-009", "containerd keeps the images, which needs more room and shows other digests", "leave room for twice the bundle, or switch the feature containerd-snapshotter off";
     ENGINE_ENTRY_TYPES = "GG-ENGINE-010", "the file system below the storage driver was made without ftype=1", "make the file system again with mkfs.xfs -n ftype=1, or use ext4";
     ENGINE_CGROUP_DRIVER = "GG-ENGINE-011", "the engine and systemd do not agree on who keeps the control groups", "set \"exec-opts\": [\"native.cgroupdriver=systemd\"] in /etc/docker/daemon.json";
-    ENGINE_LIVE_RESTORE = "GG-ENGINE-012", "containers end whenever the engine restarts", "set \"live-restore\": true in /etc/docker/daemon.json";
+    ENGINE_LIVE_RESTORE = "GG-ENGINE-012", "containers end whenever the engine restarts", "set \"live-restore\": true in /etc/docker/daemon.json; an engine that is in a Swarm refuses to start with it";
     ENGINE_LIMITS = "GG-ENGINE-013", "the kernel lets the engine set no limits, so one job can take the whole host", "enable the controllers: systemd.unified_cgroup_hierarchy=1 or cgroup_enable=memory on the kernel's command line";
     ENGINE_RUNSC = "GG-ENGINE-014", "gVisor is not registered with the engine, so sandboxes fall back to the default runtime, whose isolation is weaker", "gVisor: sudo runsc install && sudo systemctl restart docker";
     ENGINE_DEFAULT_RUNTIME = "GG-ENGINE-015", "everything runs under a runtime that is meant for sandboxes", "take \"default-runtime\" out of /etc/docker/daemon.json";
@@ -187,7 +190,7 @@ catalogue! {
     HOST_ARCHITECTURE = "GG-HOST-002", "the machine is of another architecture than this program, or says so", "use the bundle for this machine's architecture";
     HOST_LANDLOCK = "GG-HOST-003", "the kernel has no Landlock, so git is not kept to its own repository", "boot a kernel from 5.13 on with landlock in lsm=";
     HOST_SECCOMP = "GG-HOST-004", "the kernel takes no seccomp filter, so that no git starts behind walls", "boot a kernel with CONFIG_SECCOMP_FILTER; inside a container, allow the call";
-    HOST_USER_NAMESPACES = "GG-HOST-005", "users cannot make namespaces, so a rootless engine and some sandboxes do not start", "sysctl user.max_user_namespaces=15000, and kernel.unprivileged_userns_clone=1 where it exists";
+    HOST_USER_NAMESPACES = "GG-HOST-005", "users cannot make namespaces, so a rootless engine and some sandboxes do not start", "set the switch that is named, and keep it in /etc/sysctl.d: user.max_user_namespaces=15000, kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0";
     HOST_OVERLAY = "GG-HOST-006", "the kernel does not know overlayfs, so the engine falls back to copying layers", "modprobe overlay, and list it in /etc/modules-load.d";
     HOST_CGROUP = "GG-HOST-007", "control groups are of version 1, or not mounted, so limits are coarse or missing", "boot with systemd.unified_cgroup_hierarchy=1";
     HOST_CONTROLLERS = "GG-HOST-008", "a controller is missing, so one job can take the whole host", "boot with cgroup_enable=memory, or delegate the controllers to this group";
@@ -212,7 +215,7 @@ catalogue! {
     HOST_LATENCY = "GG-HOST-027", "each durable write takes long, and every push and transaction waits for some", "use a local disk, or a faster one";
     HOST_CLOCK = "GG-HOST-028", "the clock is wrong by years, so that no certificate verifies", "point the host at your NTP server";
     HOST_TIME_SOURCE = "GG-HOST-029", "nothing keeps the clock, and drift breaks TLS with `not yet valid` or `expired`", "point the host at your NTP server (chrony: server ntp.acme.internal iburst)";
-    HOST_CLOCK_APART = "GG-HOST-030", "this host and GitLab do not agree on the time, so certificates and sign-in fail on one of them", "point the host at your NTP server, and GitLab's host too";
+    HOST_CLOCK_APART = "GG-HOST-030", "this host and GitLab, or the site's address, do not agree on the time, so certificates and sign-in fail on one of them", "point the host at your NTP server, and GitLab's host too";
     HOST_TIME_ZONE = "GG-HOST-031", "the time zone that is set is not there", "timedatectl set-timezone, or install tzdata";
     HOST_NAME = "GG-HOST-032", "the host has no name of its own, so logs and backups of several hosts look alike", "hostnamectl set-hostname forge.acme.internal";
     HOST_NAME_KNOWN = "GG-HOST-033", "the host does not find itself by its name, and programs wait for an answer", "add the name to /etc/hosts";

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use base::{Finding, Severity};
 use serde::Serialize;
 
-use crate::catalogue::Known;
+use crate::catalogue::{self, Known};
 
 /// How long a check may take, unless it says otherwise.
 pub const PATIENCE: Duration = Duration::from_millis(1700);
@@ -51,6 +51,20 @@ pub struct Counts {
     pub failures: usize,
     /// Those that could not look, or were not asked to.
     pub not_looked: usize,
+}
+
+impl Looked {
+    /// All that it saw, for a pipeline, which counts by name: a check that calls another verb's gives that verb's findings, and must
+    /// itself be there on good days and on bad ones.
+    pub fn with_own(&self) -> Vec<Finding> {
+        let mut all = self.findings.clone();
+        let own = catalogue::find(self.check).filter(|_| all.iter().all(|finding| finding.id != self.check));
+        if let Some(known) = own {
+            let message = format!("gave what is listed beside it: {}", all.len());
+            all.insert(0, known.found(self.outcome, self.looks_at, message));
+        }
+        all
+    }
 }
 
 impl<W> Check<W> {
@@ -142,7 +156,6 @@ pub fn counted(looked: &[Looked]) -> Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue;
 
     struct World;
 

@@ -18,17 +18,22 @@ const LISTENS: &str = "0A";
 
 /// Ports of the site that something listens on now, whichever its address.
 pub(crate) fn busy(values: &Values) -> Vec<Finding> {
-    let tables = TABLES.map(|table| std::fs::read_to_string(table).unwrap_or_default());
-    let taken: BTreeSet<u16> = tables.iter().flat_map(|table| listening(table)).collect();
+    let taken = taken();
     let found = |(name, port): (&str, u16)| {
         catalogue::ENV_PORT_BUSY.found(Severity::Error, name, format!("port {port} is in use on this host"))
     };
     wanted(values).into_iter().filter(|(_, port)| taken.contains(port)).map(found).collect()
 }
 
+/// Every port of this host that something listens on.
+pub(crate) fn taken() -> BTreeSet<u16> {
+    let tables = TABLES.map(|table| std::fs::read_to_string(table).unwrap_or_default());
+    tables.iter().flat_map(|table| listening(table)).collect()
+}
+
 /// What the site will listen on: a stack on the ports that it publishes, an embedded site where SITE_URL leads, unless a
 /// proxy stands there.
-fn wanted(values: &Values) -> Vec<(&'static str, u16)> {
+pub(crate) fn wanted(values: &Values) -> Vec<(&'static str, u16)> {
     let port = |name: &'static str| Some((name, effective(values, name)?.parse().ok()?));
     let address = || BaseUrl::parse(given(values, "SITE_URL")?).ok();
     let web = if is_stack(values) {

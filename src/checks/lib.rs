@@ -51,6 +51,7 @@ pub mod peer;
 mod pem;
 pub mod preflight;
 pub mod presented;
+mod presented_date;
 pub mod probe;
 mod probe_attempt;
 mod probe_control;

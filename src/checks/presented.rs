@@ -1,5 +1,5 @@
-//! Takes the chain that a server presents, also one that does not verify. Accepts nothing: the handshake ends as soon as the
-//! chain is known, and no byte of ours follows it.
+//! Takes the chain that a server presents, also one that does not verify: the handshake ends as soon as the chain is known, and no
+//! byte of ours follows it, unless the caller takes it further. Nothing is proven by what is seen here.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -97,12 +97,12 @@ pub fn chain(target: &Target, deadline: Duration) -> Result<Vec<Vec<u8>>, Presen
 }
 
 /// The chain that is presented over a connection which is there already, until `end`.
-pub(crate) fn over(stream: TcpStream, peer: &Peer, end: Instant) -> io::Result<Vec<Vec<u8>>> {
+pub(crate) fn over(mut stream: TcpStream, peer: &Peer, end: Instant) -> io::Result<Vec<Vec<u8>>> {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let name = ServerName::try_from(peer.to_string()).map_err(io::Error::other)?;
-    let config = config(&seen).map_err(io::Error::other)?;
+    let config = config(&seen, Ending::Refuses).map_err(io::Error::other)?;
     let mut connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
-    let result = shake(&mut connection, stream, end);
+    let result = shake(&mut connection, &mut stream, end);
     let chain = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
     match result {
         _ if !chain.is_empty() => Ok(chain),
@@ -112,7 +112,7 @@ pub(crate) fn over(stream: TcpStream, peer: &Peer, end: Instant) -> io::Result<V
 }
 
 /// What a failed handshake means, where the server said so itself by an alert or by its version.
-fn told(error: &io::Error) -> String {
+pub(crate) fn told(error: &io::Error) -> String {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match inner {
         Some(rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)) => {
@@ -130,12 +130,12 @@ fn told(error: &io::Error) -> String {
     }
 }
 
-fn left(end: Instant) -> io::Result<Duration> {
+pub(crate) fn left(end: Instant) -> io::Result<Duration> {
     let left = end.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
 }
 
-fn connect(target: &Target, end: Instant) -> Result<(TcpStream, SocketAddr), PresentedError> {
+pub(crate) fn connect(target: &Target, end: Instant) -> Result<(TcpStream, SocketAddr), PresentedError> {
     let addresses = match target.address {
         Some(address) => vec![address],
         None => resolve(&target.peer.to_string(), target.port, end)?,
@@ -180,14 +180,14 @@ fn resolve(host: &str, port: u16, end: Instant) -> Result<Vec<SocketAddr>, Prese
     }
 }
 
-fn shake(connection: &mut ClientConnection, mut stream: TcpStream, end: Instant) -> io::Result<()> {
+pub(crate) fn shake(connection: &mut ClientConnection, stream: &mut TcpStream, end: Instant) -> io::Result<()> {
     while connection.is_handshaking() {
         while connection.wants_write() {
             stream.set_write_timeout(Some(left(end)?))?;
-            connection.write_tls(&mut stream)?;
+            connection.write_tls(stream)?;
         }
         stream.set_read_timeout(Some(left(end)?))?;
-        if connection.read_tls(&mut stream)? == 0 {
+        if connection.read_tls(stream)? == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
                 "the server closed the connection during the handshake",
@@ -198,10 +198,28 @@ fn shake(connection: &mut ClientConnection, mut stream: TcpStream, end: Instant)
     Ok(())
 }
 
-fn config(seen: &Arc<Mutex<Vec<Vec<u8>>>>) -> Result<ClientConfig, rustls::Error> {
+/// What happens once the chain is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The handshake ends there.
+    Refuses,
+    /// It goes on, and nothing is proven by it.
+    Goes,
+}
+
+impl Ending {
+    fn of<T>(self, fine: impl FnOnce() -> T) -> Result<T, rustls::Error> {
+        match self {
+            Self::Goes => Ok(fine()),
+            Self::Refuses => Err(rustls::Error::General("the chain is only looked at".into())),
+        }
+    }
+}
+
+pub(crate) fn config(seen: &Arc<Mutex<Vec<Vec<u8>>>>, ending: Ending) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let schemes = provider.signature_verification_algorithms.supported_schemes();
-    let recorder = Recorder { seen: Arc::clone(seen), schemes };
+    let recorder = Recorder { seen: Arc::clone(seen), schemes, ending };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
@@ -210,9 +228,10 @@ fn config(seen: &Arc<Mutex<Vec<Vec<u8>>>>) -> Result<ClientConfig, rustls::Error
     Ok(config)
 }
 
-/// Keeps the chain and refuses it.
+/// Keeps the chain.
 #[derive(Debug)]
 struct Recorder {
+    ending: Ending,
     seen: Arc<Mutex<Vec<Vec<u8>>>>,
     schemes: Vec<SignatureScheme>,
 }
@@ -228,7 +247,7 @@ impl ServerCertVerifier for Recorder {
     ) -> Result<ServerCertVerified, rustls::Error> {
         let chain = std::iter::once(end_entity).chain(intermediates).map(|der| der.to_vec()).collect();
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = chain;
-        Err(rustls::Error::General("the chain is only looked at".into()))
+        self.ending.of(ServerCertVerified::assertion)
     }
 
     fn verify_tls12_signature(
@@ -237,7 +256,7 @@ impl ServerCertVerifier for Recorder {
         _certificate: &CertificateDer<'_>,
         _signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General("the chain is only looked at".into()))
+        self.ending.of(HandshakeSignatureValid::assertion)
     }
 
     fn verify_tls13_signature(
@@ -246,7 +265,7 @@ impl ServerCertVerifier for Recorder {
         _certificate: &CertificateDer<'_>,
         _signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General("the chain is only looked at".into()))
+        self.ending.of(HandshakeSignatureValid::assertion)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

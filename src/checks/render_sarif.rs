@@ -31,19 +31,23 @@ fn rule(id: &str) -> Value {
 fn result(finding: &Finding, file: Option<&str>) -> Value {
     let (kind, level) = match finding.severity {
         Severity::Ok => ("pass", "none"),
-        Severity::Unknown => ("notApplicable", "none"),
+        Severity::Unknown => ("open", "none"),
         Severity::Warning => ("fail", "warning"),
         Severity::Error => ("fail", "error"),
     };
     let text = format!("{}: {}", finding.subject, finding.message);
     let mut result = json!({"ruleId": finding.id, "kind": kind, "level": level, "message": {"text": text}});
-    if let (Some(file), Some(fields)) = (file, result.as_object_mut()) {
+    let Some(fields) = result.as_object_mut() else { return result };
+    let thing = json!({"fullyQualifiedName": finding.subject, "kind": "resource"});
+    let mut location = json!({"logicalLocations": [thing]});
+    if let (Some(file), Some(location)) = (file, location.as_object_mut()) {
         let mut place = json!({"artifactLocation": {"uri": uri(file)}});
         if let (Some(line), Some(place)) = (finding.line, place.as_object_mut()) {
             place.insert("region".into(), json!({"startLine": line}));
         }
-        fields.insert("locations".into(), json!([{"physicalLocation": place}]));
+        location.insert("physicalLocation".into(), place);
     }
+    fields.insert("locations".into(), json!([location]));
     result
 }
 
@@ -85,6 +89,7 @@ mod tests {
         let first = &run["results"][0];
         assert_eq!((&first["ruleId"], &first["level"]), (&json!("GG-ENV-012"), &json!("error")));
         assert_eq!(first["locations"][0]["physicalLocation"]["artifactLocation"]["uri"], ".env");
+        assert_eq!(first["locations"][0]["logicalLocations"][0]["fullyQualifiedName"], "APP_PORT");
         assert_eq!((&run["results"][2]["kind"], &run["results"][2]["level"]), (&json!("pass"), &json!("none")));
     }
 }

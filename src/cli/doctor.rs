@@ -1,6 +1,6 @@
 //! Diagnoses a live site: joins what the forge, git and the checks know of it, prints it, and on request mends what is safe to.
 
-use std::os::unix::fs::PermissionsExt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use checks::preflight::{self, Question};
 use clap::Args;
 use forge::{AuditFault, AuditVerdict, Examined, Forge};
 
-use super::preflight::{ShownArgs, git_version, show};
+use super::preflight::{Shown, ShownArgs, git_version, show};
 use super::site::{DEFAULT_SITE, forge_options, installed_at, runtime};
 use super::sources::found_site;
 use super::{Console, Exit, Failure, env};
@@ -55,7 +55,10 @@ pub(crate) struct DoctorArgs {
 pub(crate) fn run(args: &DoctorArgs, console: &mut Console) -> Result<Exit, Failure> {
     let dir = args.dir.clone().or_else(found_site).unwrap_or_else(|| DEFAULT_SITE.into());
     let site = installed_at(&dir)?;
-    let live = Arc::new(look(&site)?);
+    // A large database takes its time: its own check reads every page.
+    writeln!(console.err, "looking at the site's data")?;
+    let live = Arc::new(look(&site, None)?);
+    let mut has_mended = false;
     if args.fix {
         let plan = doctor::plan(&live);
         for mend in &plan {
@@ -72,11 +75,12 @@ pub(crate) fn run(args: &DoctorArgs, console: &mut Console) -> Result<Exit, Fail
             return Ok(Exit::Ok);
         }
         plan.iter().try_for_each(|mend| apply(mend, &site))?;
+        has_mended = !plan.is_empty();
     }
     // What was mended is looked at again: the report is of the site as it is left.
-    let live = if args.fix { Arc::new(look(&site)?) } else { live };
+    let live = if has_mended { Arc::new(look(&site, Some(live.data.clone()))?) } else { live };
     let looked = all(&live, args.lab);
-    show("doctor", &looked, &args.shown, console)
+    show(Shown { verb: "doctor", settings: &site.env(), looked: &looked }, &args.shown, console)
 }
 
 /// What is of the site alone, and then what is of its host.
@@ -87,6 +91,7 @@ fn all(live: &Arc<Live>, is_lab: bool) -> Vec<Looked> {
         purpose: if is_lab { Purpose::Lab } else { Purpose::Site },
         is_embedded: true,
         with_latency: false,
+        is_live: true,
         http_port: None,
         ssh_port: None,
         environment: env::environment,
@@ -98,19 +103,28 @@ fn all(live: &Arc<Live>, is_lab: bool) -> Vec<Looked> {
     looked
 }
 
-fn look(site: &SiteDir) -> Result<Live, Failure> {
+/// Everything, but for the data where they were `seen` already: nothing that is mended is in the database.
+fn look(site: &SiteDir, seen: Option<Result<Data, String>>) -> Result<Live, Failure> {
     let settings = facts::settings(site);
-    let found = facts::look(site).ok();
-    let certificate = found.as_ref().and_then(|found| found.certificate.as_ref());
-    let is_ours = certificate.is_some_and(|certificate| certificate.is_ours);
+    let found = facts::look(site);
+    let certificate = found.as_ref().ok().and_then(|found| found.certificate.as_ref());
+    // Where a part of the installation is lost, what is served is still of the site's own authority, as far as one can see.
+    let is_ours =
+        certificate.map_or(found.is_err() && site.ca_certificate().exists(), |certificate| certificate.is_ours);
     let given = settings.as_ref().ok().and_then(|settings| settings.custom_authorities.clone());
-    let data = match &settings {
-        Err(_) => Err("the settings are not read".to_owned()),
-        Ok(settings) => examined(site, settings.clone())?,
+    let data = match (seen, &settings) {
+        (Some(seen), _) => seen,
+        (None, Err(_)) => Err("the settings are not read".to_owned()),
+        (None, Ok(settings)) => examined(site, settings.clone())?,
+    };
+    let (left, unseen) = match airgap::live::left_behind(site) {
+        Ok(left) => (Ok(left.paths), left.unseen),
+        Err(error) => (Err(base::hint::chain(&error)), Vec::new()),
     };
     Ok(Live {
         site: site.clone(),
         refused_settings: settings.as_ref().err().map(|error: &SettingsError| base::hint::chain(error)),
+        refused_parts: found.as_ref().err().map(|error| base::hint::chain(error)),
         site_url: settings.as_ref().ok().map(|settings| settings.site_url.clone()),
         serving: airgap::running::serving(site).map(serving),
         version: env!("CARGO_PKG_VERSION"),
@@ -118,7 +132,8 @@ fn look(site: &SiteDir) -> Result<Live, Failure> {
         authorities: if is_ours { Some(site.ca_certificate()) } else { given },
         data,
         on_disk: airgap::live::repositories(site).map_err(|error| base::hint::chain(&error)),
-        left: airgap::live::left_behind(site).map_err(|error| base::hint::chain(&error)),
+        left,
+        unseen: unseen.into_iter().map(|(path, error)| (path, base::hint::chain(&error))).collect(),
         now: SystemClock.now(),
     })
 }
@@ -166,30 +181,16 @@ const fn broken(fault: AuditFault) -> &'static str {
 
 fn apply(mend: &Mend, site: &SiteDir) -> Result<(), Failure> {
     match mend {
-        Mend::Mode { path, mode } => set_mode(path, *mode),
+        Mend::Mode { path, mode, owner } => Ok(base::plain::set_mode(path, *mode, *owner)?),
         Mend::Note { path } => empty(path),
         Mend::Sweep { .. } => airgap::live::sweep(site).map_err(|error| Failure::new(Exit::Failure, error)),
     }
 }
 
-/// Where it is still a file or a directory: what became a link meanwhile is not followed.
-fn set_mode(path: &Path, mode: u32) -> Result<(), Failure> {
-    let failed = |source| Failure::from(FileError::Write { path: path.into(), source });
-    let facts = std::fs::symlink_metadata(path).map_err(failed)?;
-    if facts.file_type().is_symlink() {
-        return Ok(());
-    }
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)
-}
-
-/// Under its own lock, so that a server that has just started keeps its note.
+/// Under its own lock, so that a server that has just started keeps its note. What became a link meanwhile is not followed.
 fn empty(path: &Path) -> Result<(), Failure> {
-    match Lock::take(path) {
-        Err(FileError::Locked { .. }) => Ok(()),
-        Err(error) => Err(error.into()),
-        Ok(_held) => {
-            let failed = |source| Failure::from(FileError::Write { path: path.into(), source });
-            std::fs::OpenOptions::new().write(true).truncate(true).open(path).map(drop).map_err(failed)
-        }
-    }
+    let failed = |source| Failure::from(FileError::Write { path: path.into(), source });
+    let file = base::plain::plain(path, File::options().read(true).write(true)).map_err(failed)?;
+    let lock = file.map(|file| Lock::of(file, path)).transpose()?;
+    lock.flatten().map_or(Ok(()), |mut lock| lock.note("").map_err(failed))
 }

@@ -1,6 +1,6 @@
 //! Looks at a host before a site is installed on it, and prints what stands in the way. Installs nothing, and changes nothing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base::clock::SystemClock;
 use base::site::SiteDir;
@@ -88,17 +88,18 @@ pub(crate) fn run(args: &PreflightArgs, console: &mut Console) -> Result<Exit, F
     let env_file = args.env_file.clone().unwrap_or_else(|| settings_of(&site));
     let looked = preflight::run(Question {
         site: site.root().to_owned(),
-        env_file,
+        env_file: env_file.clone(),
         purpose: if args.lab { Purpose::Lab } else { Purpose::Site },
         is_embedded: args.embedded,
         with_latency: args.latency,
+        is_live: false,
         http_port: args.http_port,
         ssh_port: args.ssh_port,
         environment: env::environment,
         git_version,
         now: SystemClock.now(),
     });
-    show("preflight", &looked, &args.shown, console)
+    show(Shown { verb: "preflight", settings: &env_file, looked: &looked }, &args.shown, console)
 }
 
 /// The site's own settings, else those that lie here.
@@ -113,12 +114,27 @@ pub(super) fn git_version() -> Result<String, String> {
     runtime.block_on(airgap::site_git::git_version()).map_err(|error| base::hint::chain(&error))
 }
 
+/// What a verb that looks at a host has to show.
+pub(crate) struct Shown<'s> {
+    pub(crate) verb: &'static str,
+    /// The settings' file: what a pipeline shows findings at, for a host has no other.
+    pub(crate) settings: &'s Path,
+    pub(crate) looked: &'s [Looked],
+}
+
 /// Prints what the checks of a verb said, and turns it into an exit code.
-pub(crate) fn show(verb: &str, looked: &[Looked], shown: &ShownArgs, console: &mut Console) -> Result<Exit, Failure> {
+pub(crate) fn show(what: Shown<'_>, shown: &ShownArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let Shown { verb, settings, looked } = what;
     let all: Vec<Finding> = looked.iter().flat_map(|one| one.findings.iter().cloned()).collect();
     let counts = counted(looked);
     if let Some(format) = shown.ci {
-        unless_gone(findings::print_as(format, Report { check: verb, file: None, findings: &all }, console))?;
+        let settings = settings.display().to_string();
+        let each: Vec<Finding> = looked.iter().flat_map(Looked::with_own).collect();
+        unless_gone(findings::print_as(
+            format,
+            Report { check: verb, file: Some(&settings), findings: &each },
+            console,
+        ))?;
     } else if console.is_json {
         unless_gone(console.json(&LookedView { counts, checks: looked }))?;
     } else {

@@ -17,8 +17,8 @@ const SHOWN: i64 = 20;
 pub struct Examined {
     /// Migrations that the next start runs; with some, nothing else was looked at.
     pub pending: usize,
-    /// Says whether the encryption key is the one that the data was begun with.
-    pub is_key_known: bool,
+    /// Says whether the encryption key is the one that the data was begun with; `None` where nothing was written with one yet.
+    pub is_key_known: Option<bool>,
     /// What the database says is wrong with it.
     pub faults: Vec<String>,
     /// Whether the audit log is whole.
@@ -44,7 +44,7 @@ impl Forge {
         let look = Store::look(&address).await?;
         let key = Key::parse(&options.settings.encryption_key).map_err(|_| OpenError::KeyFormat)?;
         let canary = look.and_then(|look| look.canary);
-        let is_key_known = canary.is_none_or(|canary| is_known(&key, &canary).is_ok());
+        let is_key_known = canary.map(|canary| is_known(&key, &canary).is_ok());
         let mut examined = Examined {
             pending,
             is_key_known,

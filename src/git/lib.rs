@@ -43,7 +43,7 @@ pub use blame::{Blame, BlameSpan};
 pub use compare::Ahead;
 pub use error::Error;
 pub use latest::LatestCommits;
-pub use left::{ids, left_behind};
+pub use left::{Left, ids, left_behind};
 pub use piped::Piped;
 pub use records::{ChangeSums, CommitPerson, CommitRecord, RefRecord, RefRecords, TagRecord, WalkEntry, WalkedTree};
 pub use repo::Repo;

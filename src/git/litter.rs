@@ -50,7 +50,7 @@ pub(crate) fn sweep_at_start(repository: &Path) -> Result<(), Error> {
     if found.is_empty() {
         return Ok(());
     }
-    match Lock::take(&repository.join(TIDY_LOCK)) {
+    match Lock::take_for_owner(&repository.join(TIDY_LOCK)) {
         Err(FileError::Locked { .. }) => Ok(()),
         lock => {
             let _lock = lock?;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use base::file::{FileError, Lock};
+use base::plain::plain;
 
 use crate::gates::blocking;
 use crate::repositories::sweep_locks;
@@ -18,7 +19,18 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// Shuts out everyone who moves refs in the repository at `path`. Fails with `Locked` when somebody does.
 pub(crate) fn shut(path: &Path) -> Result<Lock, FileError> {
-    Lock::take(&path.join(NAME))
+    Lock::take_for_owner(&path.join(NAME))
+}
+
+/// What `look` sees in the repository at `path` while nobody moves refs there; `None` when somebody does. Makes nothing: where
+/// no lock was ever made, no ref was ever moved.
+pub(crate) fn while_at_rest<T>(path: &Path, look: impl FnOnce() -> T) -> Result<Option<T>, FileError> {
+    let path = path.join(NAME);
+    let file = plain(&path, std::fs::File::options().read(true));
+    match file.map_err(|source| FileError::Read { path: path.clone(), source })? {
+        None => Ok(Some(look())),
+        Some(file) => Ok(Lock::of(file, &path)?.map(|_shut| look())),
+    }
 }
 
 /// As [`shut`], once nobody moves refs any more. Blocks, for 30 seconds at most.

@@ -2,7 +2,7 @@
 //! is safe, says so first, and finds nothing to do the second time.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ fn a_healthy_site_has_nothing_wrong_and_nothing_to_mend() {
     let report = said(&site);
     let checks = report.0["checks"].as_array().unwrap();
     let own: Vec<_> = checks.iter().filter(|one| one["check"].as_str().unwrap().starts_with("GG-DOCTOR-")).collect();
-    assert_eq!(own.len(), 25);
+    assert_eq!(own.len(), 27);
     let wrong: Vec<_> = own.iter().filter(|one| one["outcome"] != "ok").collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
     // What the live site stands on is looked at as well: its chain, as each TLS stack judges it, and its settings.
@@ -154,18 +154,98 @@ fn a_server_that_hangs_or_was_killed_is_named() {
     said(&site).holds(&[("GG-DOCTOR-003", "warning", "is 0.0.1, and this program is")]);
     fs::write(site.dir().serve_lock(), &note).unwrap();
 
+    fs::write(site.dir().serve_lock(), "").unwrap();
+    said(&site).holds(&[("GG-DOCTOR-001", "warning", "does not say where it answers")]);
+    fs::write(site.dir().serve_lock(), &note).unwrap();
+
     signal(&site, Signal::KILL);
     require::until(30, "the end of the killed server", || (!site.is_serving()).then_some(()));
     said(&site).holds(&[
         ("GG-DOCTOR-001", "error", "does not run"),
         ("GG-DOCTOR-002", "warning", "was left by a server that was killed"),
         ("GG-DOCTOR-004", "unknown", "the server does not run"),
+        ("GG-CONF-004", "error", "no connection"),
     ]);
     let fixed = doctor(&site, &["--fix"]);
     assert!(fixed.stderr.contains("will empty") && fixed.status.code() == Some(3), "{}", fixed.stderr);
     said(&site).holds(&[("GG-DOCTOR-002", "ok", "")]);
     let up = site.program().option("up").option(site.dir().root()).run(b"").unwrap();
     assert!(up.status.success(), "{}", up.stderr);
+}
+
+/// The site's user owns `state`, and root may run this.
+#[test]
+fn a_link_in_place_of_the_servers_note_is_named_and_not_followed() {
+    let Some(site) = site() else { return };
+    site.stop();
+    let (target, lock) = (site.home().join("precious"), site.dir().serve_lock());
+    fs::write(&target, "precious").unwrap();
+    fs::remove_file(&lock).unwrap();
+    std::os::unix::fs::symlink(&target, &lock).unwrap();
+    let fixed = doctor(&site, &["--fix"]);
+    assert!(!fixed.stderr.contains("will empty"), "{}", fixed.stderr);
+    assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+    said(&site).holds(&[("GG-DOCTOR-002", "error", "somebody put it there")]);
+    // A pipe is not waited for.
+    fs::remove_file(&lock).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &lock, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    said(&site).holds(&[("GG-DOCTOR-002", "error", "somebody put it there")]);
+}
+
+#[test]
+fn a_look_makes_nothing_among_the_repositories_and_a_sweep_leaves_locks_to_their_owner() {
+    let Some(site) = site() else { return };
+    site.sign_in(ADMIN, PASSWORD).make_repository("plans", "private");
+    site.stop();
+    let repository = a_repository(&site);
+    let (own, left) = (repository.join("gitgrit-refs.lock"), repository.join("HEAD.lock"));
+    let _ = fs::remove_file(&own);
+    said(&site).holds(&[("GG-DOCTOR-023", "ok", "")]);
+    assert!(!own.exists(), "a look made a lock");
+    fs::write(&left, "").unwrap();
+    chown(&repository, Some(65534), Some(65534)).unwrap();
+    assert!(doctor(&site, &["--fix"]).stderr.contains("will remove"));
+    let facts = fs::metadata(&own).unwrap();
+    assert!(!left.exists());
+    assert_eq!((facts.uid(), facts.gid()), (65534, 65534));
+}
+
+#[test]
+fn secrets_of_another_user_are_his_to_close() {
+    let Some(site) = site() else { return };
+    let dir = site.dir();
+    // As an administrator hands settings to a service of its own user.
+    chown(dir.data(), Some(65534), Some(65534)).unwrap();
+    chown(dir.env(), Some(0), Some(65534)).unwrap();
+    set_mode(&dir.env(), 0o640);
+    doctor(&site, &["--fix"]);
+    assert_eq!(mode(&dir.env()), 0o640);
+    let found = said(&site).of("GG-DOCTOR-020");
+    assert!(found.iter().all(|(_, subject, _)| !subject.contains(".env")), "{found:?}");
+    set_mode(&dir.env(), 0o644);
+    let fixed = doctor(&site, &["--fix"]);
+    assert!(!fixed.stderr.contains(".env to"), "{}", fixed.stderr);
+    assert_eq!(mode(&dir.env()), 0o644);
+    said(&site).holds(&[("GG-DOCTOR-020", "error", ".env: has mode 0644, not 0600, and belongs to user 0")]);
+}
+
+#[test]
+fn one_repository_that_is_broken_hides_no_other_and_a_lost_key_of_the_authority_is_named() {
+    let Some(site) = site() else { return };
+    let visitor = site.sign_in(ADMIN, PASSWORD);
+    visitor.make_repository("plans", "private");
+    let broken = a_repository(&site);
+    fs::rename(broken.join("objects"), broken.join("elsewhere")).unwrap();
+    let gone = broken.with_file_name(".gone-77");
+    fs::create_dir(&gone).unwrap();
+    said(&site).holds(&[
+        ("GG-DOCTOR-023", "warning", ".gone-77"),
+        ("GG-DOCTOR-027", "error", broken.to_str().unwrap()),
+        ("GG-DOCTOR-026", "ok", ""),
+    ]);
+    fs::remove_file(site.dir().ca_key()).unwrap();
+    fs::write(site.dir().ssh().join("README"), "not a key").unwrap();
+    said(&site).holds(&[("GG-DOCTOR-026", "error", "ca.key"), ("GG-DOCTOR-004", "ok", "answers")]);
 }
 
 #[test]
@@ -219,6 +299,8 @@ fn data_that_was_changed_behind_the_sites_back_is_named() {
     ]);
     tampers(&site, "numbers");
     said(&site).holds(&[("GG-DOCTOR-018", "error", "are not on disk")]);
+    tampers(&site, "canary");
+    said(&site).holds(&[("GG-DOCTOR-013", "unknown", "holds nothing yet")]);
     tampers(&site, "schema");
     said(&site).holds(&[("GG-DOCTOR-012", "warning", "1 are due"), ("GG-DOCTOR-014", "unknown", "migrations are due")]);
 }

@@ -79,9 +79,31 @@ impl Engine {
         assert!(done.status.success(), "{line}: {}", done.stderr);
     }
 
-    /// An image of no bytes, for containers that are never started.
-    pub(crate) fn image(&self) {
-        let program = Program::new("docker").options(["import", "-", "nothing:1"]).env("DOCKER_HOST", self.address());
+    /// Where it keeps its data.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.home.path().join("root")
+    }
+
+    /// Runs `sleep` of this host in a container, as long as the engine lives, from an image of no bytes.
+    pub(crate) fn sleeps(&self, options: &[&str]) {
+        let places = ["/usr", "/lib", "/lib64"].into_iter().filter(|place| std::path::Path::new(place).exists());
+        let volumes: Vec<String> =
+            places.flat_map(|place| ["--volume".into(), format!("{place}:{place}:ro")]).collect();
+        let volumes: Vec<&str> = volumes.iter().map(String::as_str).collect();
+        self.does(
+            &[
+                &["run", "--detach", "--stop-timeout", "1"][..],
+                options,
+                &volumes,
+                &["nothing:1", "/usr/bin/sleep", "600"],
+            ]
+            .concat(),
+        );
+    }
+
+    /// An image of no bytes.
+    pub(crate) fn image(&self, name: &str) {
+        let program = Program::new("docker").options(["import", "-", name]).env("DOCKER_HOST", self.address());
         let done = program.env("HOME", self.home.path()).run(&[0; 1024]).unwrap();
         assert!(done.status.success(), "{}", done.stderr);
     }

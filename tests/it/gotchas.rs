@@ -114,6 +114,19 @@ fn a_clock_that_has_drifted_is_one_finding() {
     let stub = Stub::start(authorities.leaf(&["127.0.0.1"]), Manner::Answers(dated));
     let said = with_gitlab(&stub.url(), Some(&root)).run();
     one(&said, "GG-HOST-030", "point the host at your NTP server");
+    // Where the certificate does not verify, the other's clock is asked all the same, and the clock comes before the authorities.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let other = Authorities::new("Other Root").root_file(elsewhere.path());
+    let Manner::Answers(plain) = gitlab() else { panic!("a GitLab answers") };
+    let dated = plain.replacen("\r\n", "\r\nDate: Sun, 01 Nov 2026 12:00:00 GMT\r\n", 1);
+    let stub = Stub::start(authorities.leaf(&["127.0.0.1"]), Manner::Answers(dated));
+    let said = with_gitlab(&stub.url(), Some(&other)).run();
+    one(&said, "GG-HOST-030", "point the host at your NTP server");
+    said.holds(&[
+        ("GG-HOST-030", "error", "as a server says that proved nothing"),
+        ("GG-NET-024", "unknown", "the clock first"),
+    ]);
+    assert!(said.with_id("GG-SMOKE-301").is_empty());
     // `cert not yet valid`, because this host's clock is behind.
     let stub = Stub::start(authorities.leaf_between(2026, 2040), gitlab());
     let said = with_gitlab(&stub.url(), Some(&root)).around("faketime -f '@2025-11-01 00:00:00'").run();
@@ -130,17 +143,34 @@ fn a_second_stack_and_a_sandbox_under_runc_are_one_finding_each() {
     let runc = require::program("runc").unwrap().display().to_string();
     let settings = format!("{{\"storage-driver\": \"vfs\", \"runtimes\": {{\"runsc\": {{\"path\": \"{runc}\"}}}}}}");
     let engine = Engine::start(&settings, "");
-    engine.image();
+    engine.image("nothing:1");
     engine.does(&["network", "create", "gitgrit_internal"]);
     for project in ["older", "newer"] {
         let (name, label) = (format!("{project}-db-1"), format!("com.docker.compose.project={project}"));
         let network = ["--network", "gitgrit_internal", "--network-alias", "db"];
-        let create = [&["create", "--name", &name, "--label", &label][..], &network, &["nothing:1", "/db"]].concat();
-        engine.does(&create);
+        engine.sleeps(&[&["--name", &name, "--label", &label][..], &network].concat());
     }
+    // The site's own sandboxes are attached one by one; a stack that does not run is attached to nothing.
+    engine.sleeps(&["--name", "gitgrit-sandbox-7", "--network", "gitgrit_internal"]);
+    let label = "com.docker.compose.project=stopped";
+    engine.does(&[
+        "create",
+        "--name",
+        "stopped-db-1",
+        "--label",
+        label,
+        "--network",
+        "gitgrit_internal",
+        "nothing:1",
+        "/db",
+    ]);
     let stage = Stage::new().env("DOCKER_HOST", &engine.address()).settings("COMPOSE_PROJECT_NAME=newer\n");
     let said = stage.run();
     one(&said, "GG-NET-040", "docker compose -f docker-compose.full.yaml down");
     said.holds(&[("GG-NET-040", "error", "another stack (older) shares the bridge: older-db-1")]);
+    engine.does(&["rm", "--force", "older-db-1"]);
+    stage.run().holds(&[("GG-NET-040", "ok", "alone")]);
+    engine.sleeps(&["--name", "visitor", "--network", "gitgrit_internal"]);
+    stage.run().holds(&[("GG-NET-040", "warning", "containers of no stack are attached as well: visitor")]);
     one(&said, "GG-ENGINE-027", "gVisor: sudo runsc install && sudo systemctl restart docker");
 }

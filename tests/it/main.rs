@@ -62,6 +62,7 @@ mod lfs_matrix;
 mod postgres;
 mod preflight;
 mod preflight_engine;
+mod preflight_network;
 mod protection;
 mod proxies;
 mod redis;

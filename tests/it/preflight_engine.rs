@@ -27,16 +27,25 @@ fn an_engine_that_is_set_up_wrong_is_named_in_each_way() {
     let engine = Engine::start(&WRONG.replace("RUNC", &runc), script);
     // A way of the host's own, once the engine has chosen its networks.
     engine.network(
-        "ip link add gg0 type veth peer name gg1 && ip link set gg1 up && ip addr add 10.77.200.1/17 dev gg0 && \
-         ip link set gg0 mtu 1400 up && ip route add default dev gg0",
+        "ip link add br-lan type veth peer name gg1 && ip link set gg1 up && ip addr add 10.77.200.1/17 dev br-lan && \
+         ip link set br-lan mtu 1400 up && ip route add default dev br-lan",
     );
     engine.does(&["network", "create", "--subnet", "10.77.201.0/24", "corporate"]);
     engine.does(&["network", "create", "gitgrit_internal"]);
+    // What a run left that was killed long ago, and what is another's.
+    for name in ["gitgrit-preflight:1000-00000000000000aa", "somebodys:1"] {
+        engine.image(name);
+    }
+    let left = ["create", "--label", "gitgrit-preflight", "--name", "gitgrit-preflight-1000-00000000000000aa-plain"];
+    engine.does(&[&left[..], &["gitgrit-preflight:1000-00000000000000aa", "/cat"]].concat());
     std::fs::set_permissions(engine.socket(), std::fs::Permissions::from_mode(0o666)).unwrap();
     // What /sys shows of devices is of the network that it was mounted in.
     let stage = Stage::new().beside(engine.process()).env("DOCKER_HOST", &engine.address());
+    let root = engine.root().display().to_string();
+    let stage = stage.does(&format!("mount --bind {root} {root} && mount -o remount,bind,noexec {root}"));
     let said = stage.around("sh -c 'mount -t sysfs none /sys; exec \"$@\"' sh").run();
     said.holds(&[
+        ("GG-HOST-023", "error", "(engine): is mounted noexec, so no container starts from vfs's copies"),
         ("GG-ENGINE-003", "error", "has mode 0666: everybody here is root"),
         ("GG-ENGINE-008", "warning", "is vfs"),
         ("GG-ENGINE-012", "warning", "is off"),
@@ -51,15 +60,15 @@ fn an_engine_that_is_set_up_wrong_is_named_in_each_way() {
         ("GG-ENGINE-026", "ok", "starts, under runsc"),
         ("GG-ENGINE-027", "error", "runs on this host's own kernel"),
         ("GG-ENGINE-029", "warning", "512 at most"),
-        ("GG-NET-030", "error", "corporate: 10.77.201.0/24 meets this host's way to 10.77.128.0/17 on gg0"),
-        ("GG-NET-031", "error", "10.77.0.0/16: meets this host's way to 10.77.128.0/17 on gg0"),
-        ("GG-NET-032", "warning", "corporate: sends packets of 1500 bytes, and gg0 takes 1400"),
+        ("GG-NET-030", "error", "corporate: 10.77.201.0/24 meets this host's way to 10.77.128.0/17 on br-lan"),
+        ("GG-NET-031", "error", "10.77.0.0/16: meets this host's way to 10.77.128.0/17 on br-lan"),
+        ("GG-NET-032", "warning", "corporate: sends packets of 1500 bytes, and br-lan takes 1400"),
         ("GG-NET-041", "warning", "was not made by Compose"),
     ]);
     assert!(!said.0.to_string().contains("hunter2"));
     let left = crate::site::out(&engine.docker(&["ps", "--all", "--quiet"]));
-    let images = crate::site::out(&engine.docker(&["images", "--quiet"]));
-    assert_eq!((left.trim(), images.trim()), ("", ""), "preflight left something in the engine");
+    let images = crate::site::out(&engine.docker(&["images", "--format", "{{.Repository}}"]));
+    assert_eq!((left.trim(), images.trim()), ("", "somebodys"), "preflight left something in the engine");
 }
 
 #[test]
@@ -80,9 +89,11 @@ fn an_engine_without_limits_gvisor_or_users_of_this_host_is_named() {
         return;
     }
     let engine = Engine::start("{\"storage-driver\": \"vfs\", \"userns-remap\": \"dockremap\"}", script);
+    engine.does(&["swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr", "127.0.0.1:2377"]);
     let stage = Stage::new().env("DOCKER_HOST", &engine.address());
     stage.file("/etc/docker/daemon.json", "{\"iptables\": false}").run().holds(&[
         ("GG-ENGINE-007", "warning", "has iptables switched off"),
+        ("GG-ENGINE-012", "ok", "as it must be in a Swarm"),
         ("GG-ENGINE-013", "warning", "memory of a container cannot be limited"),
         ("GG-ENGINE-014", "warning", "is not registered"),
         ("GG-ENGINE-021", "warning", "is on"),
@@ -91,6 +102,21 @@ fn an_engine_without_limits_gvisor_or_users_of_this_host_is_named() {
         ("GG-ENGINE-027", "unknown", "is not registered"),
         ("GG-ENGINE-028", "warning", "has no end"),
     ]);
+}
+
+#[test]
+fn an_engine_on_a_file_system_that_keeps_no_types_is_named() {
+    let tool = require::program("mkfs.ext4").map(drop);
+    if !Engine::is_possible() || !require::has("mkfs.ext4", tool) {
+        return;
+    }
+    let script = "truncate -s 64M \"$HOME/disk\" && mkfs.ext4 -q -O ^filetype \"$HOME/disk\" && mkdir \"$HOME/root\"\n\
+                  mount -o loop \"$HOME/disk\" \"$HOME/root\"";
+    let engine = Engine::start("{\"storage-driver\": \"vfs\"}", script);
+    // The mounts that the engine sees.
+    let inside = format!("nsenter --mount=/proc/{}/ns/mnt", engine.process());
+    let stage = Stage::new().env("DOCKER_HOST", &engine.address()).around(&inside);
+    stage.run().holds(&[("GG-ENGINE-010", "warning", "does not keep the types of entries")]);
 }
 
 #[test]
@@ -108,12 +134,50 @@ fn an_engine_that_is_away_or_elsewhere_is_named() {
         ("GG-ENGINE-008", "unknown", "the engine does not answer"),
         ("GG-NET-040", "unknown", "annot connect"),
     ]);
-    let stage = Stage::new().env("DOCKER_HOST", "tcp://127.0.0.1:9");
-    stage.run().holds(&[
-        ("GG-ENGINE-002", "error", "annot connect"),
+    let elsewhere = [
+        ("GG-ENGINE-002", "error", ""),
         ("GG-ENGINE-003", "unknown", "is not a socket of this host"),
         ("GG-ENGINE-004", "warning", "leads to tcp://127.0.0.1:9, over a connection that nobody"),
-    ]);
+    ];
+    let said = Stage::new().env("DOCKER_HOST", "tcp://me:hunter2@127.0.0.1:9").run();
+    said.holds(&elsewhere);
+    let shown: Vec<_> = ["GG-ENGINE-003", "GG-ENGINE-004"].into_iter().flat_map(|check| said.of(check)).collect();
+    assert!(!format!("{shown:?}").contains("hunter2"), "{shown:?}");
+    // The same by the client's own settings, which DOCKER_HOST knows nothing of.
+    let create = "docker context create far --docker host=tcp://127.0.0.1:9 > \"$HOME/said\" 2>&1";
+    let stage = Stage::new().does("unset DOCKER_HOST DOCKER_CONTEXT").does(create);
+    stage.does("docker context use far > \"$HOME/said\" 2>&1").run().holds(&elsewhere);
+    let stage = Stage::new().does("unset DOCKER_HOST").does(create).env("DOCKER_CONTEXT", "far");
+    stage.run().holds(&elsewhere);
+}
+
+#[test]
+fn compose_is_seen_while_the_engine_is_down() {
+    let compose = base::process::Program::new("docker").options(["compose", "version"]).run(b"");
+    let has_compose =
+        compose.is_ok_and(|done| done.status.success()).then_some(()).ok_or("no compose plugin".to_owned());
+    if !Stage::is_possible() || !require::has("compose", has_compose) {
+        return;
+    }
+    let stage = Stage::new().env("DOCKER_HOST", "unix:///nonexistent/docker.sock");
+    let said = stage.run();
+    said.holds(&[("GG-ENGINE-002", "error", "annot connect")]);
+    let compose = said.of("GG-ENGINE-006");
+    assert!(
+        compose.iter().all(|(severity, _, message)| severity != "error" && message.starts_with("is ")),
+        "{compose:?}"
+    );
+}
+
+#[test]
+fn settings_of_the_engine_that_this_user_may_not_read_are_not_taken_for_absent() {
+    if !Stage::is_possible() || !require::has("docker-client", require::program("docker").map(drop)) {
+        return;
+    }
+    let stage = Stage::new().file("/etc/docker/daemon.json", "{\"iptables\": false}").does("chmod 0755 \"$HOME\"");
+    let stage = stage.does("chmod 0600 /etc/docker/daemon.json").env("DOCKER_HOST", "unix:///nonexistent/docker.sock");
+    let stage = stage.around("setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all");
+    stage.run().holds(&[("GG-ENGINE-007", "unknown", "could not read")]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-"""Changes a site's database behind its back: tamper.py DATABASE jobs|audit|owners|numbers|schema."""
+"""Changes a site's database behind its back: tamper.py DATABASE jobs|audit|owners|numbers|canary|schema."""
 
 import sqlite3
 import sys
@@ -12,6 +12,7 @@ WAYS = {
     "audit": "DROP TRIGGER events_are_never_changed; UPDATE events SET actor = 'nobody' WHERE number = 2;",
     "owners": "UPDATE repos SET owner_id = 424242;",
     "numbers": "UPDATE repos SET owner_id = (SELECT MIN(id) FROM owners); UPDATE repos SET id = 5;",
+    "canary": "DELETE FROM site_facts WHERE key = 'canary';",
     "schema": "DELETE FROM schema_migrations WHERE number = (SELECT MAX(number) FROM schema_migrations);",
 }
 

@@ -14,8 +14,9 @@ const OVERDUE: i64 = 5 * 60;
 /// How many names one message lists.
 const LISTED: usize = 5;
 
-pub(super) static CHECKS: [Check<Live>; 10] = [
+pub(super) static CHECKS: [Check<Live>; 11] = [
     Check::new(&catalogue::DOCTOR_SETTINGS, "settings", settings),
+    Check::new(&catalogue::DOCTOR_PARTS, "parts of the installation", parts),
     Check::new(&catalogue::DOCTOR_DATABASE, "database", database),
     Check::new(&catalogue::DOCTOR_MIGRATIONS, "migrations", |live| of(live, &catalogue::DOCTOR_MIGRATIONS, migrations)),
     Check::new(&catalogue::DOCTOR_KEY, "encryption key", |live| of(live, &catalogue::DOCTOR_KEY, key)),
@@ -59,6 +60,16 @@ fn settings(live: &Live) -> Vec<Finding> {
     }
 }
 
+/// What the next `install` reads before it does anything: authority, certificates, settings, where to listen.
+fn parts(live: &Live) -> Vec<Finding> {
+    let known = &catalogue::DOCTOR_PARTS;
+    match (&live.refused_parts, &live.refused_settings) {
+        (None, _) => known.fine("installation", "every part is read"),
+        (Some(_), Some(_)) => known.unseen("installation", "the settings are not read"),
+        (Some(reason), None) => known.fails("installation", line(reason)),
+    }
+}
+
 fn database(live: &Live) -> Vec<Finding> {
     let known = &catalogue::DOCTOR_DATABASE;
     match &live.data {
@@ -75,10 +86,11 @@ fn migrations(known: &'static Known, data: &Data) -> Vec<Finding> {
 }
 
 fn key(known: &'static Known, data: &Data) -> Vec<Finding> {
-    if data.is_key_known {
-        known.fine("GITGRIT_ENCRYPTION_KEY", "is the one that the data was begun with")
-    } else {
-        known.fails("GITGRIT_ENCRYPTION_KEY", "is not the one that the data was begun with")
+    let subject = "GITGRIT_ENCRYPTION_KEY";
+    match data.is_key_known {
+        Some(true) => known.fine(subject, "is the one that the data was begun with"),
+        Some(false) => known.fails(subject, "is not the one that the data was begun with"),
+        None => known.unseen(subject, "the data holds nothing yet that was written with a key"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The files of a site: who may read what is secret, which keys are there, what lies about.
 
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -15,46 +16,73 @@ const LOG: u64 = 1 << 30;
 /// How many paths one message lists.
 const LISTED: usize = 5;
 
-pub(super) static CHECKS: [Check<Live>; 6] = [
+pub(super) static CHECKS: [Check<Live>; 7] = [
     Check::new(&catalogue::DOCTOR_MODES, "modes of secrets", modes),
     Check::new(&catalogue::DOCTOR_OWNER, "owners of files", owners),
     Check::new(&catalogue::DOCTOR_HOST_KEYS, "SSH host keys", host_keys),
     Check::new(&catalogue::DOCTOR_LEFT, "what killed processes left", left),
+    Check::new(&catalogue::DOCTOR_UNSEEN, "each repository", unseen),
     Check::new(&catalogue::DOCTOR_PASSWORD, "first password", password),
     Check::new(&catalogue::DOCTOR_LOG, "server's log", log),
 ];
 
-/// What nobody but the site's user may read, with the mode that it should have. Links are left alone: what they lead to may
-/// be another's.
-pub(super) fn open_secrets(live: &Live) -> Vec<(PathBuf, u32, u32)> {
+/// A secret that others may read.
+pub(super) struct Open {
+    pub(super) path: PathBuf,
+    mode: u32,
+    /// The mode that it should have.
+    pub(super) wanted: u32,
+    /// Whom it belongs to.
+    pub(super) owner: u32,
+}
+
+/// The user that the site's data belongs to, and whom its server runs as.
+pub(super) fn owner(live: &Live) -> Option<u32> {
+    std::fs::metadata(live.site.data()).map(|facts| facts.uid()).ok()
+}
+
+/// What nobody but the site's user may read. Links are left alone: what they lead to may be another's. What belongs to another
+/// user, root most often, may be read by the group of the data: that is how the site's user reads it.
+pub(super) fn open_secrets(live: &Live) -> Vec<Open> {
     let site = &live.site;
+    let data = std::fs::metadata(site.data()).map(|facts| (facts.uid(), facts.gid())).ok();
     let mut all = vec![(site.data(), 0o700)];
     let files =
         [site.env(), site.secrets(), site.ca_key(), site.server_key(), site.database(), site.initial_password()];
     all.extend(files.map(|path| (path, 0o600)));
-    all.extend(private_keys(&site.ssh()).into_iter().map(|path| (path, 0o600)));
+    all.extend(host_key_files(&site.ssh()).into_iter().map(|path| (path, 0o600)));
     let open = all.into_iter().filter_map(|(path, wanted)| {
         let facts = std::fs::symlink_metadata(&path).ok().filter(|facts| !facts.file_type().is_symlink())?;
-        let mode = facts.mode() & 0o7777;
-        (mode & 0o077 != 0).then_some((path, mode, wanted))
+        let (mode, owner) = (facts.mode() & 0o7777, facts.uid());
+        let is_lent = data.is_some_and(|(user, group)| user != owner && group == facts.gid());
+        let others = if is_lent { 0o037 } else { 0o077 };
+        (mode & others != 0).then_some(Open { path, mode, wanted, owner })
     });
     open.collect()
 }
 
-/// The files of a directory that are no public keys.
-fn private_keys(directory: &Path) -> Vec<PathBuf> {
+/// The files of a directory that hold a private key, as OpenSSH writes one.
+fn host_key_files(directory: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.filter(|path| path.is_file() && path.extension().is_none_or(|extension| extension != "pub")).collect()
+    entries.filter(|path| is_private_key(path)).collect()
+}
+
+fn is_private_key(path: &Path) -> bool {
+    let file = base::plain::plain(path, std::fs::File::options().read(true)).ok().flatten();
+    let mut head = Vec::new();
+    let is_read = file.is_some_and(|file| file.take(64).read_to_end(&mut head).is_ok());
+    is_read && head.starts_with(b"-----BEGIN ") && head.windows(12).any(|part| part == b"PRIVATE KEY-")
 }
 
 fn modes(live: &Live) -> Vec<Finding> {
     let known = &catalogue::DOCTOR_MODES;
-    let open = open_secrets(live);
+    let (open, own) = (open_secrets(live), owner(live));
     if open.is_empty() {
         return known.fine("secrets", "are the site's user's alone");
     }
-    let one = |(path, mode, wanted): (PathBuf, u32, u32)| {
-        known.fails(line(&path.display().to_string()), format!("has mode {mode:04o}, not {wanted:04o}"))
+    let one = |Open { path, mode, wanted, owner }: Open| {
+        let whose = if own == Some(owner) { String::new() } else { format!(", and belongs to user {owner}") };
+        known.fails(line(&path.display().to_string()), format!("has mode {mode:04o}, not {wanted:04o}{whose}"))
     };
     open.into_iter().flat_map(one).collect()
 }
@@ -62,7 +90,7 @@ fn modes(live: &Live) -> Vec<Finding> {
 fn owners(live: &Live) -> Vec<Finding> {
     let known = &catalogue::DOCTOR_OWNER;
     let site = &live.site;
-    let Ok(own) = std::fs::metadata(site.data()).map(|facts| facts.uid()) else {
+    let Some(own) = owner(live) else {
         return known.unseen("data", "is not there, or not to be looked at");
     };
     let places =
@@ -78,7 +106,7 @@ fn owners(live: &Live) -> Vec<Finding> {
 fn host_keys(live: &Live) -> Vec<Finding> {
     let known = &catalogue::DOCTOR_HOST_KEYS;
     let subject = line(&live.site.ssh().display().to_string());
-    match private_keys(&live.site.ssh()).len() {
+    match host_key_files(&live.site.ssh()).len() {
         0 => known.fails(subject, "holds no host key"),
         count => known.fine(subject, format!("holds {count}")),
     }
@@ -90,6 +118,16 @@ fn left(live: &Live) -> Vec<Finding> {
         Err(reason) => known.unseen("repositories", line(reason)),
         Ok(left) if left.is_empty() => known.fine("repositories", "nothing lies about"),
         Ok(left) => known.warns(listed(left), format!("{} files and directories lie about", left.len())),
+    }
+}
+
+fn unseen(live: &Live) -> Vec<Finding> {
+    let known = &catalogue::DOCTOR_UNSEEN;
+    let one = |(path, reason): &(PathBuf, String)| known.fails(line(&path.display().to_string()), line(reason));
+    match (&live.left, live.unseen.as_slice()) {
+        (Err(reason), _) => known.unseen("repositories", line(reason)),
+        (Ok(_), []) => known.fine("repositories", "can all be looked into"),
+        (Ok(_), broken) => broken.iter().flat_map(one).collect(),
     }
 }
 

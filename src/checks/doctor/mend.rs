@@ -15,6 +15,8 @@ pub enum Mend {
         path: PathBuf,
         /// The mode that it gets.
         mode: u32,
+        /// The user that it belongs to, as the site's data does.
+        owner: u32,
     },
     /// Empties the note of a server that was killed.
     Note {
@@ -31,7 +33,7 @@ pub enum Mend {
 impl fmt::Display for Mend {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Mode { path, mode } => write!(out, "set the mode of {} to {mode:04o}", path.display()),
+            Self::Mode { path, mode, .. } => write!(out, "set the mode of {} to {mode:04o}", path.display()),
             Self::Note { path } => write!(out, "empty {}, which a killed server left", path.display()),
             Self::Sweep { paths } => {
                 write!(out, "remove what killed processes left:")?;
@@ -43,7 +45,10 @@ impl fmt::Display for Mend {
 
 /// What may be mended on this site, in the order in which it is done.
 pub fn plan(live: &Live) -> Vec<Mend> {
-    let modes = files::open_secrets(live).into_iter().map(|(path, _, mode)| Mend::Mode { path, mode });
+    // What belongs to another than the data is left to him: taken from the group, it could be lost to the site's own user.
+    let own = files::owner(live);
+    let open = files::open_secrets(live).into_iter().filter(|secret| Some(secret.owner) == own);
+    let modes = open.map(|secret| Mend::Mode { path: secret.path, mode: secret.wanted, owner: secret.owner });
     let note = server::is_stale(live).then(|| Mend::Note { path: live.site.serve_lock() });
     let left = live.left.as_ref().ok().filter(|left| !left.is_empty());
     let sweep = left.map(|paths| Mend::Sweep { paths: paths.clone() });

@@ -24,6 +24,8 @@ pub struct Live {
     pub site: SiteDir,
     /// Why its settings are not read; `None` when they are.
     pub refused_settings: Option<String>,
+    /// Why the parts of the installation are not read; `None` when they are.
+    pub refused_parts: Option<String>,
     /// Its address.
     pub site_url: Option<BaseUrl>,
     /// The server that runs.
@@ -40,6 +42,8 @@ pub struct Live {
     pub on_disk: Result<Vec<i64>, String>,
     /// What killed processes left among them.
     pub left: Result<Vec<PathBuf>, String>,
+    /// Repositories that could not be looked into, and why.
+    pub unseen: Vec<(PathBuf, String)>,
     /// The time.
     pub now: Timestamp,
 }
@@ -62,8 +66,8 @@ pub struct Serving {
 pub struct Data {
     /// Migrations that are due; with some, nothing else was looked at.
     pub pending: usize,
-    /// Says whether the encryption key is the one that the data was begun with.
-    pub is_key_known: bool,
+    /// Says whether the encryption key is the one that the data was begun with; `None` where nothing was written with one yet.
+    pub is_key_known: Option<bool>,
     /// What the database says is wrong with it.
     pub faults: Vec<String>,
     /// How many records the audit log has, or how it is broken.

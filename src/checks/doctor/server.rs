@@ -40,6 +40,9 @@ fn server(live: &Live) -> Vec<Finding> {
     let known = &catalogue::DOCTOR_SERVER;
     match &live.serving {
         Some(serving) => known.fine("server", format!("runs as process {}", serving.pid)),
+        None if Lock::is_held(&live.site.serve_lock()) => {
+            known.warns("server", "holds its lock, and does not say where it answers: it starts or ends just now")
+        }
         None => known.fails("server", "does not run"),
     }
 }
@@ -47,13 +50,17 @@ fn server(live: &Live) -> Vec<Finding> {
 /// What a killed server wrote of itself stays in its lock, and names a process that may be another's by now.
 pub(super) fn is_stale(live: &Live) -> bool {
     let path = live.site.serve_lock();
-    let has_note = std::fs::metadata(&path).is_ok_and(|facts| facts.len() > 0);
+    let has_note = std::fs::symlink_metadata(&path).is_ok_and(|facts| facts.is_file() && facts.len() > 0);
     has_note && !Lock::is_held(&path)
 }
 
 fn stale(live: &Live) -> Vec<Finding> {
     let known = &catalogue::DOCTOR_STALE;
-    let subject = line(&live.site.serve_lock().display().to_string());
+    let path = live.site.serve_lock();
+    let subject = line(&path.display().to_string());
+    if std::fs::symlink_metadata(&path).is_ok_and(|facts| !facts.is_file()) {
+        return known.fails(subject, "is no file of the server's: somebody put it there");
+    }
     if is_stale(live) {
         return known.warns(subject, "was left by a server that was killed");
     }

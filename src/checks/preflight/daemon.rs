@@ -4,7 +4,8 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 
 use base::Finding;
 
-use super::{World, engine, text};
+use super::engine::{Away, Door};
+use super::{World, there};
 use crate::catalogue;
 use crate::check::Check;
 use crate::text::line;
@@ -18,10 +19,10 @@ pub(super) static CHECKS: [Check<World>; 7] = [
     Check::new(&catalogue::ENGINE_PROGRAM, "docker command", command).patient(6),
     Check::new(&catalogue::ENGINE_REACHED, "engine", reached).patient(6),
     Check::new(&catalogue::ENGINE_SOCKET, "engine's socket", socket).patient(6),
-    Check::new(&catalogue::ENGINE_REMOTE, "DOCKER_HOST", remote),
+    Check::new(&catalogue::ENGINE_REMOTE, "where the engine is", remote).patient(6),
     Check::new(&catalogue::ENGINE_VERSION, "engine's version", version).patient(6),
     Check::new(&catalogue::ENGINE_COMPOSE, "Compose", compose).patient(6),
-    Check::new(&catalogue::ENGINE_IPTABLES, "engine's firewall rules", iptables),
+    Check::new(&catalogue::ENGINE_IPTABLES, "engine's firewall rules", iptables).patient(6),
 ];
 
 fn command(world: &World) -> Vec<Finding> {
@@ -43,19 +44,19 @@ fn reached(world: &World) -> Vec<Finding> {
 
 fn socket(world: &World) -> Vec<Finding> {
     let known = &catalogue::ENGINE_SOCKET;
-    let path = match engine::door(world) {
-        Ok(path) => path,
-        Err(host) => return known.unseen(line(&host), "is not a socket of this host"),
+    let path = match world.door() {
+        Door::Here(path) => path,
+        Door::Elsewhere { address, .. } => return known.unseen(address.clone(), "is not a socket of this host"),
+        Door::Unknown(reason) => return known.unseen("docker context", reason.clone()),
     };
     let subject = line(&path.display().to_string());
-    match std::fs::metadata(&path) {
-        // The command line can be told of an engine elsewhere by a context of its own.
+    match std::fs::metadata(path) {
         Err(_) if world.engine().is_ok() => known.unseen(subject, "is not there, and the engine answers elsewhere"),
         Err(error) => known.fails(subject, format!("is not there: {}", error.kind())),
         Ok(facts) if !facts.file_type().is_socket() => known.fails(subject, "is no socket"),
         Ok(facts) if facts.permissions().mode() & 0o002 != 0 => known
             .fails(subject, format!("has mode {:04o}: everybody here is root", facts.permissions().mode() & 0o7777)),
-        Ok(_) if rustix::fs::access(&path, rustix::fs::Access::WRITE_OK).is_err() => {
+        Ok(_) if rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err() => {
             known.fails(subject, "may not be written to by this user")
         }
         Ok(facts) => known.fine(subject, format!("has mode {:04o}", facts.permissions().mode() & 0o7777)),
@@ -64,12 +65,15 @@ fn socket(world: &World) -> Vec<Finding> {
 
 fn remote(world: &World) -> Vec<Finding> {
     let known = &catalogue::ENGINE_REMOTE;
-    match engine::door(world) {
-        Ok(path) => known.fine("DOCKER_HOST", format!("leads to {}", line(&path.display().to_string()))),
-        Err(host) => {
-            let is_plain = host.starts_with("tcp://") && (world.asked.environment)("DOCKER_TLS_VERIFY").is_none();
+    let is_given = (world.asked.environment)("DOCKER_HOST").is_some_and(|host| !host.is_empty());
+    let subject = if is_given { "DOCKER_HOST" } else { "docker context" };
+    match world.door() {
+        Door::Here(path) => known.fine(subject, format!("leads to {}", line(&path.display().to_string()))),
+        Door::Unknown(reason) => known.unseen(subject, reason.clone()),
+        Door::Elsewhere { address, is_proven } => {
+            let is_plain = address.starts_with("tcp://") && !is_proven;
             let how = if is_plain { ", over a connection that nobody is asked to prove himself on" } else { "" };
-            known.warns("DOCKER_HOST", format!("leads to {}{how}", line(&host)))
+            known.warns(subject, format!("leads to {address}{how}"))
         }
     }
 }
@@ -97,8 +101,8 @@ fn compose(world: &World) -> Vec<Finding> {
     let known = &catalogue::ENGINE_COMPOSE;
     let client = match world.engine() {
         Ok(info) => &info.client,
-        Err(away) if away.is_program_missing => return known.unseen("Compose", away.reason.clone()),
-        Err(away) => &away.client,
+        Err(Away { client: Some(client), .. }) => client,
+        Err(away) => return known.unseen("Compose", away.reason.clone()),
     };
     let Some(plugin) = client.plugins.iter().find(|plugin| plugin.name == "compose") else {
         return known.fails("Compose", "`docker compose` is not installed");
@@ -117,10 +121,14 @@ fn compose(world: &World) -> Vec<Finding> {
 fn iptables(world: &World) -> Vec<Finding> {
     let known = &catalogue::ENGINE_IPTABLES;
     let path = "/etc/docker/daemon.json";
-    if engine::door(world).is_err() {
-        return known.unseen(path, "the engine is on another host");
+    if !matches!(world.door(), Door::Here(_)) {
+        return known.unseen(path, "the engine is not known to be on this host");
     }
-    let Some(text) = text(path) else { return known.fine(path, "is not there, so the engine sets its rules") };
+    let text = match there(path) {
+        Ok(Some(text)) => text,
+        Ok(None) => return known.fine(path, "is not there, so the engine sets its rules"),
+        Err(reason) => return known.unseen(path, reason),
+    };
     match serde_json::from_str::<serde_json::Value>(&text) {
         Err(error) => known.fails(path, format!("is not JSON, so the engine does not start again: {error}")),
         Ok(settings) if settings.get("iptables") == Some(&false.into()) => {

@@ -2,10 +2,13 @@
 //! nothing; the engine's words are those of another program and are taken as such.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use base::process::{Finished, Program};
+use base::process::{Finished, ProcessError, Program};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::World;
 use crate::text::line;
@@ -28,12 +31,10 @@ const ENVIRONMENT: [&str; 7] = [
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct Info {
     pub(super) server_version: String,
-    #[serde(deserialize_with = "or_default")]
     pub(super) server_errors: Vec<String>,
     #[serde(rename = "ClientInfo")]
     pub(super) client: Client,
     pub(super) driver: String,
-    #[serde(deserialize_with = "or_default")]
     pub(super) driver_status: Vec<(String, String)>,
     #[serde(rename = "DockerRootDir")]
     pub(super) root_dir: String,
@@ -48,25 +49,47 @@ pub(super) struct Info {
     pub(super) no_proxy: String,
     pub(super) registry_config: Registries,
     pub(super) logging_driver: String,
-    #[serde(deserialize_with = "or_default")]
     pub(super) security_options: Vec<String>,
-    #[serde(deserialize_with = "or_default")]
     pub(super) default_address_pools: Vec<Pool>,
     pub(super) system_time: String,
-    #[serde(deserialize_with = "or_default")]
     pub(super) warnings: Vec<String>,
     #[serde(rename = "Debug")]
     pub(super) is_debugging: bool,
     pub(super) memory_limit: bool,
     pub(super) pids_limit: bool,
     pub(super) cpu_cfs_quota: bool,
+    pub(super) swarm: Swarm,
+    /// What podman says in place of all the others.
+    #[serde(rename = "version")]
+    pub(super) podman: Podman,
+}
+
+/// Podman's own name and version, from `podman info`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct Podman {
+    pub(super) version: String,
+}
+
+/// Whether the engine is a part of several.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct Swarm {
+    pub(super) local_node_state: String,
+}
+
+/// Nothing but the command line's own part.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Only {
+    #[serde(rename = "ClientInfo")]
+    client: Option<Client>,
 }
 
 /// The command line's own part.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct Client {
-    #[serde(deserialize_with = "or_default")]
     pub(super) plugins: Vec<Plugin>,
 }
 
@@ -89,11 +112,9 @@ pub(super) struct Runtime {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct Registries {
-    #[serde(deserialize_with = "or_default")]
     pub(super) mirrors: Vec<String>,
-    #[serde(rename = "InsecureRegistryCIDRs", deserialize_with = "or_default")]
+    #[serde(rename = "InsecureRegistryCIDRs")]
     pub(super) insecure_networks: Vec<String>,
-    #[serde(deserialize_with = "or_default")]
     pub(super) index_configs: BTreeMap<String, Registry>,
 }
 
@@ -121,11 +142,8 @@ pub(super) struct Network {
     pub(super) driver: String,
     #[serde(rename = "IPAM")]
     pub(super) addresses: Addresses,
-    #[serde(deserialize_with = "or_default")]
     pub(super) options: BTreeMap<String, String>,
-    #[serde(deserialize_with = "or_default")]
     pub(super) containers: BTreeMap<String, Member>,
-    #[serde(deserialize_with = "or_default")]
     pub(super) labels: BTreeMap<String, String>,
 }
 
@@ -133,7 +151,6 @@ pub(super) struct Network {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct Addresses {
-    #[serde(deserialize_with = "or_default")]
     pub(super) config: Vec<Subnet>,
 }
 
@@ -157,13 +174,30 @@ pub(super) struct Away {
     pub(super) reason: String,
     /// Says whether even its command line is missing.
     pub(super) is_program_missing: bool,
-    /// What the command line has, where it is there.
-    pub(super) client: Client,
+    /// What the command line has, where it says so.
+    pub(super) client: Option<Client>,
 }
 
-/// Go writes an empty list or map as null.
-fn or_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
-    Option::<T>::deserialize(from).map(Option::unwrap_or_default)
+/// What the engine's command line printed. Go writes an empty list, an empty map and what is not known as null: all of them are
+/// left out here, wherever they are.
+pub(super) fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
+    let mut value = serde_json::from_slice(text)?;
+    leave_out(&mut value);
+    serde_json::from_value(value)
+}
+
+fn leave_out(value: &mut Value) {
+    match value {
+        Value::Array(items) => {
+            items.retain(|item| !item.is_null());
+            items.iter_mut().for_each(leave_out);
+        }
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(leave_out);
+        }
+        _ => {}
+    }
 }
 
 /// The engine's command line with the environment that it knows.
@@ -184,22 +218,31 @@ pub(super) fn reason(done: &Finished) -> String {
 
 /// Asks for `docker info`.
 pub(super) fn info(world: &World) -> Result<Info, Away> {
-    let away = |reason: String, is_program_missing| Away { reason, is_program_missing, client: Client::default() };
+    let away = |reason: String| Away { reason, is_program_missing: false, client: None };
     let done = match program(world).options(["info", "--format", "{{json .}}"]).run(b"") {
         Ok(done) => done,
-        Err(base::process::ProcessError::Start { .. }) => return Err(away("`docker` is not in PATH".into(), true)),
-        Err(error) => return Err(away(base::hint::chain(&error), false)),
+        Err(ProcessError::Start { .. }) => {
+            return Err(Away { is_program_missing: true, ..away("`docker` is not in PATH".into()) });
+        }
+        Err(error) => return Err(away(base::hint::chain(&error))),
     };
-    let info: Info = match serde_json::from_slice(&done.stdout) {
+    // What the command line says of itself counts also where the rest is not read.
+    let client = read::<Only>(&done.stdout).ok().and_then(|only| only.client);
+    let away = |reason: String| Away { reason, is_program_missing: false, client };
+    let info: Info = match read(&done.stdout) {
         Ok(info) => info,
-        Err(_) if !done.status.success() => return Err(away(reason(&done), false)),
-        Err(error) => return Err(away(format!("`docker info` is not read: {error}"), false)),
+        Err(_) if !done.status.success() => return Err(away(reason(&done))),
+        Err(error) => return Err(away(format!("`docker info` is not read: {error}"))),
     };
     if let Some(error) = info.server_errors.first() {
-        return Err(Away { reason: line(error), is_program_missing: false, client: info.client });
+        return Err(away(line(error)));
+    }
+    if !info.podman.version.is_empty() {
+        let version = line(&info.podman.version);
+        return Err(away(format!("`docker` is podman {version} under another name, not Docker's own")));
     }
     if !done.status.success() || info.server_version.is_empty() {
-        return Err(Away { reason: reason(&done), is_program_missing: false, client: info.client });
+        return Err(away(reason(&done)));
     }
     Ok(info)
 }
@@ -215,13 +258,79 @@ pub(super) fn networks(world: &World) -> Result<Vec<Network>, String> {
     }
     let inspect = program(world).options(["network", "inspect"]).operands(ids.split_whitespace()).run(b"");
     let inspect = inspect.map_err(|error| base::hint::chain(&error))?;
-    serde_json::from_slice(&inspect.stdout).map_err(|error| format!("`docker network inspect` is not read: {error}"))
+    read(&inspect.stdout).map_err(|error| format!("`docker network inspect` is not read: {error}"))
 }
 
-/// Where the engine's socket is, when it is a file of this host; the address elsewhere, when it is not.
-pub(super) fn door(world: &World) -> Result<std::path::PathBuf, String> {
-    match (world.asked.environment)("DOCKER_HOST").filter(|host| !host.is_empty()) {
-        None => Ok("/var/run/docker.sock".into()),
-        Some(host) => host.strip_prefix("unix://").map(Into::into).ok_or(host),
+/// Where the engine's command line looks for the engine.
+#[derive(Debug)]
+pub(super) enum Door {
+    /// A socket of this host.
+    Here(PathBuf),
+    /// An address elsewhere, as it may be shown, and whether each side proves itself.
+    Elsewhere { address: String, is_proven: bool },
+    /// The command line does not say.
+    Unknown(String),
+}
+
+/// A context of the command line.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Context {
+    endpoints: BTreeMap<String, Endpoint>,
+    #[serde(rename = "TLSMaterial")]
+    proofs: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Endpoint {
+    host: String,
+}
+
+/// By DOCKER_HOST, which wins, else by the context that is in use: DOCKER_CONTEXT's, or the one of the client's settings.
+pub(super) fn door(world: &World) -> Door {
+    let usual = || Door::Here("/var/run/docker.sock".into());
+    let given = |name: &str| (world.asked.environment)(name).filter(|value| !value.is_empty());
+    if let Some(host) = given("DOCKER_HOST") {
+        return leads_to(&host, given("DOCKER_TLS_VERIFY").is_some());
+    }
+    let done = match program(world).options(["context", "inspect", "--format", "{{json .}}"]).run(b"") {
+        Ok(done) if done.status.success() => done,
+        Ok(done) => return Door::Unknown(reason(&done)),
+        Err(ProcessError::Start { .. }) => return usual(),
+        Err(error) => return Door::Unknown(base::hint::chain(&error)),
+    };
+    match read::<Context>(&done.stdout) {
+        Err(error) => Door::Unknown(format!("`docker context inspect` is not read: {error}")),
+        Ok(context) => {
+            let is_proven = context.proofs.get("docker").is_some_and(|files| !files.is_empty());
+            let host = context.endpoints.get("docker").map(|endpoint| endpoint.host.as_str()).unwrap_or_default();
+            if host.is_empty() { usual() } else { leads_to(host, is_proven) }
+        }
+    }
+}
+
+fn leads_to(host: &str, is_proven: bool) -> Door {
+    if let Some(path) = host.strip_prefix("unix://") {
+        return Door::Here(path.into());
+    }
+    // A user name may be shown, a password may not; which of them it is, the address does not say for certain.
+    let address = match (host.split_once("://"), host.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
+        _ => host.to_owned(),
+    };
+    Door::Elsewhere { address: line(&address), is_proven: is_proven || host.starts_with("ssh://") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_left_out_wherever_it_is() {
+        let text =
+            br#"{"Runtimes": null, "RegistryConfig": null, "ClientInfo": {"Plugins": [null, {"Name": "compose"}]}}"#;
+        let info: Info = read(text).unwrap();
+        assert_eq!((info.runtimes.len(), info.client.plugins.len()), (0, 1));
     }
 }

@@ -1,6 +1,9 @@
 //! How the engine is set up: storage, limits, runtimes, registries, logs, isolation, clock. Judges what `docker info` said.
 
+use std::path::Path;
+
 use base::{Clock, Finding};
+use rustix::fs::{Dir, FileType};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -11,7 +14,7 @@ use crate::check::Check;
 use crate::text::line;
 
 /// Storage drivers that are kept up.
-const DRIVERS: [&str; 6] = ["overlay2", "overlayfs", "fuse-overlayfs", "btrfs", "zfs", "native"];
+const DRIVERS: [&str; 5] = ["overlay2", "overlayfs", "fuse-overlayfs", "btrfs", "zfs"];
 /// Log drivers that keep lines on this host, where `docker logs` finds them.
 const LOGS: [&str; 3] = ["json-file", "local", "journald"];
 /// How far the engine's clock may be from ours, in seconds; asking takes a part of it.
@@ -23,7 +26,7 @@ macro_rules! checks {
     };
 }
 
-pub(super) static CHECKS: [Check<World>; 18] = checks! {
+pub(super) static CHECKS: [Check<World>; 17] = checks! {
     ENGINE_DRIVER, "storage driver", driver;
     ENGINE_STORE, "image store", store;
     ENGINE_ENTRY_TYPES, "storage's file system", entry_types;
@@ -40,9 +43,11 @@ pub(super) static CHECKS: [Check<World>; 18] = checks! {
     ENGINE_REMAPPED, "userns-remap", remapped;
     ENGINE_SECCOMP, "seccomp profile", seccomp;
     ENGINE_DEBUG, "engine's debug mode", debug;
-    ENGINE_CLOCK, "engine's clock", clock;
     ENGINE_WARNINGS, "engine's own warnings", warnings;
 };
+
+/// The engine's clock, which an engine need not tell.
+pub(super) static CLOCK: [Check<World>; 1] = [Check::new(&catalogue::ENGINE_CLOCK, "engine's clock", clock).patient(6)];
 
 type Judged = Result<String, String>;
 
@@ -79,11 +84,22 @@ fn store(info: &Info) -> Judged {
 }
 
 fn entry_types(info: &Info) -> Judged {
-    match status(info, "Supports d_type") {
-        Some("false") => Err("does not keep the types of entries (d_type), so layers break".into()),
-        Some(_) => Ok("keeps the types of entries".into()),
+    let told = status(info, "Supports d_type").map(|told| told != "false");
+    // Engines from 20.10 on refuse to begin there with overlay2, and take a driver that does not ask.
+    match told.into_iter().chain(keeps_types(Path::new(&info.root_dir))).min() {
+        Some(false) => Err("does not keep the types of entries (d_type), so layers break or are copied".into()),
+        Some(true) => Ok("keeps the types of entries".into()),
         None => Ok("is not asked for them by this driver".into()),
     }
+}
+
+/// Says whether the file system tells what its entries are together with their names; `None` where this user may not look.
+fn keeps_types(directory: &Path) -> Option<bool> {
+    let opened = std::fs::File::open(directory).ok()?;
+    let entries = Dir::read_from(&opened).ok()?.filter_map(Result::ok);
+    let mut named = entries.filter(|entry| ![&b"."[..], b".."].contains(&entry.file_name().to_bytes())).peekable();
+    named.peek()?;
+    Some(named.all(|entry| entry.file_type() != FileType::Unknown))
 }
 
 fn cgroup_driver(info: &Info) -> Judged {
@@ -98,6 +114,8 @@ fn cgroup_driver(info: &Info) -> Judged {
 fn live_restore(info: &Info) -> Judged {
     if info.is_live_restored {
         Ok("is on".into())
+    } else if info.swarm.local_node_state == "active" {
+        Ok("is off, as it must be in a Swarm, which starts its services again itself".into())
     } else {
         Err("is off, so that an upgrade of the engine ends every container".into())
     }
@@ -206,12 +224,18 @@ fn debug(info: &Info) -> Judged {
     if info.is_debugging { Err("is on, and its log fills the disk".into()) } else { Ok("is off".into()) }
 }
 
-fn clock(info: &Info) -> Judged {
+fn clock(world: &World) -> Vec<Finding> {
+    let (known, subject) = (&catalogue::ENGINE_CLOCK, "engine's clock");
+    let Ok(info) = world.engine() else { return known.unseen(subject, "the engine does not answer") };
     let Ok(theirs) = OffsetDateTime::parse(&info.system_time, &Rfc3339) else {
-        return Ok("is not told".into());
+        return known.unseen(subject, "the engine does not tell it");
     };
     let apart = (base::clock::SystemClock.now().seconds() - theirs.unix_timestamp()).abs();
-    if apart > APART { Err(format!("is {apart} s from this host's")) } else { Ok("shows the same time".into()) }
+    if apart > APART {
+        known.warns(subject, format!("is {apart} s from this host's"))
+    } else {
+        known.fine(subject, "shows the same time")
+    }
 }
 
 fn warnings(info: &Info) -> Judged {
@@ -228,15 +252,12 @@ mod tests {
     /// What Docker 28.2's command line printed of an engine 20.10, as it printed it.
     const CAPTURED: &str = include_str!("captured_info.json");
 
-    fn with_status(key: &str, value: &str) -> Info {
-        let mut info: serde_json::Value = serde_json::from_str(CAPTURED).unwrap();
-        info["DriverStatus"] = serde_json::json!([[key, value]]);
-        serde_json::from_value(info).unwrap()
-    }
+    /// What the same command line printed of an engine 26.1 that keeps its images in containerd (`containerd-snapshotter`).
+    const CONTAINERD: &str = include_str!("captured_info_containerd.json");
 
     #[test]
     fn what_an_engine_printed_is_read_whole() {
-        let info: Info = serde_json::from_str(CAPTURED).unwrap();
+        let info: Info = super::super::engine::read(CAPTURED.as_bytes()).unwrap();
         assert_eq!((info.server_version.as_str(), info.driver.as_str()), ("20.10.24+dfsg1", "overlay2"));
         assert_eq!(info.client.plugins.len(), 1);
         for judge in
@@ -246,10 +267,16 @@ mod tests {
         }
     }
 
-    /// The statuses that engines give which keep images in containerd, and file systems that were made without types.
     #[test]
-    fn stores_and_file_systems_that_differ_are_told_by_the_drivers_status() {
-        assert!(store(&with_status("driver-type", "io.containerd.snapshotter.v1")).is_err());
-        assert!(entry_types(&with_status("Supports d_type", "false")).is_err());
+    fn an_engine_that_keeps_its_images_in_containerd_is_named() {
+        let info: Info = super::super::engine::read(CONTAINERD.as_bytes()).unwrap();
+        assert_eq!((info.server_version.as_str(), info.driver.as_str()), ("26.1.5+dfsg1", "overlayfs"));
+        assert!(store(&info).unwrap_err().starts_with("is containerd's"));
+        assert!(driver(&info).is_ok() && registries_are_known(&info));
+    }
+
+    /// Its list of mirrors is null, and not empty.
+    fn registries_are_known(info: &Info) -> bool {
+        mirrors(info).is_ok() && insecure(info).is_ok()
     }
 }

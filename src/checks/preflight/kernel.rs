@@ -15,6 +15,9 @@ const WHOLE: (u32, u32) = (5, 10);
 /// What an engine holds containers with.
 const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
 
+/// Where version 1 is mounted, one of these is there, also when memory is switched off.
+const FIRST: [&str; 4] = ["memory", "devices", "pids", "cpu"];
+
 pub(super) static CHECKS: [Check<World>; 12] = [
     Check::new(&catalogue::HOST_KERNEL, "kernel", |_| kernel()),
     Check::new(&catalogue::HOST_ARCHITECTURE, "architecture", |_| architecture()),
@@ -115,7 +118,7 @@ fn cgroup() -> Vec<Finding> {
     let known = &catalogue::HOST_CGROUP;
     if unified().is_some() {
         known.fine("control groups", "version 2")
-    } else if text("/proc/cgroups").is_some() && std::path::Path::new("/sys/fs/cgroup/memory").is_dir() {
+    } else if FIRST.iter().any(|name| std::path::Path::new("/sys/fs/cgroup").join(name).is_dir()) {
         known.warns("control groups", "version 1, which engines and systemd are giving up")
     } else {
         known.fails("control groups", "none are mounted at /sys/fs/cgroup")

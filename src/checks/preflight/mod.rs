@@ -19,7 +19,8 @@ mod routes;
 mod settings;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use base::Severity;
 use base::clock::Timestamp;
@@ -43,6 +44,8 @@ pub struct Question {
     pub is_embedded: bool,
     /// Says whether the file system's latency is measured, which takes seconds.
     pub with_latency: bool,
+    /// Says whether the site is to be running now.
+    pub is_live: bool,
     /// The port for HTTP, where the settings do not decide.
     pub http_port: Option<u16>,
     /// The port for SSH, likewise.
@@ -61,9 +64,13 @@ pub(crate) struct World {
     pub(crate) asked: Question,
     pub(crate) values: Values,
     engine: OnceLock<Result<engine::Info, engine::Away>>,
+    /// Who waits for the engine's answer with an end of his own.
+    waiting: (Mutex<()>, Condvar),
+    door: OnceLock<engine::Door>,
     networks: OnceLock<Result<Vec<engine::Network>, String>>,
     container: OnceLock<Result<container::Inside, String>>,
     gitlab: OnceLock<Result<Answer, EgressError>>,
+    unproven: OnceLock<Option<(&'static str, Result<clock::Apart, String>)>>,
 }
 
 impl World {
@@ -80,7 +87,22 @@ impl World {
 
     /// What the engine says of itself.
     fn engine(&self) -> Result<&engine::Info, &engine::Away> {
-        self.engine.get_or_init(|| engine::info(self)).as_ref()
+        let said = self.engine.get_or_init(|| engine::info(self));
+        drop(self.waiting.0.lock());
+        self.waiting.1.notify_all();
+        said.as_ref()
+    }
+
+    /// The same for who has more to say than what the engine knows; `None` when it takes longer. Somebody else asks.
+    fn engine_within(&self, time: Duration) -> Option<Result<&engine::Info, &engine::Away>> {
+        let held = self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = self.waiting.1.wait_timeout_while(held, time, |()| self.engine.get().is_none());
+        self.engine.get().map(Result::as_ref)
+    }
+
+    /// Where the engine is looked for.
+    fn door(&self) -> &engine::Door {
+        self.door.get_or_init(|| engine::door(self))
     }
 
     /// The engine's networks.
@@ -100,6 +122,17 @@ impl World {
         Some((base, answer))
     }
 
+    /// How far this host's clock is from that of the server at a setting, without any proof: GitLab's, or where that says nothing
+    /// the site's. `None` when neither is set to an https address.
+    fn unproven(&self) -> Option<&(&'static str, Result<clock::Apart, String>)> {
+        let ask = || {
+            let asked = |setting| Some((setting, clock::unproven(self, setting)?));
+            let gitlab = asked("GITLAB_URL");
+            if gitlab.as_ref().is_some_and(|(_, said)| said.is_ok()) { gitlab } else { asked("SITE_URL").or(gitlab) }
+        };
+        self.unproven.get_or_init(ask).as_ref()
+    }
+
     /// The operator's authorities, by their file.
     pub(crate) fn authorities(&self) -> Option<String> {
         ["GITGRIT_CUSTOM_CA_FILE_PATH", "REQUESTS_CA_BUNDLE"].into_iter().find_map(|name| self.setting(name))
@@ -108,7 +141,7 @@ impl World {
 
 /// All checks, in the order of the report.
 fn checks() -> Vec<&'static Check<World>> {
-    let groups: [&'static [Check<World>]; 15] = [
+    let groups: [&'static [Check<World>]; 16] = [
         &kernel::CHECKS,
         &resources::CHECKS,
         &mounts::CHECKS,
@@ -117,6 +150,7 @@ fn checks() -> Vec<&'static Check<World>> {
         &host::CHECKS,
         &daemon::CHECKS,
         &engine_use::CHECKS,
+        &engine_use::CLOCK,
         &container::CHECKS,
         &ports::CHECKS,
         &resolver::CHECKS,
@@ -153,11 +187,20 @@ fn with(question: Question, checks: &[&'static Check<World>]) -> Vec<Looked> {
         asked: question,
         values: read,
         engine: OnceLock::new(),
+        waiting: (Mutex::new(()), Condvar::new()),
+        door: OnceLock::new(),
         networks: OnceLock::new(),
         container: OnceLock::new(),
         gitlab: OnceLock::new(),
+        unproven: OnceLock::new(),
     };
-    let mut looked = check::run(&Arc::new(world), checks);
+    let world = Arc::new(world);
+    let asks = Arc::clone(&world);
+    // Where no thread may start, those who need the engine ask for themselves, and the others say that they do not know.
+    let _ = std::thread::Builder::new().name("engine".into()).spawn(move || {
+        let _ = asks.engine();
+    });
+    let mut looked = check::run(&world, checks);
     if is_embedded {
         looked.iter_mut().filter(|one| one.check.starts_with("GG-ENGINE-")).for_each(spared);
     }
@@ -175,6 +218,15 @@ fn spared(one: &mut Looked) {
 /// A file of the kernel's or of the host's configuration as text; `None` when it is not there or not readable.
 fn text(path: impl AsRef<Path>) -> Option<String> {
     base::file::read_text(path.as_ref(), 1 << 20).ok()
+}
+
+/// The same where it matters that a file which is not there is another thing than one that this user may not read.
+fn there(path: impl AsRef<Path>) -> Result<Option<String>, String> {
+    match base::file::read_text(path.as_ref(), 1 << 20) {
+        Ok(text) => Ok(Some(text)),
+        Err(base::file::FileError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(base::hint::chain(&error)),
+    }
 }
 
 /// Bytes for people.

@@ -6,10 +6,12 @@ use std::path::Path;
 
 use base::{Finding, Severity};
 
-use super::World;
+use super::resolver::{self, Said};
+use super::{World, clock};
 use crate::catalogue::{self, Known};
 use crate::check::Check;
 use crate::egress::{Answer, Egress, EgressError};
+use crate::presented::Target;
 use crate::smoke::Status;
 use crate::text::line;
 use crate::trust::Trust;
@@ -23,7 +25,7 @@ pub(super) static CHECKS: [Check<World>; 5] = [
     Check::new(&catalogue::NET_GITLAB_NAME, "GITLAB_URL's name", |world| {
         known_name(world, &catalogue::NET_GITLAB_NAME, "GITLAB_URL")
     }),
-    Check::new(&catalogue::NET_GITLAB, "GITLAB_URL's service", gitlab).patient(11),
+    Check::new(&catalogue::NET_GITLAB, "GITLAB_URL's service", gitlab).patient(16),
 ];
 
 /// The host of a setting that is an address.
@@ -31,6 +33,12 @@ fn host(world: &World, setting: &str) -> Option<String> {
     let url = url::Url::parse(world.setting(setting)?.trim()).ok()?;
     let host = url.host_str()?;
     Some(host.trim_start_matches('[').trim_end_matches(']').to_owned())
+}
+
+/// Where a setting that is an https address leads.
+pub(super) fn target(world: &World, setting: &str) -> Option<Target> {
+    let url = url::Url::parse(world.setting(setting)?.trim()).ok().filter(|url| url.scheme() == "https")?;
+    Target::parse(&format!("{}:{}", url.host_str()?, url.port_or_known_default().unwrap_or(443)), None)
 }
 
 fn resolve(host: &str) -> Result<Vec<IpAddr>, String> {
@@ -82,7 +90,16 @@ fn wildcard(world: &World) -> Vec<Finding> {
     };
     let made_up = format!("gitgrit-preflight-{:x}.{domain}", world.asked.now.0);
     match resolve(&made_up) {
-        Err(_) => known.fine(format!("*.{}", line(domain)), "names that nobody gave away are not known"),
+        // The library says the same of a resolver that is silent: only a resolver's own word proves it.
+        Err(reason) => match resolver::told(&made_up) {
+            Some(Said::NotThere) => {
+                known.fine(format!("*.{}", line(domain)), "names that nobody gave away are not known")
+            }
+            Some(Said::Known) => {
+                known.unseen(format!("*.{}", line(domain)), "every name may be known, without an address")
+            }
+            None => known.unseen(format!("*.{}", line(domain)), format!("no resolver answers: {reason}")),
+        },
         Ok(addresses) => {
             let shown: Vec<_> = addresses.iter().map(ToString::to_string).collect();
             known.warns(format!("*.{}", line(domain)), format!("every name is known, at {}", shown.join(", ")))
@@ -110,6 +127,13 @@ fn gitlab(world: &World) -> Vec<Finding> {
     let subject = line(&base);
     if host(world, "GITLAB_URL").is_some_and(|host| resolve(&host).is_err()) {
         return known.unseen(subject, "its name is not known here");
+    }
+    if let (Err(EgressError::Tls { .. }), Some((_, Ok(apart)))) = (result, world.unproven())
+        && apart.seconds.abs() > clock::APART.1
+    {
+        let message =
+            format!("its certificate does not verify, while this host's clock is {apart}: see to the clock first");
+        return known.unseen(subject, message);
     }
     let said = crate::gitlab::answer(&base, result);
     let severity = match said.status {

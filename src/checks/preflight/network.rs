@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use base::Finding;
 
-use super::{World, engine, text};
+use super::{World, engine, there};
 use crate::catalogue;
 use crate::check::Check;
 use crate::text::{has_credentials, line};
@@ -14,6 +14,9 @@ use crate::text::{has_credentials, line};
 const INTERNAL: &str = "gitgrit_internal";
 /// The label by which Compose knows its containers.
 const PROJECT: &str = "com.docker.compose.project";
+
+/// How the names of the site's own sandboxes begin, which are attached one by one and belong to no project.
+const SANDBOX: &str = "gitgrit-sandbox-";
 
 pub(super) static CHECKS: [Check<World>; 4] = [
     Check::new(&catalogue::NET_SECOND_STACK, INTERNAL, second_stack).patient(8),
@@ -43,7 +46,8 @@ fn second_stack(world: &World) -> Vec<Finding> {
     }
     let format = format!("{{{{.Names}}}}\t{{{{.Label \"{PROJECT}\"}}}}");
     let filter = format!("network={INTERNAL}");
-    let listed = engine::program(world).options(["ps", "--all", "--filter", &filter, "--format", &format]).run(b"");
+    // What does not run is in no network.
+    let listed = engine::program(world).options(["ps", "--filter", &filter, "--format", &format]).run(b"");
     let listed = match listed {
         Ok(done) if done.status.success() => String::from_utf8_lossy(&done.stdout).into_owned(),
         Ok(done) => return known.unseen(INTERNAL, engine::reason(&done)),
@@ -51,16 +55,24 @@ fn second_stack(world: &World) -> Vec<Finding> {
     };
     let own = own_project(world);
     let rows = listed.lines().filter_map(|row| row.split_once('\t'));
-    let foreign: Vec<(&str, &str)> = rows.filter(|(_, project)| *project != own).collect();
-    if foreign.is_empty() {
-        return known.fine(INTERNAL, "is used by this site's own stack alone, or by nobody");
+    let rows = rows.filter(|(name, project)| *project != own && !(project.is_empty() && name.starts_with(SANDBOX)));
+    let (unknown, foreign): (Vec<_>, Vec<_>) = rows.partition(|(_, project)| project.is_empty());
+    let names = |rows: &[(&str, &str)]| rows.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let mut findings = Vec::new();
+    if !foreign.is_empty() {
+        let projects: BTreeSet<&str> = foreign.iter().map(|(_, project)| *project).collect();
+        let projects = projects.into_iter().collect::<Vec<_>>().join(", ");
+        let message = format!("another stack ({projects}) shares the bridge: {}", names(&foreign));
+        findings.extend(known.fails(INTERNAL, line(&message)));
     }
-    let projects: BTreeSet<&str> = foreign.iter().map(|(_, project)| *project).collect();
-    let projects: Vec<_> =
-        projects.into_iter().map(|project| if project.is_empty() { "no project" } else { project }).collect();
-    let containers: Vec<_> = foreign.iter().map(|(name, _)| *name).collect();
-    let message = format!("another stack ({}) shares the bridge: {}", projects.join(", "), containers.join(", "));
-    known.fails(INTERNAL, line(&message))
+    if !unknown.is_empty() {
+        let message = format!("containers of no stack are attached as well: {}", names(&unknown));
+        findings.extend(known.warns(INTERNAL, line(&message)));
+    }
+    if findings.is_empty() {
+        findings = known.fine(INTERNAL, "is used by this site's own stack alone, or by nobody");
+    }
+    findings
 }
 
 fn internal_driver(world: &World) -> Vec<Finding> {
@@ -116,7 +128,11 @@ fn client_proxies(world: &World) -> Vec<Finding> {
     };
     let path = format!("{folder}/config.json");
     let subject = line(&path);
-    let Some(text) = text(&path) else { return known.fine(subject, "is not there") };
+    let text = match there(&path) {
+        Ok(Some(text)) => text,
+        Ok(None) => return known.fine(subject, "is not there"),
+        Err(reason) => return known.unseen(subject, reason),
+    };
     match serde_json::from_str::<serde_json::Value>(&text) {
         Err(error) => known.warns(subject, format!("is not JSON: {error}")),
         Ok(settings) if settings.get("proxies").is_some_and(|proxies| !proxies.is_null()) => {

@@ -20,7 +20,7 @@ const EMBEDDED: &str = "127.0.0.11";
 
 pub(super) static CHECKS: [Check<World>; 5] = [
     Check::new(&catalogue::NET_RESOLVER, "/etc/resolv.conf", |_| listed()),
-    Check::new(&catalogue::NET_RESOLVER_LOOPBACK, "resolvers for containers", |_| loopback()),
+    Check::new(&catalogue::NET_RESOLVER_LOOPBACK, "resolvers for containers", loopback),
     Check::new(&catalogue::NET_RESOLVER_ANSWERS, "resolvers", |world| {
         answers(world, &catalogue::NET_RESOLVER_ANSWERS, &servers())
     }),
@@ -54,15 +54,37 @@ fn listed() -> Vec<Finding> {
     }
 }
 
-fn loopback() -> Vec<Finding> {
+fn is_local(server: &str) -> bool {
+    server.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Says whether the engine gives its containers other resolvers than this host's: those of its own settings, or those that
+/// systemd-resolved asks, which it takes where resolv.conf names that alone.
+fn has_others(servers: &[String]) -> bool {
+    let settings =
+        text("/etc/docker/daemon.json").and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+    let given = settings.and_then(|settings| settings.get("dns")?.as_array().map(|list| !list.is_empty()));
+    let is_systemds = servers.iter().all(|server| server == "127.0.0.53");
+    let behind = || servers_in(&text("/run/systemd/resolve/resolv.conf").unwrap_or_default());
+    given.unwrap_or_default() || (is_systemds && behind().iter().any(|server| !is_local(server)))
+}
+
+fn loopback(world: &World) -> Vec<Finding> {
     let known = &catalogue::NET_RESOLVER_LOOPBACK;
     let servers = servers();
+    if servers.is_empty() {
+        return known.unseen("/etc/resolv.conf", "names no resolver");
+    }
     if servers.iter().any(|server| server == EMBEDDED) {
         return known.warns(EMBEDDED, "is Docker's own resolver: this looks like the inside of a container");
     }
-    let is_local = |server: &String| server.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    if !servers.is_empty() && servers.iter().all(is_local) {
-        return known.warns(line(&servers.join(", ")), "is reached on this host's loopback alone");
+    if servers.iter().all(|server| is_local(server)) {
+        let subject = line(&servers.join(", "));
+        if has_others(&servers) {
+            return known.fine(subject, "is for this host alone, and the engine gives containers others");
+        }
+        let others = if world.setting("SANDBOX_DNS").is_some() { "; SANDBOX_DNS is for sandboxes alone" } else { "" };
+        return known.warns(subject, format!("is reached on this host's loopback alone{others}"));
     }
     known.fine("/etc/resolv.conf", "names resolvers that containers reach as well")
 }
@@ -77,9 +99,19 @@ fn sandboxes(world: &World) -> Vec<Finding> {
 fn answers(world: &World, known: &'static Known, servers: &[String]) -> Vec<Finding> {
     let name = world.address("SITE_URL").map_or_else(|| "localhost".to_owned(), |url| url.host().to_owned());
     let name = if name.parse::<IpAddr>().is_ok() || name.starts_with('[') { "localhost".to_owned() } else { name };
-    let addresses: Vec<IpAddr> = servers.iter().take(ASKED).filter_map(|server| server.parse().ok()).collect();
-    if addresses.is_empty() {
-        return known.unseen("resolvers", "none is named by its address");
+    let mut findings = Vec::new();
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for server in servers.iter().take(ASKED) {
+        match server.parse() {
+            Ok(address) => addresses.push(address),
+            Err(_) if server.contains('%') => {
+                findings.extend(known.unseen(line(server), "is of one device alone, and is not asked here"));
+            }
+            Err(_) => findings.extend(known.fails(line(server), "is no address")),
+        }
+    }
+    if addresses.is_empty() && findings.is_empty() {
+        return known.unseen("resolvers", "none is named");
     }
     let results: Vec<_> = std::thread::scope(|scope| {
         let asked: Vec<_> = addresses.iter().map(|address| scope.spawn(|| ask(*address, &name))).collect();
@@ -89,11 +121,10 @@ fn answers(world: &World, known: &'static Known, servers: &[String]) -> Vec<Find
             .collect()
     });
     let silent = results.iter().filter(|result| result.is_err()).count();
-    let mut findings = Vec::new();
     for (address, result) in addresses.iter().zip(results) {
         let subject = address.to_string();
         match result {
-            Ok(()) => findings.extend(known.fine(subject, "answers")),
+            Ok(_) => findings.extend(known.fine(subject, "answers")),
             // With another that answers, names are found, and each takes seconds.
             Err(reason) if silent < addresses.len() => findings.extend(known.warns(subject, reason)),
             Err(reason) => findings.extend(known.fails(subject, reason)),
@@ -115,8 +146,24 @@ fn question(name: &str, id: u16) -> Vec<u8> {
     packet
 }
 
-/// Says whether the resolver answers at all; that it does not know the name is an answer too.
-fn ask(server: IpAddr, name: &str) -> Result<(), String> {
+/// What a resolver says of a name that it knows, and of one that nobody gave away (RFC 1035, 4.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    Known,
+    NotThere,
+}
+
+/// What the first of this host's resolvers that answers says of a name; none answers where there is `None`.
+pub(super) fn told(name: &str) -> Option<Said> {
+    let addresses: Vec<IpAddr> = servers().iter().take(ASKED).filter_map(|server| server.parse().ok()).collect();
+    std::thread::scope(|scope| {
+        let asked: Vec<_> = addresses.iter().map(|address| scope.spawn(|| ask(*address, name))).collect();
+        asked.into_iter().find_map(|thread| thread.join().ok()?.ok())
+    })
+}
+
+/// What the resolver answers; that nobody gave the name away is an answer too.
+fn ask(server: IpAddr, name: &str) -> Result<Said, String> {
     let said = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => "does not answer".to_owned(),
         std::io::ErrorKind::ConnectionRefused => "nobody listens there".to_owned(),
@@ -133,7 +180,8 @@ fn ask(server: IpAddr, name: &str) -> Result<(), String> {
     match answer.get(..length) {
         Some([high, low, flags, code, ..]) if [*high, *low] == id.to_be_bytes() && flags & 0x80 != 0 => {
             match code & 0xf {
-                0 | 3 => Ok(()),
+                0 => Ok(Said::Known),
+                3 => Ok(Said::NotThere),
                 5 => Err("refuses to answer this host".into()),
                 code => Err(format!("answers with error {code}")),
             }

@@ -1,6 +1,8 @@
 //! What a process of this host may have: memory, processors, open files, processes. Counts what is set for this process and
 //! its control group, not only what the machine has.
 
+use std::path::{Path, PathBuf};
+
 use base::{Finding, Severity};
 use rustix::process::{Resource, getrlimit};
 
@@ -26,10 +28,11 @@ pub(super) static CHECKS: [Check<World>; 7] = [
     Check::new(&catalogue::HOST_SWAP, "swap", |_| swap()),
     Check::new(&catalogue::HOST_PROCESSORS, "processors", |_| processors()),
     Check::new(&catalogue::HOST_OPEN_FILES, "open files", |_| {
-        limit(&catalogue::HOST_OPEN_FILES, "open files", Resource::Nofile, FILES)
+        limit(&catalogue::HOST_OPEN_FILES, "open files", hard(Resource::Nofile), FILES)
     }),
     Check::new(&catalogue::HOST_PROCESSES, "processes", |_| {
-        limit(&catalogue::HOST_PROCESSES, "processes", Resource::Nproc, PROCESSES)
+        let most = hard(Resource::Nproc).into_iter().chain(cgroup_limit(PIDS)).min();
+        limit(&catalogue::HOST_PROCESSES, "processes", most, PROCESSES)
     }),
     Check::new(&catalogue::HOST_UMASK, "umask", |_| umask(&text("/proc/self/status").unwrap_or_default())),
 ];
@@ -40,9 +43,15 @@ fn meminfo(text: &str, name: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib.saturating_mul(1024))
 }
 
-/// The least of what the control groups above this process allow, in bytes.
-fn cgroup_limit() -> Option<u64> {
-    let own = text("/proc/self/cgroup")?;
+/// What of a controller is read: its name, and the files of version 1 and 2.
+type Controlled = (&'static str, &'static str, &'static str);
+
+const MEMORY: Controlled = ("memory", "memory.limit_in_bytes", "memory.max");
+const PIDS: Controlled = ("pids", "pids.max", "pids.max");
+
+/// The control groups above this process which limit it, each with its limit.
+fn cgroup_limits((controller, first, second): Controlled) -> Vec<(PathBuf, u64)> {
+    let own = text("/proc/self/cgroup").unwrap_or_default();
     let path = |wanted: &str| {
         own.lines().find_map(|line| {
             let mut parts = line.splitn(3, ':').skip(1);
@@ -50,14 +59,33 @@ fn cgroup_limit() -> Option<u64> {
             controllers.split(',').any(|name| name == wanted).then(|| parts.next())?
         })
     };
-    let (root, path, file) = match (path("memory"), path("")) {
-        (Some(path), _) => ("/sys/fs/cgroup/memory", path, "memory.limit_in_bytes"),
-        (None, Some(path)) => ("/sys/fs/cgroup", path, "memory.max"),
-        (None, None) => return None,
+    let (root, path, file) = match (path(controller), path("")) {
+        (Some(path), _) => (format!("/sys/fs/cgroup/{controller}"), path, first),
+        (None, Some(path)) => ("/sys/fs/cgroup".to_owned(), path, second),
+        (None, None) => return Vec::new(),
     };
-    let below = std::path::Path::new(root).join(path.trim_start_matches('/'));
-    let groups = below.ancestors().take_while(|group| group.starts_with(root));
-    groups.filter_map(|group| text(group.join(file))?.trim().parse().ok()).min()
+    let below = Path::new(&root).join(path.trim_start_matches('/'));
+    let groups = below.ancestors().take_while(|group| group.starts_with(&root));
+    let limit = |group: &Path| Some((group.to_owned(), text(group.join(file))?.trim().parse().ok()?));
+    groups.filter_map(limit).collect()
+}
+
+/// The least of what the control groups above this process allow.
+fn cgroup_limit(controlled: Controlled) -> Option<u64> {
+    cgroup_limits(controlled).into_iter().map(|(_, limit)| limit).min()
+}
+
+/// What can still be had within the control groups that limit memory, in bytes. What only keeps files at hand is given back.
+fn cgroup_free() -> Option<u64> {
+    let number = |path: PathBuf| text(path)?.trim().parse::<u64>().ok();
+    let free = |(group, limit): (PathBuf, u64)| {
+        let used = ["memory.usage_in_bytes", "memory.current"].into_iter().find_map(|file| number(group.join(file)))?;
+        let facts = text(group.join("memory.stat")).unwrap_or_default();
+        let named = |name: &str| facts.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+        let kept = named("total_inactive_file ").or_else(|| named("inactive_file ")).unwrap_or_default();
+        Some(limit.saturating_sub(used.saturating_sub(kept)))
+    };
+    cgroup_limits(MEMORY).into_iter().filter_map(free).min()
 }
 
 fn memory() -> Vec<Finding> {
@@ -65,7 +93,7 @@ fn memory() -> Vec<Finding> {
     let Some(machine) = text("/proc/meminfo").and_then(|text| meminfo(&text, "MemTotal")) else {
         return known.unseen("memory", "/proc/meminfo says nothing of it");
     };
-    let (bytes, whose) = match cgroup_limit() {
+    let (bytes, whose) = match cgroup_limit(MEMORY) {
         Some(limit) if limit < machine => (limit, "this control group"),
         _ => (machine, "this host"),
     };
@@ -80,7 +108,8 @@ fn memory() -> Vec<Finding> {
 
 fn free() -> Vec<Finding> {
     let known = &catalogue::HOST_MEMORY_FREE;
-    match text("/proc/meminfo").and_then(|text| meminfo(&text, "MemAvailable")) {
+    let machine = text("/proc/meminfo").and_then(|text| meminfo(&text, "MemAvailable"));
+    match machine.map(|free| cgroup_free().map_or(free, |group| free.min(group))) {
         None => known.unseen("free memory", "/proc/meminfo says nothing of it"),
         Some(free) if free < FREE => {
             known.warns("free memory", format!("{} can be had, less than 512 MiB", size(free)))
@@ -114,9 +143,12 @@ fn processors() -> Vec<Finding> {
     }
 }
 
-fn limit(known: &'static Known, subject: &str, resource: Resource, (least, wanted): (u64, u64)) -> Vec<Finding> {
-    // What a process may raise its limit to is what counts: servers do.
-    let most = getrlimit(resource).maximum;
+/// What a process may raise its limit to is what counts: servers do. `None` for no limit.
+fn hard(resource: Resource) -> Option<u64> {
+    getrlimit(resource).maximum
+}
+
+fn limit(known: &'static Known, subject: &str, most: Option<u64>, (least, wanted): (u64, u64)) -> Vec<Finding> {
     let shown = most.map_or_else(|| "no limit".to_owned(), |most| format!("{most} at most"));
     let severity = match most {
         Some(most) if most < least => Severity::Error,

@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use base::Finding;
 use base::site::SiteDir;
 
-use super::World;
-use crate::catalogue;
+use super::{World, names};
+use crate::catalogue::{self, Known};
 use crate::check::Check;
 use crate::env::{self, Asked};
-use crate::presented::Target;
 use crate::text::line;
 use crate::trust::SYSTEM_BUNDLE;
 use crate::{authority, served};
@@ -38,17 +37,30 @@ fn authorities(world: &World) -> Vec<Finding> {
     }
 }
 
+/// Why there is no chain to judge.
+enum NoChain {
+    /// The setting is no https address.
+    NotAsked,
+    /// Nobody answers there.
+    Away(String),
+}
+
+impl NoChain {
+    fn said(self, known: &'static Known, setting: &str) -> Vec<Finding> {
+        match self {
+            Self::NotAsked => known.unseen(setting, "is not set to an https address"),
+            Self::Away(reason) => known.unseen(setting, reason),
+        }
+    }
+}
+
 /// The chain at `setting`, judged with the authorities in `file`. That nobody answers is for others to say.
-fn chain(world: &World, setting: &str, file: &Path) -> Result<Vec<Finding>, String> {
-    let url = world.setting(setting).filter(|url| url.starts_with("https://"));
-    let url = url.and_then(|url| url::Url::parse(url.trim()).ok()).ok_or("is not set to an https address")?;
-    let host = url.host_str().ok_or("names no host")?;
-    let target = format!("{host}:{}", url.port_or_known_default().unwrap_or(443));
-    let target = Target::parse(&target, None).ok_or("names no host")?;
+fn chain(world: &World, setting: &str, file: &Path) -> Result<Vec<Finding>, NoChain> {
+    let target = names::target(world, setting).ok_or(NoChain::NotAsked)?;
     let given = authority::check(file, world.asked.now).certificates;
     let findings = served::ask(&target, &given, world.asked.now).findings;
     match findings.iter().find(|finding| finding.id == catalogue::CA_NO_CONNECTION.id) {
-        Some(away) => Err(away.message.clone()),
+        Some(away) => Err(NoChain::Away(away.message.clone())),
         None => Ok(findings),
     }
 }
@@ -56,7 +68,7 @@ fn chain(world: &World, setting: &str, file: &Path) -> Result<Vec<Finding>, Stri
 fn gitlab(world: &World) -> Vec<Finding> {
     let file = world.authorities().unwrap_or_else(|| SYSTEM_BUNDLE.to_owned());
     let known = &catalogue::CONF_GITLAB_CHAIN;
-    chain(world, "GITLAB_URL", Path::new(&file)).unwrap_or_else(|reason| known.unseen("GITLAB_URL", reason))
+    chain(world, "GITLAB_URL", Path::new(&file)).unwrap_or_else(|none| none.said(known, "GITLAB_URL"))
 }
 
 /// Its own authority, where it has one; else the operator's, else the host's.
@@ -65,5 +77,10 @@ fn site(world: &World) -> Vec<Finding> {
     let given = || world.authorities().map_or_else(|| PathBuf::from(SYSTEM_BUNDLE), PathBuf::from);
     let file = if own.exists() { own } else { given() };
     let known = &catalogue::CONF_SITE_CHAIN;
-    chain(world, "SITE_URL", &file).unwrap_or_else(|reason| known.unseen("SITE_URL", reason))
+    match chain(world, "SITE_URL", &file) {
+        Ok(findings) => findings,
+        // Before an installation nobody answers there; after it somebody should.
+        Err(NoChain::Away(reason)) if world.asked.is_live => known.fails("SITE_URL", reason),
+        Err(none) => none.said(known, "SITE_URL"),
+    }
 }
