@@ -7,12 +7,16 @@ use crate::tidy::root;
 
 #[path = "../fuzz/fuzz_targets/checks/certificates.rs"]
 mod certificates;
+#[path = "../fuzz/fuzz_targets/checks/gitlab.rs"]
+mod gitlab;
 #[path = "../fuzz/fuzz_targets/checks/lfs_json.rs"]
 mod lfs_json;
 #[path = "../fuzz/fuzz_targets/checks/markdown.rs"]
 mod markdown;
 #[path = "../fuzz/fuzz_targets/checks/names.rs"]
 mod names;
+#[path = "../fuzz/fuzz_targets/checks/packets.rs"]
+mod packets;
 #[path = "../fuzz/fuzz_targets/checks/ssh_command.rs"]
 mod ssh_command;
 
@@ -59,4 +63,14 @@ fn no_ssh_command_is_more_than_one_of_ours() {
 #[test]
 fn no_file_of_certificates_goes_without_a_verdict() {
     walk("certificates", certificates::holds);
+}
+
+#[test]
+fn no_packet_is_more_than_the_answer_to_what_was_asked() {
+    walk("packets", packets::holds);
+}
+
+#[test]
+fn nothing_but_a_gitlab_is_one_and_no_password_of_its_address_is_shown() {
+    walk("gitlab", gitlab::holds);
 }
