@@ -55,7 +55,7 @@ fn who_answers_late_answers() {
     let found =
         look(&[&format!("dns={resolver}"), &format!("name=public.test@{resolver}"), &format!("proxy={proxy}")], &[]);
     let pages = format!("proxy4 {proxy} GET");
-    found.expect(&[(&pages, "intercepted"), ("", "reachable")]);
+    found.expect(&[(pages.as_str(), "intercepted"), ("", "reachable")]);
 }
 
 #[test]
