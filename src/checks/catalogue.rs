@@ -239,6 +239,9 @@ catalogue! {
     ISO_UNSEEN = "GG-ISO-012", "a vantage point that nobody could look from", "run as root; name an image with a C library by `--image`; or take the network away when nothing uses it";
     ISO_ENGINE = "GG-ISO-013", "what the Docker engine said of itself", "start the engine, or run as somebody who may use it";
     ISO_BUDGET = "GG-ISO-014", "the budget ended before there was an answer, so nothing is proven", "give more time with `--budget`, or fewer targets";
+    ISO_PASSWORD = "GG-ISO-015", "a proxy asks for a password, so who has one may get out; an error where the proxy's address here holds one", "take the password out of the proxy's settings, or let the proxy refuse every host outside to everybody";
+    ISO_PUZZLE = "GG-ISO-016", "a setting that names a proxy, a mirror or a resolver cannot be read, so nobody was asked there", "correct the setting, or name the place by `--target`";
+    ISO_SITES_OWN = "GG-ISO-017", "a public name has an address of the site's own here, and nothing shows that the resolver asked others for it", "nothing when the site answers for that name itself; else take the name's zone from the resolver";
 
     NET_HTTP_PORT = "GG-NET-001", "the port for HTTP is taken or not allowed", "find who holds it with `ss -ltnp`, or set another in SITE_URL or APP_PORT";
     NET_SSH_PORT = "GG-NET-002", "the port for SSH is taken or not allowed", "find who holds it with `ss -ltnp`, or set another SSH_PORT";

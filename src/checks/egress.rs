@@ -1,5 +1,6 @@
-//! The one way out of this room: HTTPS to one base address, no redirects, no proxy, a deadline and a cap on what is read.
-//! Never follows a server to another host, and never sends anything but a GET without credentials.
+//! The one HTTP client of this room: HTTPS to one base address, no redirects, no proxy, a deadline and a cap on what is
+//! read. Never follows a server to another host, and never sends anything but a GET without credentials. Besides it only
+//! `presented`, the isolation probe and the checks of resolvers and clocks open connections, none of which is a client.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};

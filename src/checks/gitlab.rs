@@ -12,7 +12,7 @@ use crate::text::{has_credentials, line};
 pub(crate) const VERSION_PATH: &str = "/api/v4/version";
 
 /// Judges GITLAB_URL. The second part is the address to ask, without a slash at the end; none after a FAIL.
-pub(crate) fn address(value: Option<&str>) -> (Line, Option<String>) {
+pub fn address(value: Option<&str>) -> (Line, Option<String>) {
     let Some(value) = value.filter(|value| !value.is_empty()) else {
         let text = "GITLAB_URL is not set in the container environment".to_owned();
         return (Line::fail(&catalogue::SMOKE_URL_UNSET, text), None);
@@ -47,7 +47,7 @@ pub(crate) fn address(value: Option<&str>) -> (Line, Option<String>) {
 }
 
 /// Judges what came back from `base` + [`VERSION_PATH`].
-pub(crate) fn answer(base: &str, result: &Result<Answer, EgressError>) -> Line {
+pub fn answer(base: &str, result: &Result<Answer, EgressError>) -> Line {
     let shown = line(base);
     let answer = match result {
         Ok(answer) => answer,

@@ -3,22 +3,29 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::catalogue;
+use crate::probe_lookup::{self as lookup, Unknown};
 use crate::smoke::Line;
 use crate::text::line;
 
-/// How long one probe may take: first the name, then the connection.
+/// How long one connection may take.
 pub const DEADLINE: Duration = Duration::from_secs(3);
+
+/// How long the look-up of a name may take: the system asks the second of its resolvers after five seconds.
+const LOOKUP: Duration = Duration::from_secs(11);
 
 /// The seeds' target, when GITGRIT_ISOLATION_TARGETS is not set.
 pub const DEFAULT_TARGET: &str = "www.google.com:443";
+
+/// What stands in for the seeds' target where no resolver can tell its address.
+const STAND_INS: [&str; 2] = ["8.8.8.8:443", "[2001:4860:4860::8888]:443"];
 
 /// Addresses of one name that are tried at once; more add nothing.
 const ADDRESSES: usize = 8;
@@ -87,7 +94,7 @@ impl Target {
         let (host, port) = text.rsplit_once(':').ok_or_else(refused)?;
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let is_host_fine = match bare {
-            Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+            Some(address) => six(address),
             None => {
                 !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
             }
@@ -95,6 +102,23 @@ impl Target {
         let port = port.parse().ok().filter(|port| *port != 0 && is_host_fine).ok_or_else(refused)?;
         Ok(Self { host: bare.unwrap_or(host).into(), port })
     }
+
+    /// The address, when the host is one and no name.
+    pub(crate) fn literal(&self) -> Option<IpAddr> {
+        self.host.split('%').next().and_then(|address| address.parse().ok())
+    }
+}
+
+/// Says whether this is an address of version 6 that can be reached: one that is good for a single link names its interface.
+fn six(text: &str) -> bool {
+    let (address, interface) = text.split_once('%').map_or((text, None), |(address, name)| (address, Some(name)));
+    let is_interface = |name: &str| {
+        (1..=15).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
+    };
+    address.parse::<Ipv6Addr>().is_ok_and(|address| {
+        address.is_unicast_link_local() == interface.is_some() && interface.is_none_or(is_interface)
+    })
 }
 
 impl fmt::Display for Target {
@@ -121,14 +145,19 @@ impl Targets {
     /// Probes every target and judges each.
     pub async fn probe(&self) -> Vec<Line> {
         match self {
-            Self::Seeds => match Target::parse(DEFAULT_TARGET) {
-                Ok(target) => vec![judge(&target, &probe(&target).await, false)],
-                Err(error) => vec![Line::fail(&catalogue::SMOKE_TARGETS, error.to_string())],
-            },
+            Self::Seeds => vec![seeds().await],
             Self::Given(targets) => {
+                // An address proves without a resolver what a name cannot when the resolver fails.
+                let stands_in = targets.iter().any(|target| target.literal().is_some());
                 let mut probes = JoinSet::new();
                 for (index, target) in targets.iter().cloned().enumerate() {
-                    probes.spawn(async move { (index, judge(&target, &probe(&target).await, true)) });
+                    probes.spawn(async move {
+                        let outcome = match found(&target).await {
+                            Ok(addresses) => connected(addresses).await,
+                            Err(unknown) => unheard(unknown, stands_in),
+                        };
+                        (index, judge(&target, &outcome, true))
+                    });
                 }
                 let mut lines = probes.join_all().await;
                 lines.sort_by_key(|(index, _)| *index);
@@ -160,11 +189,44 @@ fn judge(target: &Target, outcome: &Outcome, is_named: bool) -> Line {
     }
 }
 
-async fn probe(target: &Target) -> Outcome {
-    let addresses: Vec<SocketAddr> = match timeout(DEADLINE, lookup_host((target.host.as_str(), target.port))).await {
-        Ok(Ok(found)) => found.take(ADDRESSES).collect(),
-        Ok(Err(_)) | Err(_) => return Outcome::NoName,
+/// The seeds' one target; where no resolver can tell its address, others of its operator that need none.
+async fn seeds() -> Line {
+    let target = match Target::parse(DEFAULT_TARGET) {
+        Ok(target) => target,
+        Err(error) => return Line::fail(&catalogue::SMOKE_TARGETS, error.to_string()),
     };
+    let unknown = match found(&target).await {
+        Ok(addresses) => return judge(&target, &connected(addresses).await, false),
+        Err(unknown) => unknown,
+    };
+    if matches!(unknown, Unknown::Failing(_)) {
+        for literal in STAND_INS.iter().filter_map(|text| Target::parse(text).ok()) {
+            let addresses = found(&literal).await.unwrap_or_default();
+            let outcome = connected(addresses).await;
+            if matches!(outcome, Outcome::Reachable | Outcome::Broken(_)) {
+                return judge(&literal, &outcome, false);
+            }
+        }
+    }
+    judge(&target, &unheard(unknown, true), false)
+}
+
+async fn found(target: &Target) -> Result<Vec<SocketAddr>, Unknown> {
+    let found = lookup::addresses(&target.host, target.port, LOOKUP).await?;
+    Ok(found.into_iter().take(ADDRESSES).collect())
+}
+
+/// What a look-up without an address says. `stands_in` says whether some address is tried without any look-up, too.
+pub(crate) fn unheard(unknown: Unknown, stands_in: bool) -> Outcome {
+    match unknown {
+        Unknown::NoName => Outcome::NoName,
+        Unknown::Failing(_) if stands_in => Outcome::NoName,
+        Unknown::Failing(why) | Unknown::Broken(why) => Outcome::Broken(why),
+        Unknown::Late => Outcome::Broken("the resolver did not answer in time".into()),
+    }
+}
+
+async fn connected(addresses: Vec<SocketAddr>) -> Outcome {
     let mut attempts = JoinSet::new();
     for address in addresses {
         attempts.spawn(async move { outcome(timeout(DEADLINE, TcpStream::connect(address)).await) });
@@ -222,10 +284,14 @@ mod tests {
 
     #[test]
     fn targets_are_host_and_port() {
-        for (text, expected) in [("a.b:443", "a.b:443"), ("[::1]:1", "[::1]:1"), ("10.0.0.1:53", "10.0.0.1:53")] {
-            assert_eq!(Target::parse(text).unwrap().to_string(), expected);
+        for text in ["a.b:443", "[::1]:1", "10.0.0.1:53", "[fe80::1%eth0]:1", "[fe80::1%2]:1"] {
+            assert_eq!(Target::parse(text).unwrap().to_string(), text);
         }
         for refused in ["", "a", "a:", ":1", "a:0", "a:70000", "::1:1", "[a]:1", "a b:1", "http://a:1"] {
+            assert!(Target::parse(refused).is_err(), "{refused}");
+        }
+        for refused in ["[fe80::1]:1", "[fe80::1%]:1", "[fe80::1%a b]:1", "[2001:db8::1%eth0]:1", "[%eth0]:1", "a%b:1"]
+        {
             assert!(Target::parse(refused).is_err(), "{refused}");
         }
     }
@@ -253,6 +319,17 @@ mod tests {
             "FAIL  public internet is reachable: TCP www.google.com:443 accepted a connection. This is NOT an air-gapped \
              install."
         );
+    }
+
+    #[test]
+    fn a_resolver_that_says_nothing_proves_nothing() {
+        assert_eq!(unheard(Unknown::NoName, false), Outcome::NoName);
+        assert_eq!(unheard(Unknown::Failing("why".into()), true), Outcome::NoName);
+        assert_eq!(unheard(Unknown::Failing("why".into()), false), Outcome::Broken("why".into()));
+        for stands_in in [true, false] {
+            assert!(matches!(unheard(Unknown::Late, stands_in), Outcome::Broken(_)));
+            assert!(matches!(unheard(Unknown::Broken("why".into()), stands_in), Outcome::Broken(_)));
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::isolation;
+use crate::text::line;
 
 /// What is spoken to a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -126,6 +127,11 @@ pub struct Look {
 
 /// What a look that ran out of time says of itself.
 pub(crate) const OUT_OF_TIME: &str = "the budget ended first";
+/// What a row says of a proxy that wants a password, from one whose address here holds none, and from one that does.
+pub(crate) const ASKS_PASSWORD: &str = "the proxy asks for a password (407): who has one may get out";
+pub(crate) const HAS_PASSWORD: &str = "the proxy asks for a password (407), and its address here holds one";
+/// What a row says of a public name for which the site has an answer of its own, before the address.
+pub(crate) const SITES_OWN: &str = "it has an address of the site's own";
 
 impl Kind {
     /// Every kind.
@@ -223,6 +229,19 @@ impl fmt::Display for Outcome {
 }
 
 impl Look {
+    /// The same with every text fit for one line, also when it comes from a probe that somebody else may have replaced.
+    pub(crate) fn plain(mut self) -> Self {
+        for row in &mut self.rows {
+            (row.target, row.detail) = (line(&row.target), line(&row.detail));
+        }
+        for control in &mut self.controls {
+            control.detail = line(&control.detail);
+        }
+        self.vantage = line(&self.vantage);
+        self.unseen = self.unseen.map(|why| line(&why));
+        self
+    }
+
     /// A vantage point that nobody could look from.
     pub(crate) fn unseen(vantage: &str, why: impl Into<String>) -> Self {
         Self { vantage: vantage.into(), controls: Vec::new(), rows: Vec::new(), unseen: Some(why.into()) }

@@ -2,7 +2,7 @@
 //! targets. What does not reach them proves nothing by not reaching others.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
+use std::path::Path;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
@@ -11,34 +11,65 @@ use tokio::task::JoinSet;
 use crate::probe::{Control, Family, Kind, Outcome, State};
 use crate::probe_attempt::{self as attempt, Proof, Seen};
 use crate::probe_exchange as exchange;
+use crate::probe_lookup::{self as lookup, Unknown};
+use crate::probe_pace::Pace;
+use crate::text::line;
 use crate::{probe_dns, probe_ntp, probe_quic};
 
-/// Where the system lists its addresses of version 6; empty or missing when it has none.
-const SIX: &str = "/proc/self/net/if_inet6";
+/// Where the system shows its network, and lists its addresses of version 6: empty or missing when it has none.
+const NETWORK: &str = "/proc/self/net";
+const SIX: &str = "if_inet6";
+/// The name that every system knows without asking anybody.
+const OWN_NAME: &str = "localhost";
 
 /// Every control, v4 apart from v6, all at once.
-pub(crate) async fn run(step: Duration) -> Vec<Control> {
+pub(crate) async fn run(pace: Pace) -> Vec<Control> {
     let mut controls = JoinSet::new();
     for family in Family::BOTH {
         for kind in [Kind::Tcp, Kind::Dns, Kind::Quic, Kind::Ntp] {
-            controls.spawn(one(kind, family, step));
+            controls.spawn(one(kind, family, pace));
         }
     }
+    controls.spawn(names(pace));
     let mut done: Vec<Control> = controls.join_all().await;
     done.sort_by_key(|control| (control.family, control.kind));
     done
 }
 
-async fn one(kind: Kind, family: Family, step: Duration) -> Control {
+/// The system's look-up, with a name that needs no resolver.
+async fn names(pace: Pace) -> Control {
+    let (state, detail) = match lookup::addresses(OWN_NAME, 0, pace.left()).await {
+        Ok(_) => (State::Works, String::new()),
+        Err(Unknown::NoName | Unknown::Failing(_)) => (State::Broken, format!("{OWN_NAME} is not in /etc/hosts")),
+        Err(Unknown::Late) => (State::Broken, format!("the look-up of {OWN_NAME} did not end")),
+        Err(Unknown::Broken(why)) => (State::Broken, format!("{OWN_NAME}: {why}")),
+    };
+    Control { kind: Kind::Name, family: Family::V4, state, detail }
+}
+
+/// Says whether there is no version 6 at all. A list that cannot be read says nothing.
+fn is_six_absent(network: &Path) -> std::io::Result<bool> {
+    match std::fs::read(network.join(SIX)) {
+        Ok(list) => Ok(list.is_empty()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && network.exists() => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+async fn one(kind: Kind, family: Family, pace: Pace) -> Control {
     let state = |state, detail: String| Control { kind, family, state, detail };
-    if family == Family::V6 && std::fs::read(SIX).unwrap_or_default().is_empty() {
-        return state(State::Absent, "no address of version 6 here".into());
+    if family == Family::V6 {
+        match is_six_absent(Path::new(NETWORK)) {
+            Ok(true) => return state(State::Absent, "no address of version 6 here".into()),
+            Ok(false) => {}
+            Err(error) => return state(State::Broken, line(&format!("{NETWORK}/{SIX} cannot be read: {error}"))),
+        }
     }
     let loopback: IpAddr = match family {
         Family::V4 => Ipv4Addr::LOCALHOST.into(),
         Family::V6 => Ipv6Addr::LOCALHOST.into(),
     };
-    let seen = match reached(kind, SocketAddr::new(loopback, 0), step).await {
+    let seen = match reached(kind, SocketAddr::new(loopback, 0), pace).await {
         Ok(seen) => seen,
         Err(error) => return state(State::Broken, format!("no listener came about: {error}")),
     };
@@ -54,7 +85,7 @@ async fn one(kind: Kind, family: Family, step: Duration) -> Control {
 }
 
 /// How the probe sees a listener that answers rightly.
-async fn reached(kind: Kind, local: SocketAddr, step: Duration) -> std::io::Result<Seen> {
+async fn reached(kind: Kind, local: SocketAddr, pace: Pace) -> std::io::Result<Seen> {
     let mut listening = JoinSet::new();
     let address = if kind == Kind::Tcp {
         let listener = TcpListener::bind(local).await?;
@@ -68,8 +99,8 @@ async fn reached(kind: Kind, local: SocketAddr, step: Duration) -> std::io::Resu
         address
     };
     let seen = match kind {
-        Kind::Tcp => attempt::http(address, "control.invalid", step).await,
-        kind => exchange::udp(kind, address, step).await,
+        Kind::Tcp => attempt::http(address, "control.invalid", pace).await,
+        kind => exchange::udp(kind, address, pace).await,
     };
     listening.abort_all();
     Ok(seen)
@@ -95,5 +126,26 @@ async fn serve_udp(kind: Kind, socket: UdpSocket) {
         if let Some(answer) = answer {
             let _ = socket.send_to(&answer, from).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_addresses_that_cannot_be_read_is_not_an_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let network = folder.path().join("net");
+        assert!(is_six_absent(&network).is_err(), "no network is shown at all");
+        std::fs::create_dir(&network).unwrap();
+        assert!(is_six_absent(&network).unwrap(), "a kernel without version 6");
+        std::fs::write(network.join(SIX), "").unwrap();
+        assert!(is_six_absent(&network).unwrap());
+        std::fs::write(network.join(SIX), "0001 01 80 10 80 lo").unwrap();
+        assert!(!is_six_absent(&network).unwrap());
+        std::fs::remove_file(network.join(SIX)).unwrap();
+        std::fs::create_dir(network.join(SIX)).unwrap();
+        assert!(is_six_absent(&network).is_err());
     }
 }

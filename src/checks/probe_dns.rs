@@ -23,18 +23,28 @@ pub(crate) struct Answer {
     pub(crate) records: u16,
     /// The first address among them.
     pub(crate) address: Option<IpAddr>,
+    /// Says whether the answer did not fit, so that what is missing may be there.
+    pub(crate) is_cut: bool,
+    /// Says whether somebody else than who answered has charge of the name: a referral, or who has charge of its absence.
+    pub(crate) is_from_elsewhere: bool,
 }
 
 impl Answer {
     /// Says whether the name is known to who answered.
     pub(crate) fn is_found(&self) -> bool {
-        self.code == 0 && self.records > 0
+        self.code == 0 && (self.records > 0 || self.is_cut || self.is_from_elsewhere)
+    }
+
+    /// Says whether who answered a name that nobody has can only have asked others: it found it, or was told by who has
+    /// charge of the domain above that there is none.
+    pub(crate) fn is_asked_on(&self) -> bool {
+        self.is_found() || (self.code == 3 && self.is_from_elsewhere)
     }
 
     /// The code in words.
     pub(crate) fn word(&self) -> String {
         match self.code {
-            0 if self.records == 0 => "it knows the name, but no address".into(),
+            0 if !self.is_found() => "it knows the name, but no address".into(),
             0 => "it answers".into(),
             2 => "it answers SERVFAIL".into(),
             3 => "it answers that there is no such name".into(),
@@ -78,7 +88,17 @@ pub(crate) fn read(query: &[u8], packet: &[u8]) -> Option<Answer> {
     }
     let records = u16::from_be_bytes([head[6], head[7]]);
     let rest = packet.get(12 + if questions == 1 { asked.len() } else { 0 }..).unwrap_or_default();
-    Some(Answer { code: head[3] & 0x0f, records, address: first_address(rest, usize::from(records)) })
+    // Who has no records names who has charge. The root's own are in every resolver's hints, and who answers with
+    // authority has charge himself: neither says that anybody was asked.
+    let is_own = head[2] & 0x04 != 0;
+    let is_referred = u16::from_be_bytes([head[8], head[9]]) > 0 && rest.first().is_some_and(|length| *length != 0);
+    Some(Answer {
+        code: head[3] & 0x0f,
+        records,
+        address: first_address(rest, usize::from(records)),
+        is_cut: head[2] & 0x02 != 0,
+        is_from_elsewhere: !is_own && records == 0 && is_referred,
+    })
 }
 
 /// The answer of the probe's own control: to whatever is asked, one address.
@@ -154,15 +174,41 @@ mod tests {
             }
             read(&asked, &packet)
         };
-        assert_eq!(with(&[(3, 3)]), Some(Answer { code: 3, records: 0, address: None }));
+        let said = |code, records| Answer { code, records, address: None, is_cut: false, is_from_elsewhere: false };
+        assert_eq!(with(&[(3, 3)]), Some(said(3, 0)));
         assert_eq!(with(&[(3, 5)]).map(|answer| answer.is_found()), Some(false));
         // Records are claimed but cut off: the name is known, its address is not.
-        assert_eq!(with(&[(7, 9)]), Some(Answer { code: 0, records: 9, address: None }));
+        assert_eq!(with(&[(7, 9)]), Some(said(0, 9)));
         assert_eq!(with(&[(1, 8)]), None, "another id");
         assert_eq!(with(&[(2, 0x01)]), None, "a question");
         assert_eq!(with(&[(13, b'x')]), None, "another question");
         assert!(with(&[(13, b'A')]).is_some(), "another letter case");
         assert_eq!(with(&[(4, 200)]), None, "many questions");
+    }
+
+    #[test]
+    fn what_did_not_fit_and_what_others_have_charge_of_is_known() {
+        let asked = query(7, "a.b", A).unwrap();
+        let with = |flags: u8, code: u8, authority: &[u8]| {
+            let mut packet = asked.clone();
+            (packet[2], packet[3], packet[9]) = (0x80 | flags, code, u8::from(!authority.is_empty()));
+            let answer = read(&asked, &[&packet[..], authority].concat()).unwrap();
+            (answer.is_found(), answer.is_asked_on())
+        };
+        let (above, root) = (b"\x01b\0\0\x06\0\x01", b"\0\0\x02\0\x01");
+        for (flags, code, authority, expected, what) in [
+            (0, 0, &b""[..], (false, false), "nothing"),
+            (2, 0, b"", (true, true), "cut"),
+            (2, 5, b"", (false, false), "cut, but refused"),
+            (0, 0, above, (true, true), "no address, says another"),
+            (4, 0, above, (false, false), "no address, says who has charge"),
+            (0, 0, root, (false, false), "the root's hints"),
+            (0, 3, above, (false, true), "no such name, says another"),
+            (4, 3, above, (false, false), "no such name, says who has charge"),
+            (0, 3, root, (false, false), "no such name, says the root"),
+        ] {
+            assert_eq!(with(flags, code, authority), expected, "{what}");
+        }
     }
 
     #[test]

@@ -14,10 +14,17 @@ pub(crate) struct Against<'a> {
 }
 
 /// What the row says, and why.
-pub(crate) fn judge(kind: Kind, family: Family, seen: Seen, against: Against<'_>) -> (Outcome, String) {
-    let mut controls =
-        against.controls.iter().filter(|control| control.kind == kind.wire() && control.family == family);
-    let state = controls.next().map(|control| control.state);
+/// Without a protocol version both must have been able to see.
+pub(crate) fn judge(kind: Kind, family: Option<Family>, seen: Seen, against: Against<'_>) -> (Outcome, String) {
+    let is_own =
+        |control: &&Control| control.kind == kind.wire() && family.is_none_or(|family| control.family == family);
+    let state = against.controls.iter().filter(is_own).map(|control| control.state).max_by_key(|state| match state {
+        State::Absent => 0,
+        State::Works => 1,
+        State::Broken => 2,
+    });
+    let is_lookup_broken = kind != Kind::Name
+        && against.controls.iter().any(|control| control.kind == Kind::Name && control.state == State::Broken);
     match seen.outcome {
         Outcome::Reachable | Outcome::Intercepted => match (seen.proof, against.canary) {
             (Proof::Other, _) => (Outcome::Intercepted, seen.detail),
@@ -31,6 +38,7 @@ pub(crate) fn judge(kind: Kind, family: Family, seen: Seen, against: Against<'_>
         closed if closed.is_closed() && state == Some(State::Broken) => {
             (Outcome::Broken, format!("{closed}, but the control failed"))
         }
+        Outcome::NoName if is_lookup_broken => (Outcome::Broken, "no name, but the look-up's control failed".into()),
         other => (other, seen.detail),
     }
 }
@@ -38,12 +46,13 @@ pub(crate) fn judge(kind: Kind, family: Family, seen: Seen, against: Against<'_>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::State::{Absent, Broken, Works};
 
     fn verdict(outcome: Outcome, proof: Proof, canary: bool, state: State) -> Outcome {
         let controls = [Control { kind: Kind::Tcp, family: Family::V4, state, detail: "down".into() }];
         let canary = canary.then(|| "192.0.2.1".parse().unwrap());
-        let seen = Seen { outcome, detail: String::new(), proof };
-        judge(Kind::Http, Family::V4, seen, Against { canary, controls: &controls }).0
+        let seen = Seen { proof, ..Seen::new(outcome, "") };
+        judge(Kind::Http, Some(Family::V4), seen, Against { canary, controls: &controls }).0
     }
 
     #[test]
@@ -59,9 +68,29 @@ mod tests {
 
     #[test]
     fn a_control_that_never_ran_proves_nothing() {
-        let seen = || Seen { outcome: Outcome::Filtered, detail: String::new(), proof: Proof::Open };
-        let verdict = judge(Kind::Tcp, Family::V4, seen(), Against { canary: None, controls: &[] });
+        let seen = Seen::new(Outcome::Filtered, "");
+        let verdict = judge(Kind::Tcp, Some(Family::V4), seen, Against { canary: None, controls: &[] });
         assert_eq!(verdict, (Outcome::Broken, OUT_OF_TIME.into()));
+    }
+
+    #[test]
+    fn a_look_without_a_version_needs_both_and_a_name_needs_the_look_up() {
+        let control = |kind, family, state| Control { kind, family, state, detail: String::new() };
+        let verdict = |kind, outcome, six, lookup| {
+            let controls = [
+                control(Kind::Tcp, Family::V4, State::Works),
+                control(Kind::Tcp, Family::V6, six),
+                control(Kind::Dns, Family::V4, State::Works),
+                control(Kind::Name, Family::V4, lookup),
+            ];
+            judge(kind, None, Seen::new(outcome, ""), Against { canary: None, controls: &controls }).0
+        };
+        assert_eq!(verdict(Kind::Proxy, Outcome::Refused, Works, Works), Outcome::Refused);
+        assert_eq!(verdict(Kind::Proxy, Outcome::Refused, Absent, Works), Outcome::Refused);
+        assert_eq!(verdict(Kind::Proxy, Outcome::Refused, Broken, Works), Outcome::Broken);
+        assert_eq!(verdict(Kind::Proxy, Outcome::NoName, Works, Broken), Outcome::Broken);
+        assert_eq!(verdict(Kind::Proxy, Outcome::Refused, Works, Broken), Outcome::Refused);
+        assert_eq!(verdict(Kind::Name, Outcome::NoName, Works, Broken), Outcome::NoName, "the resolver said it itself");
     }
 
     #[test]

@@ -2,13 +2,15 @@
 //! credentials and nothing beyond the one request.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 use crate::isolation::Target as Place;
-use crate::probe::{Family, Outcome};
-use crate::probe_attempt::{self as attempt, Proof, Said, Seen};
+use crate::probe::{ASKS_PASSWORD, Family, HAS_PASSWORD, Outcome};
+use crate::probe_attempt::{self as attempt, Proof, Seen};
+use crate::probe_http::Said;
+use crate::probe_pace::Pace;
 
 /// What a proxy is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,30 +31,51 @@ impl Through {
     }
 }
 
-/// Asks the proxy at `proxy`. `canary` is an address that no host has: a proxy that tunnels there as well says yes to
-/// everything.
-pub(crate) async fn ask(proxy: &Place, through: &Through, canary: Option<IpAddr>, step: Duration) -> Seen {
-    let mut last = Seen::new(Outcome::NoName, "");
-    for family in Family::BOTH {
-        let addresses = match attempt::addresses(&proxy.host, proxy.port, family, step).await {
-            Ok(addresses) => addresses,
-            Err(seen) => {
-                last = last.or(seen);
-                continue;
-            }
-        };
-        for address in addresses {
-            match attempt::connect(address, step).await {
-                Ok(stream) => return asked(stream, address, through, canary, step).await,
-                Err(seen) => last = last.or(seen),
-            }
+/// A proxy as it is set.
+#[derive(Clone, Debug)]
+pub(crate) struct Proxy {
+    pub(crate) place: Place,
+    /// Says whether its address holds a user name or a password.
+    pub(crate) has_credentials: bool,
+}
+
+/// Asks the proxy. `canary` is an address that no host has: a proxy that tunnels there as well says yes to everything.
+pub(crate) async fn ask(proxy: &Proxy, through: &Through, canary: Option<IpAddr>, pace: Pace) -> Seen {
+    match connected(&proxy.place, pace).await {
+        Ok((stream, address)) => {
+            let seen = asked(stream, address, through, canary, pace).await;
+            let is_password_known = proxy.has_credentials && seen.detail == ASKS_PASSWORD;
+            let seen = if is_password_known { Seen::new(Outcome::Broken, HAS_PASSWORD) } else { seen };
+            Seen { family: Some(Family::of(address.ip())), ..seen }
         }
-        if proxy.host.parse::<IpAddr>().is_ok() {
-            break;
+        Err(mut seen) => {
+            seen.detail = format!("the proxy itself{}{}", if seen.detail.is_empty() { "" } else { ": " }, seen.detail);
+            seen
         }
     }
-    last.detail = format!("the proxy itself{}{}", if last.detail.is_empty() { "" } else { ": " }, last.detail);
-    last
+}
+
+/// The first connection to one of the proxy's addresses, all of which are tried at once.
+async fn connected(place: &Place, pace: Pace) -> Result<(TcpStream, SocketAddr), Seen> {
+    let found = attempt::addresses(place, false, pace).await?;
+    let mut families: Vec<_> = found.iter().map(|address| Family::of(address.ip())).collect();
+    families.dedup();
+    let mut tried = JoinSet::new();
+    for family in &families {
+        for address in attempt::only(found.clone(), *family)? {
+            tried.spawn(async move { attempt::connect(address, pace).await.map(|stream| (stream, address)) });
+        }
+    }
+    let mut none = Seen::new(Outcome::NoName, "");
+    while let Some(done) = tried.join_next().await {
+        match done {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(seen)) => none = none.or(seen),
+            Err(_) => none = none.or(Seen::new(Outcome::Broken, "the attempt broke down")),
+        }
+    }
+    let family = families.first().copied().filter(|_| families.len() == 1);
+    Err(Seen { family, ..none })
 }
 
 async fn asked(
@@ -60,32 +83,32 @@ async fn asked(
     address: SocketAddr,
     through: &Through,
     canary: Option<IpAddr>,
-    step: Duration,
+    pace: Pace,
 ) -> Seen {
     let place = match through {
         Through::Get(place) => {
             let request =
                 format!("GET http://{place}/generate_204 HTTP/1.1\r\nHost: {place}\r\nConnection: close\r\n\r\n");
-            return got(attempt::ask(&mut stream, &request, step).await);
+            return got(attempt::ask(&mut stream, &request, pace.end()).await);
         }
         Through::Connect(place) => place,
     };
-    let said = attempt::ask(&mut stream, &connect_request(place), step).await;
+    let said = attempt::ask(&mut stream, &connect_request(place), pace.end()).await;
     let seen = tunnelled(said);
     if seen.outcome != Outcome::Reachable || seen.proof == Proof::Other {
         return seen;
     }
     // The port decides whether a certificate is to be expected; the address is the proxy's, the port the target's.
     let beyond = SocketAddr::new(address.ip(), place.port);
-    let name = Some(place.host.as_str()).filter(|host| host.parse::<IpAddr>().is_err());
-    let whose = attempt::whose(stream, beyond, name, step).await;
+    let name = Some(place.host.as_str()).filter(|_| place.literal().is_none());
+    let whose = attempt::whose(stream, beyond, name, pace).await;
     if whose.proof != Proof::Open {
         return whose;
     }
     let Some(canary) = canary else { return seen };
     let nowhere = Place { host: canary.to_string(), port: place.port };
-    let Ok(mut second) = attempt::connect(address, step).await else { return seen };
-    match tunnelled(attempt::ask(&mut second, &connect_request(&nowhere), step).await).outcome {
+    let Ok(mut second) = attempt::connect(address, pace).await else { return seen };
+    match tunnelled(attempt::ask(&mut second, &connect_request(&nowhere), pace.step()).await).outcome {
         Outcome::Reachable => Seen { proof: Proof::Other, detail: "it says yes to every CONNECT".into(), ..seen },
         _ => seen,
     }
@@ -117,16 +140,15 @@ fn got(said: Said) -> Seen {
 fn denied(said: Said) -> Seen {
     let other = |detail: String| Seen { proof: Proof::Other, ..Seen::new(Outcome::Reachable, detail) };
     match said {
-        Said::Status(407) => {
-            Seen::new(Outcome::Refused, "the proxy asks for a password (407): who has one may get out")
-        }
+        Said::Status(407) => Seen::new(Outcome::Refused, ASKS_PASSWORD),
         Said::Status(status @ (401 | 403 | 405 | 451)) => {
             Seen::new(Outcome::Refused, format!("the proxy says {status}"))
         }
         Said::Status(status @ 500..) => Seen::new(Outcome::Filtered, format!("the proxy finds no way: {status}")),
         Said::Status(status) => other(format!("the answer is {status}")),
         Said::Other => other("what answers is no HTTP proxy".into()),
-        Said::Nothing => Seen::new(Outcome::Filtered, "the proxy takes the request and says nothing"),
+        // It is there and may only be slow: silence says nothing of what it would do.
+        Said::Nothing => Seen::new(Outcome::Broken, "the proxy takes the request and says nothing"),
     }
 }
 
@@ -143,7 +165,7 @@ mod tests {
             (Said::Status(403), Outcome::Refused, Outcome::Refused),
             (Said::Status(407), Outcome::Refused, Outcome::Refused),
             (Said::Status(503), Outcome::Filtered, Outcome::Filtered),
-            (Said::Nothing, Outcome::Filtered, Outcome::Filtered),
+            (Said::Nothing, Outcome::Broken, Outcome::Broken),
             (Said::Other, Outcome::Reachable, Outcome::Reachable),
         ] {
             assert_eq!((tunnelled(said).outcome, got(said).outcome), (connect, get), "{said:?}");

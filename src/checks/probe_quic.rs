@@ -12,15 +12,6 @@ const ID_BYTE: u8 = 8;
 const DESTINATION: usize = 6;
 const SOURCE: usize = DESTINATION + ID + 1;
 
-/// What answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// Version negotiation for this very packet: how many versions the server speaks.
-    Versions(usize),
-    /// Bytes of some other kind.
-    Other,
-}
-
 /// A packet with these two connection ids.
 pub(crate) fn query(destination: [u8; ID], source: [u8; ID]) -> Vec<u8> {
     let mut packet = Vec::with_capacity(LENGTH);
@@ -34,12 +25,8 @@ pub(crate) fn query(destination: [u8; ID], source: [u8; ID]) -> Vec<u8> {
     packet
 }
 
-/// Reads what came back.
-pub(crate) fn read(query: &[u8], packet: &[u8]) -> Answer {
-    versions(query, packet).map_or(Answer::Other, Answer::Versions)
-}
-
-fn versions(query: &[u8], packet: &[u8]) -> Option<usize> {
+/// Reads version negotiation for this very packet: how many versions the server speaks. `None` for any other bytes.
+pub(crate) fn read(query: &[u8], packet: &[u8]) -> Option<usize> {
     let is_negotiation = packet.first()? & 0x80 != 0 && packet.get(1..5)? == [0; 4];
     // The ids come back swapped.
     let (own, other) = (query.get(SOURCE..SOURCE + ID)?, query.get(DESTINATION..DESTINATION + ID)?);
@@ -73,8 +60,8 @@ mod tests {
     fn negotiation_counts_only_for_this_packet() {
         let asked = query([1; 8], [2; 8]);
         let sound = answer(&asked).unwrap();
-        assert_eq!(read(&asked, &sound), Answer::Versions(1));
-        assert_eq!(read(&asked, &[&sound[..], &[0, 0, 0, 2]].concat()), Answer::Versions(2));
+        assert_eq!(read(&asked, &sound), Some(1));
+        assert_eq!(read(&asked, &[&sound[..], &[0, 0, 0, 2]].concat()), Some(2));
         for (at, byte, what) in [
             (0, 0x40, "a short header"),
             (4, 1, "a version"),
@@ -84,12 +71,12 @@ mod tests {
         ] {
             let mut packet = sound.clone();
             packet[at] = byte;
-            assert_eq!(read(&asked, &packet), Answer::Other, "{what}");
+            assert_eq!(read(&asked, &packet), None, "{what}");
         }
         for cut in 0..sound.len() {
-            assert_eq!(read(&asked, &sound[..cut]), Answer::Other, "cut at {cut}");
+            assert_eq!(read(&asked, &sound[..cut]), None, "cut at {cut}");
             assert_eq!(answer(&sound[..cut]).is_some(), cut >= SOURCE + ID);
         }
-        assert_eq!(read(&asked, &asked), Answer::Other, "an echo");
+        assert_eq!(read(&asked, &asked), None, "an echo");
     }
 }

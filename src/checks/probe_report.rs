@@ -7,9 +7,9 @@ use base::{Finding, Severity};
 
 use crate::catalogue::{
     ISO_BROKEN, ISO_BUDGET, ISO_CLOSED, ISO_ENGINE, ISO_INTERCEPTED, ISO_METADATA, ISO_MIRROR, ISO_NAME, ISO_NTP,
-    ISO_PROXY, ISO_QUIC, ISO_RESOLVER, ISO_TCP, ISO_UNSEEN, Known,
+    ISO_PASSWORD, ISO_PROXY, ISO_PUZZLE, ISO_QUIC, ISO_RESOLVER, ISO_SITES_OWN, ISO_TCP, ISO_UNSEEN, Known,
 };
-use crate::probe::{Kind, Look, OUT_OF_TIME, Outcome, Row, State};
+use crate::probe::{ASKS_PASSWORD, HAS_PASSWORD, Kind, Look, OUT_OF_TIME, Outcome, Row, SITES_OWN, State};
 use crate::probe_vantage::{Probed, Vantage};
 
 /// Targets that one finding names.
@@ -32,10 +32,16 @@ pub fn findings(probed: &Probed, asked: &[Vantage]) -> Vec<Finding> {
         let message = "no `docker` program on this host, so there are no networks of containers to look from";
         findings.push(ISO_ENGINE.found(Severity::Ok, "docker", message));
     }
+    for (subject, why) in &probed.puzzles {
+        findings.push(ISO_PUZZLE.found(Severity::Warning, subject, why));
+    }
+    let is_blind = probed.looks.iter().all(|look| look.unseen.is_some());
+    let own = Vantage::Host.name();
     for look in &probed.looks {
         match &look.unseen {
             Some(why) => {
-                let severity = if asked.contains(&look.vantage) { Severity::Error } else { Severity::Warning };
+                let is_needed = is_blind || look.vantage == own || asked.contains(&look.vantage) || why == OUT_OF_TIME;
+                let severity = if is_needed { Severity::Error } else { Severity::Warning };
                 findings.push(ISO_UNSEEN.found(severity, &look.vantage, format!("nobody could look from here: {why}")));
             }
             None => findings.extend(of_look(look)),
@@ -44,30 +50,38 @@ pub fn findings(probed: &Probed, asked: &[Vantage]) -> Vec<Finding> {
     findings
 }
 
+/// What a row can be found to be, in the order of reports.
+static GROUPS: [(&Known, Severity); 14] = [
+    (&ISO_TCP, Severity::Error),
+    (&ISO_RESOLVER, Severity::Error),
+    (&ISO_NAME, Severity::Error),
+    (&ISO_QUIC, Severity::Error),
+    (&ISO_NTP, Severity::Error),
+    (&ISO_PROXY, Severity::Error),
+    (&ISO_METADATA, Severity::Error),
+    (&ISO_MIRROR, Severity::Warning),
+    (&ISO_INTERCEPTED, Severity::Error),
+    (&ISO_BROKEN, Severity::Error),
+    (&ISO_BUDGET, Severity::Error),
+    (&ISO_PASSWORD, Severity::Error),
+    (&ISO_PASSWORD, Severity::Warning),
+    (&ISO_SITES_OWN, Severity::Warning),
+];
+
 fn of_look(look: &Look) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let groups: [(&'static Known, Severity); 11] = [
-        (&ISO_TCP, Severity::Error),
-        (&ISO_RESOLVER, Severity::Error),
-        (&ISO_NAME, Severity::Error),
-        (&ISO_QUIC, Severity::Error),
-        (&ISO_NTP, Severity::Error),
-        (&ISO_PROXY, Severity::Error),
-        (&ISO_METADATA, Severity::Error),
-        (&ISO_MIRROR, Severity::Warning),
-        (&ISO_INTERCEPTED, Severity::Error),
-        (&ISO_BROKEN, Severity::Error),
-        (&ISO_BUDGET, Severity::Error),
-    ];
-    for (known, severity) in groups {
-        let rows: Vec<&Row> =
-            look.rows.iter().filter(|row| of_row(row).is_some_and(|own| own.id == known.id)).collect();
-        if !rows.is_empty() {
-            let control =
-                look.controls.iter().find(|control| control.state == State::Broken && known.id == ISO_BROKEN.id);
-            let control = control.map_or(String::new(), |control| format!("; control: {}", control.detail));
-            findings.push(known.found(severity, &look.vantage, format!("{}{control}", named(&rows))));
+    for (known, severity) in GROUPS {
+        let is_own = |row: &&Row| of_row(row).is_some_and(|own| (own.0.id, own.1) == (known.id, severity));
+        let rows: Vec<&Row> = look.rows.iter().filter(is_own).collect();
+        let control = look.controls.iter().find(|control| control.state == State::Broken && known.id == ISO_BROKEN.id);
+        let control = control.map(|control| format!("control: {}", control.detail));
+        let said: Vec<_> = (!rows.is_empty()).then(|| named(&rows)).into_iter().chain(control).collect();
+        if !said.is_empty() {
+            findings.push(known.found(severity, &look.vantage, said.join("; ")));
         }
+    }
+    if look.rows.is_empty() {
+        findings.push(ISO_BROKEN.found(Severity::Error, &look.vantage, "nothing was looked for"));
     }
     if findings.is_empty() {
         findings.push(ISO_CLOSED.found(Severity::Ok, &look.vantage, counted(look)));
@@ -76,22 +90,26 @@ fn of_look(look: &Look) -> Vec<Finding> {
 }
 
 /// The finding that a row belongs to; none when it is closed.
-fn of_row(row: &Row) -> Option<&'static Known> {
+fn of_row(row: &Row) -> Option<(&'static Known, Severity)> {
+    let error = |known| Some((known, Severity::Error));
     match row.outcome {
+        Outcome::Refused if row.detail == ASKS_PASSWORD => Some((&ISO_PASSWORD, Severity::Warning)),
+        Outcome::NoName if row.detail.starts_with(SITES_OWN) => Some((&ISO_SITES_OWN, Severity::Warning)),
         Outcome::NoName | Outcome::NoRoute | Outcome::Filtered | Outcome::Refused => None,
-        Outcome::Intercepted => Some(&ISO_INTERCEPTED),
-        Outcome::Broken if row.detail == OUT_OF_TIME => Some(&ISO_BUDGET),
-        Outcome::Broken => Some(&ISO_BROKEN),
-        Outcome::Reachable => Some(match row.kind {
-            Kind::Tcp | Kind::Http => &ISO_TCP,
-            Kind::Quic => &ISO_QUIC,
-            Kind::Dns => &ISO_RESOLVER,
-            Kind::Ntp => &ISO_NTP,
-            Kind::Name => &ISO_NAME,
-            Kind::Proxy => &ISO_PROXY,
-            Kind::Metadata => &ISO_METADATA,
-            Kind::Mirror => &ISO_MIRROR,
-        }),
+        Outcome::Intercepted => error(&ISO_INTERCEPTED),
+        Outcome::Broken if row.detail == OUT_OF_TIME => error(&ISO_BUDGET),
+        Outcome::Broken if row.detail == HAS_PASSWORD => error(&ISO_PASSWORD),
+        Outcome::Broken => error(&ISO_BROKEN),
+        Outcome::Reachable => match row.kind {
+            Kind::Tcp | Kind::Http => error(&ISO_TCP),
+            Kind::Quic => error(&ISO_QUIC),
+            Kind::Dns => error(&ISO_RESOLVER),
+            Kind::Ntp => error(&ISO_NTP),
+            Kind::Name => error(&ISO_NAME),
+            Kind::Proxy => error(&ISO_PROXY),
+            Kind::Metadata => error(&ISO_METADATA),
+            Kind::Mirror => Some((&ISO_MIRROR, Severity::Warning)),
+        },
     }
 }
 
@@ -131,8 +149,10 @@ pub fn matrix(looks: &[Look]) -> String {
         for (kind, subject) in lines(part) {
             let _ = write!(text, "{kind:8} {:TARGET$}", cut(&subject, TARGET - 1));
             for (_, look) in part {
-                let row = look.rows.iter().find(|row| label(row) == kind && row.target == subject);
-                let _ = write!(text, "{:<OUTCOME$}", row.map_or("–", |row| row.outcome.word()));
+                let own = look.rows.iter().filter(|row| label(row) == kind && row.target == subject);
+                // Where several looks share a line, it shows the worst.
+                let worst = own.map(|row| row.outcome).max();
+                let _ = write!(text, "{:<OUTCOME$}", worst.map_or("–", Outcome::word));
             }
             end_line(&mut text);
         }
@@ -158,8 +178,15 @@ fn lines(part: &[(usize, &Look)]) -> Vec<(String, String)> {
 }
 
 fn label(row: &Row) -> String {
-    let family = if row.kind == Kind::Metadata { None } else { row.family };
+    // A literal address shows its version itself, and a proxy is one line whichever of its addresses answered.
+    let is_literal = row.target.starts_with('[') || row.target.split(':').next().is_some_and(is_four);
+    let is_told = row.kind == Kind::Proxy || (row.kind == Kind::Metadata && is_literal);
+    let family = if is_told { None } else { row.family };
     format!("{}{}", row.kind.word(), family.map_or("", |family| family.word()))
+}
+
+fn is_four(host: &str) -> bool {
+    host.parse::<std::net::Ipv4Addr>().is_ok()
 }
 
 fn controls(look: &Look) -> String {
@@ -199,7 +226,14 @@ mod tests {
     }
 
     fn found(looks: Vec<Look>, asked: &[Vantage]) -> Vec<(&'static str, Severity, String)> {
-        let probed = Probed { looks, targets: Vec::new(), engine: None, has_engine: true, took: Duration::ZERO };
+        let probed = Probed {
+            looks,
+            targets: Vec::new(),
+            engine: None,
+            has_engine: true,
+            puzzles: Vec::new(),
+            took: Duration::ZERO,
+        };
         findings(&probed, asked).into_iter().map(|found| (found.id, found.severity, found.message)).collect()
     }
 
@@ -242,12 +276,71 @@ mod tests {
     }
 
     #[test]
-    fn a_place_nobody_could_look_from_fails_only_when_it_was_asked_for() {
-        let unseen = || vec![Look::unseen("network a", "no image")];
-        assert_eq!(found(unseen(), &[])[0].1, Severity::Warning);
-        let (id, severity, message) = found(unseen(), &[Vantage::Network("a".into())]).remove(0);
-        assert_eq!((id, severity), ("GG-ISO-012", Severity::Error));
-        assert_eq!(message, "nobody could look from here: no image");
+    fn a_place_nobody_could_look_from_fails_where_it_matters() {
+        let host = || seen("host", vec![row(Kind::Tcp, "a:1", Outcome::Filtered)]);
+        let last = |looks: Vec<Look>, asked: &[Vantage]| found(looks, asked).pop().unwrap();
+        let unseen = |vantage, why| Look::unseen(vantage, why);
+        assert_eq!(last(vec![host(), unseen("network a", "no image")], &[]).1, Severity::Warning);
+        for (looks, asked, what) in [
+            (vec![host(), unseen("network a", "no image")], &[Vantage::Network("a".into())][..], "asked for"),
+            (vec![host(), unseen("network a", OUT_OF_TIME)], &[], "out of time"),
+            (vec![unseen("network a", "no image")], &[], "no look at all"),
+            (vec![seen("network a", host().rows), unseen("host", "too many open files")], &[], "the host"),
+        ] {
+            let (id, severity, message) = last(looks, asked);
+            assert_eq!((id, severity), ("GG-ISO-012", Severity::Error), "{what}");
+            assert!(message.starts_with("nobody could look from here: "), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_look_at_nothing_and_one_with_a_broken_control_are_not_closed() {
+        let (id, severity, message) = found(vec![seen("host", Vec::new())], &[]).remove(0);
+        assert_eq!((id, severity, message.as_str()), ("GG-ISO-011", Severity::Error, "nothing was looked for"));
+        let mut look = seen("host", vec![row(Kind::Name, "a @b", Outcome::NoName)]);
+        look.controls[0].state = State::Broken;
+        look.controls[0].detail = "no files left".into();
+        let all = found(vec![look], &[]);
+        assert_eq!(all, [("GG-ISO-011", Severity::Error, "control: no files left".to_owned())]);
+    }
+
+    #[test]
+    fn passwords_the_sites_own_answers_and_what_cannot_be_read_are_warned_of() {
+        let with = |outcome, detail: &str| Row { detail: detail.into(), ..row(Kind::Proxy, "a:1", outcome) };
+        let own = format!("{SITES_OWN}: 127.0.0.1");
+        for (row, id, severity) in [
+            (with(Outcome::Refused, ASKS_PASSWORD), "GG-ISO-015", Severity::Warning),
+            (with(Outcome::Broken, HAS_PASSWORD), "GG-ISO-015", Severity::Error),
+            (with(Outcome::NoName, &own), "GG-ISO-017", Severity::Warning),
+        ] {
+            let all = found(vec![seen("host", vec![row])], &[]);
+            assert_eq!(all.iter().map(|one| (one.0, one.1)).collect::<Vec<_>>(), [(id, severity)]);
+        }
+        let looks = vec![seen("host", vec![row(Kind::Tcp, "a:1", Outcome::Refused)])];
+        let puzzles = vec![("SANDBOX_DNS".to_owned(), "why".to_owned())];
+        let probed =
+            Probed { looks, targets: Vec::new(), engine: None, has_engine: true, puzzles, took: Duration::ZERO };
+        let ids: Vec<_> = findings(&probed, &[]).iter().map(|one| (one.id, one.severity)).collect();
+        assert_eq!(ids, [("GG-ISO-016", Severity::Warning), ("GG-ISO-001", Severity::Ok)]);
+    }
+
+    #[test]
+    fn rows_that_differ_have_lines_of_their_own_and_those_that_do_not_show_the_worst() {
+        let six = |row: Row| Row { family: Some(Family::V6), ..row };
+        let rows = vec![
+            row(Kind::Metadata, "cloud:80", Outcome::Filtered),
+            six(row(Kind::Metadata, "cloud:80", Outcome::Reachable)),
+            row(Kind::Tcp, "a:1", Outcome::Filtered),
+            row(Kind::Tcp, "a:1", Outcome::Reachable),
+        ];
+        let text = matrix(&[seen("host", rows)]);
+        let lines: Vec<_> = text.lines().skip(3).map(|line| line.split_whitespace().collect::<Vec<_>>()).collect();
+        let expected = [
+            ["metadata4", "cloud:80", "filtered"],
+            ["metadata6", "cloud:80", "reachable"],
+            ["tcp4", "a:1", "reachable"],
+        ];
+        assert_eq!(lines, expected);
     }
 
     #[test]

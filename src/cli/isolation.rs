@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use base::Finding;
+use base::clock::{Clock, SystemClock};
 use base::envfile::Values;
 use checks::probe::Look;
 use checks::probe_report;
@@ -115,9 +116,14 @@ pub(crate) fn run(args: &IsolationArgs, console: &mut Console) -> Result<Exit, F
 }
 
 fn run_probe(args: &ProbeArgs, console: &mut Console) -> Result<Exit, Failure> {
+    // Each target takes a few at once; without them the probe would see its own limits alone.
+    base::process::raise_open_files();
     let values = if args.only_targets { Values::default() } else { args.sources.sources(console)?.values()? };
+    let (targets, puzzles) = targets(args, &values)?;
     let request = Request {
-        targets: targets(args, &values)?,
+        targets,
+        puzzles,
+        now: SystemClock.now(),
         is_engine_asked: !args.only_targets,
         canaries: if args.canaries.is_empty() && !args.no_canary { canaries() } else { args.canaries.clone() },
         vantages: vantages(args),
@@ -153,7 +159,11 @@ fn print(args: &ProbeArgs, probed: &Probed, found: &[Finding], console: &mut Con
     findings::print(found, console)
 }
 
-fn targets(args: &ProbeArgs, values: &Values) -> Result<Vec<Target>, Failure> {
+/// A setting that cannot be read: its name, and why.
+type Puzzle = (String, String);
+
+/// What to look for, and which settings that name more cannot be read.
+fn targets(args: &ProbeArgs, values: &Values) -> Result<(Vec<Target>, Vec<Puzzle>), Failure> {
     let read = |text: &str, origin| Target::parse(text, origin).map_err(|error| Failure::new(Exit::Usage, error));
     let set = |name: &str| values.get(name).map(str::trim).filter(|value| !value.is_empty());
     let given =
@@ -168,22 +178,26 @@ fn targets(args: &ProbeArgs, values: &Values) -> Result<Vec<Target>, Failure> {
         }
         (true, None) => Target::defaults(),
     };
+    let mut puzzles = Vec::new();
     if args.only_targets {
-        return Ok(targets);
+        return Ok((targets, puzzles));
     }
-    for resolver in set("SANDBOX_DNS").into_iter().flat_map(|value| value.split(',')) {
-        if let Ok(address) = resolver.trim().parse() {
-            let asked = Target::asked_of(&targets, address);
-            targets.extend(asked);
+    let resolvers = set("SANDBOX_DNS").into_iter().flat_map(|value| value.split([',', ' ', '\t', ';']));
+    for resolver in resolvers.filter(|resolver| !resolver.is_empty()) {
+        match Target::asked_of(&targets, resolver) {
+            Some(asked) => targets.extend(asked),
+            None => puzzles.push(("SANDBOX_DNS".to_owned(), "a part of it is no address".to_owned())),
         }
     }
-    for proxy in PROXIES.into_iter().filter_map(variable).filter(|proxy| !proxy.is_empty()) {
-        let target = read(&format!("proxy={proxy}"), Origin::Environment)?;
-        if !targets.contains(&target) {
-            targets.push(target);
+    for proxy in PROXIES.into_iter().filter_map(variable).filter(|proxy| !proxy.trim().is_empty()) {
+        let read = Target::proxies(&proxy, Origin::Environment).map_err(|error| Failure::new(Exit::Usage, error))?;
+        for target in read {
+            if !targets.contains(&target) {
+                targets.push(target);
+            }
         }
     }
-    Ok(targets)
+    Ok((targets, puzzles))
 }
 
 fn vantages(args: &ProbeArgs) -> Vec<Vantage> {

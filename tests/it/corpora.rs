@@ -11,6 +11,8 @@ mod bundle_manifest;
 mod bundle_reader;
 #[path = "../fuzz/fuzz_targets/checks/certificates.rs"]
 mod certificates;
+#[path = "../fuzz/fuzz_targets/checks/gitlab.rs"]
+mod gitlab;
 #[path = "../fuzz/fuzz_targets/checks/lfs_json.rs"]
 mod lfs_json;
 #[path = "../fuzz/fuzz_targets/checks/markdown.rs"]
@@ -19,6 +21,8 @@ mod markdown;
 mod minisign;
 #[path = "../fuzz/fuzz_targets/checks/names.rs"]
 mod names;
+#[path = "../fuzz/fuzz_targets/checks/packets.rs"]
+mod packets;
 #[path = "../fuzz/fuzz_targets/checks/ssh_command.rs"]
 mod ssh_command;
 
@@ -80,4 +84,14 @@ fn no_bytes_are_a_bundle_that_does_not_read_back() {
 #[test]
 fn no_manifest_is_read_that_is_not_written_the_same() {
     walk("bundle_manifest", bundle_manifest::holds);
+}
+
+#[test]
+fn no_packet_is_more_than_the_answer_to_what_was_asked() {
+    walk("packets", packets::holds);
+}
+
+#[test]
+fn nothing_but_a_gitlab_is_one_and_no_password_of_its_address_is_shown() {
+    walk("gitlab", gitlab::holds);
 }

@@ -1,14 +1,13 @@
 //! The isolation probe from real container networks: one that the engine keeps closed, one that it does not. Every target
 //! is a listener of the test's own; no image is pulled.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use base::process::Program;
 use serde_json::Value;
 
-use crate::isolation_outside::{Outside, serve};
+use crate::isolation_outside::Outside;
 use crate::isolation_world::{Found, found, ip, run};
 use crate::require;
 use crate::site::{binary, out};
@@ -50,14 +49,15 @@ pub(crate) struct Beyond {
 impl Beyond {
     /// At the addresses .129 and .130 of `prefix`; `None` when this machine cannot have one.
     pub(crate) fn new(prefix: &str) -> Option<Self> {
-        let namespace = format!("ggd-{}", std::process::id());
+        let number = format!("{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let namespace = format!("ggd-{number}");
         if !require::has("netns", run("ip", &["netns", "add", &namespace])) {
             return None;
         }
         let services = [("tcp", 443), ("http", 80), ("dns", 53), ("quic", 443), ("ntp", 123)];
         let services: Vec<_> = services.iter().map(|(kind, port)| format!("{kind}={prefix}.130:{port}")).collect();
         let mut beyond = Self { outside: Vec::new(), services, namespace };
-        let (cable, namespace) = (format!("ggd{}", std::process::id()), &beyond.namespace);
+        let (cable, namespace) = (format!("gg{number}"), &beyond.namespace);
         ip(&format!("link add {cable} type veth peer name cable netns {namespace}"));
         ip(&format!("addr add {prefix}.129/30 dev {cable}"));
         ip(&format!("link set {cable} up"));
@@ -169,82 +169,44 @@ fn without_a_word_on_it_the_host_and_every_network_are_looked_from() {
     }
 }
 
-/// A `docker` that says what this engine would, were it set to a proxy and a mirror.
+/// What a probe leaves that is killed between making its container and starting it.
 #[test]
-fn the_proxies_of_engine_and_environment_and_the_engines_mirror_are_looked_at() {
-    let (proxy, mirror, denying) = (serve("yes=127.0.0.1:0"), serve("tcp=127.0.0.1:0"), serve("no=127.0.0.1:0"));
-    let target = serve("tcp=127.0.0.1:0");
-    let info =
-        format!(r#"{{"HttpProxy":"http://who:secret@{proxy}","RegistryConfig":{{"Mirrors":["http://{mirror}/"]}}}}"#);
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("docker");
-    let script = format!("#!/bin/sh\ncase $1 in info) echo '{info}';; esac\n");
-    base::file::write_atomic(&path, script.as_bytes(), 0o755).unwrap();
-    let program = Program::new(binary().to_str().unwrap())
-        .env("PATH", format!("{}:/usr/bin:/bin", folder.path().display()))
-        .env("https_proxy", format!("http://who:secret@{denying}"))
-        .directory(folder.path())
-        .options(["isolation", "probe", "--json", "--host", "--no-canary", "--budget", "5"])
-        .options(["--target", &format!("tcp={target}")]);
-    let found = found(&program.run(b"").unwrap());
-    assert!(!found.report.to_string().contains("secret"), "{:#}", found.report);
-    let origins: Vec<_> = found.report["targets"].as_array().unwrap().iter().map(|one| &one["origin"]).collect();
-    assert_eq!(origins, ["given", "environment", "engine", "engine"]);
-    let expected = [
-        (format!("mirror4 {mirror}"), "reachable".to_owned()),
-        (format!("proxy {denying} CONNECT {target}"), "refused".to_owned()),
-        (format!("proxy {proxy} CONNECT {target}"), "reachable".to_owned()),
-        (format!("tcp4 {target}"), "reachable".to_owned()),
-    ];
-    assert_eq!(found.outcomes(), expected.into());
-    assert_eq!((found.ids(), found.code), (vec!["GG-ISO-002", "GG-ISO-007", "GG-ISO-009"], Some(3)));
-}
-
-#[test]
-fn a_host_without_docker_is_looked_from_alone_and_the_settings_targets_count() {
-    // A network with nothing but its own loopback: the built-in targets that are left go nowhere.
-    let command = format!("ip link set lo up && PATH=/none exec {} isolation probe --json", binary().display());
-    let in_network = |command: &str| Program::new("unshare").options(["--net", "sh", "-c", command]);
-    let tried = in_network("true").run(b"").map_err(|error| error.to_string());
-    let tried = tried.and_then(|done| if done.status.success() { Ok(()) } else { Err(done.stderr) });
-    if !require::has("netns", tried) {
+fn a_container_that_an_earlier_probe_left_behind_is_taken_away() {
+    if !require::has("docker", require::docker(IMAGE)) {
         return;
     }
-    let program = in_network(&command)
-        .env("GITGRIT_ISOLATION_TARGETS", "192.0.2.1:443, 192.0.2.2:22")
-        .env("SANDBOX_DNS", "192.0.2.53,::1")
-        .directory(Path::new("/"));
-    let found = found(&program.run(b"").unwrap());
-    let outcomes = found.outcomes();
-    let tcp: Vec<_> = outcomes.iter().filter(|(row, _)| row.starts_with("tcp")).map(|(row, _)| row.as_str()).collect();
-    assert_eq!(tcp, ["tcp4 192.0.2.1:443", "tcp4 192.0.2.2:22"]);
-    for resolver in ["name4 github.com @192.0.2.53", "name6 github.com @::1"] {
-        assert!(outcomes.contains_key(resolver), "{outcomes:?}");
-    }
-    // Of this loopback alone it is known that nobody listens.
-    let outcomes: Vec<_> = outcomes.into_iter().filter(|(row, _)| !row.contains("@::1")).collect();
-    assert!(
-        outcomes.len() > 15 && outcomes.iter().all(|(_, outcome)| outcome == "no route" || outcome == "no name"),
-        "{outcomes:?}"
-    );
-    assert_eq!(found.report["vantages"].as_array().unwrap().len(), 1);
-    assert_eq!((found.ids(), found.code), (vec!["GG-ISO-013", "GG-ISO-001"], Some(0)));
+    let network = Network::new("203.0.113.160/28", &["--internal"]);
+    let create = |done: &str| {
+        let label = format!("gitgrit-ops.probe={done}");
+        let words = ["create", "--pull", "never", "--network", &network.name, "--label", &label, IMAGE, "true"];
+        docker(&words).unwrap().trim().to_owned()
+    };
+    let (left, another) = (create("1000"), create("99999999999"));
+    let found =
+        probe(&["--image", IMAGE, "--network", &network.name, "--no-canary", "--target", "tcp=203.0.113.166:9"]);
+    assert!(found.report["vantages"][0]["unseen"].is_null(), "{:#}", found.report);
+    let is_there = |id: &str| docker(&["inspect", "--format", "{{.Id}}", id]).is_ok();
+    require::until(30, "the sweep", || (!is_there(&left)).then_some(()));
+    let is_kept = is_there(&another);
+    let _ = docker(&["rm", "--force", &another]);
+    assert!(is_kept, "the container of a probe that runs at this moment was taken away");
 }
 
+/// Without capabilities root reads no file of somebody else's.
 #[test]
-fn a_pipeline_gets_the_findings_in_its_own_shape_and_a_typo_is_a_matter_of_use() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let target = format!("tcp={}", listener.local_addr().unwrap());
-    let run = |words: &[&str]| {
-        let fixed = ["isolation", "probe", "--host", "--only-targets", "--no-canary"];
-        Program::new(binary().to_str().unwrap()).options(fixed).options(words).run(b"").unwrap()
-    };
-    let done = run(&["--target", &target, "--report", "junit"]);
-    assert_eq!(done.status.code(), Some(3));
-    assert!(out(&done).contains("<testsuite") && out(&done).contains("GG-ISO-002"), "{}", out(&done));
-    let sarif: Value = serde_json::from_str(&out(&run(&["--target", &target, "--report", "sarif"]))).unwrap();
-    assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "GG-ISO-002");
-    let done = run(&["--target", "tpc=127.0.0.1:1"]);
-    assert_eq!(done.status.code(), Some(2));
-    assert!(done.stderr.contains("`tpc=127.0.0.1:1` is not a target: no such kind"), "{}", done.stderr);
+fn a_program_that_its_owner_alone_may_run_looks_from_containers_too() {
+    if !require::has("docker", require::docker(IMAGE)) {
+        return;
+    }
+    let network = Network::new("203.0.113.176/28", &["--internal"]);
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("gitgrit-ops");
+    std::fs::copy(binary(), &own).unwrap();
+    run("chown", &["12345:12345", own.to_str().unwrap()]).unwrap();
+    run("chmod", &["0700", own.to_str().unwrap()]).unwrap();
+    let words = ["isolation", "probe", "--json", "--only-targets", "--image", IMAGE, "--network", &network.name];
+    let program = Program::new(own.to_str().unwrap()).deadline(Duration::from_mins(1)).options(words);
+    let done = program.options(["--no-canary", "--budget", "9", "--target", "tcp=203.0.113.182:9"]).run(b"").unwrap();
+    let found = found(&done);
+    assert!(found.report["vantages"][0]["unseen"].is_null(), "{:#}", found.report);
 }

@@ -16,6 +16,9 @@ use crate::site::{binary, out};
 /// it makes when it is there.
 const SERVES: &str = "GITGRIT_TEST_OUTSIDE";
 
+/// How late those are that are late: longer than what a connection is given.
+const LATE: Duration = Duration::from_secs(3);
+
 /// The outside of one namespace; ends with the story.
 pub(crate) struct Outside {
     child: Child,
@@ -56,15 +59,10 @@ impl Drop for Outside {
 pub(crate) fn serve(service: &str) -> SocketAddr {
     let (kind, address) = service.split_once('=').unwrap();
     let kind = kind.to_owned();
-    if matches!(kind.as_str(), "dns" | "quic" | "ntp" | "junk") {
+    if matches!(kind.as_str(), "dns" | "late-dns" | "mute" | "own-dns" | "split-dns" | "quic" | "ntp" | "junk") {
         let socket = UdpSocket::bind(address).unwrap();
         let local = socket.local_addr().unwrap();
-        thread::spawn(move || {
-            let mut packet = [0; 2048];
-            while let Ok((length, from)) = socket.recv_from(&mut packet) {
-                let _ = socket.send_to(&datagram(&kind, &packet[..length]), from);
-            }
-        });
+        thread::spawn(move || datagrams(&kind, &socket));
         return local;
     }
     let listener = TcpListener::bind(address).unwrap();
@@ -78,6 +76,26 @@ pub(crate) fn serve(service: &str) -> SocketAddr {
     local
 }
 
+/// Answers each question, the late ones each after as long.
+fn datagrams(kind: &str, socket: &UdpSocket) {
+    let mut packet = [0; 2048];
+    while let Ok((length, from)) = socket.recv_from(&mut packet) {
+        let (answer, socket) = (datagram(kind, &packet[..length]), socket.try_clone().unwrap());
+        match kind {
+            "mute" => {}
+            "late-dns" => {
+                thread::spawn(move || {
+                    thread::sleep(LATE);
+                    let _ = socket.send_to(&answer, from);
+                });
+            }
+            _ => {
+                let _ = socket.send_to(&answer, from);
+            }
+        }
+    }
+}
+
 fn datagram(kind: &str, asked: &[u8]) -> Vec<u8> {
     match kind {
         "ntp" => {
@@ -87,20 +105,39 @@ fn datagram(kind: &str, asked: &[u8]) -> Vec<u8> {
             answer
         }
         "quic" => [&[0x80, 0, 0, 0, 0, 8][..], &asked[15..23], &[8], &asked[6..14], &[0, 0, 0, 1]].concat(),
-        "dns" => dns(asked),
+        "dns" | "late-dns" => dns(asked),
+        // Each has an address of the site for a public name; one of them knows more than that.
+        "own-dns" => dns_of(asked, b"\x06github\x03com\0", [127, 0, 0, 1], 0x85),
+        "split-dns" => split(dns_of(asked, b"\x06github\x03com\0", [10, 0, 0, 1], 0x81)),
         _ => b"hello".to_vec(),
     }
 }
 
 /// Knows the root and what ends in `.test`, as 192.0.2.80; nothing else.
 fn dns(asked: &[u8]) -> Vec<u8> {
+    dns_of(asked, b"\x04test\0", [192, 0, 2, 80], 0x81)
+}
+
+/// That there is no such name has been said by who has charge of `com`.
+fn split(mut answer: Vec<u8>) -> Vec<u8> {
+    if answer[3] == 0x83 {
+        answer[9] = 1;
+        answer.extend_from_slice(b"\x03com\0\0\x06\0\x01\0\0\0\x09\0\x16\0\0");
+        answer.extend_from_slice(&[0; 20]);
+    }
+    answer
+}
+
+/// Knows the root and what ends in `name`, at `address`.
+fn dns_of(asked: &[u8], name: &[u8], address: [u8; 4], flags: u8) -> Vec<u8> {
     let mut answer = asked.to_vec();
-    (answer[2], answer[3]) = (0x81, 0x80);
-    let is_address = asked[asked.len() - 4..] == [0, 1, 0, 1];
-    if asked.windows(6).any(|label| label == b"\x04test\0") && is_address {
+    (answer[2], answer[3]) = (flags, 0x80);
+    let is_known = asked.windows(name.len()).any(|label| label == name);
+    if is_known && asked[asked.len() - 4..] == [0, 1, 0, 1] {
         answer[7] = 1;
-        answer.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 192, 0, 2, 80]);
-    } else if asked[12] != 0 {
+        answer.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4]);
+        answer.extend_from_slice(&address);
+    } else if asked[12] != 0 && !is_known {
         answer[3] = 0x83;
     }
     answer
@@ -111,6 +148,9 @@ fn conversation(kind: &str, mut stream: TcpStream) {
     stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let length = stream.read(&mut asked).unwrap_or(0);
     let asked = String::from_utf8_lossy(&asked[..length]).into_owned();
+    if kind == "late-yes" {
+        thread::sleep(LATE);
+    }
     let status = match kind {
         "http" => "204 No Content",
         "login" => "302 Found",
@@ -118,8 +158,12 @@ fn conversation(kind: &str, mut stream: TcpStream) {
         "proxy" if asked.starts_with("GET http://") => "204 No Content",
         "proxy" if asked.contains(".80:443 ") || asked.contains(".130:443 ") => "200 Connection established",
         "proxy" => "503 Service Unavailable",
-        "yes" => "200 OK",
+        "yes" | "late-yes" => "200 OK",
         "no" => "403 Forbidden",
+        "asks" => "407 Proxy Authentication Required",
+        // It lets through to one place, as sites do that need just one.
+        "list" if asked.contains("listed.invalid:443 ") => "200 Connection established",
+        "list" => "403 Forbidden",
         _ => return,
     };
     let _ = stream.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").as_bytes());

@@ -204,7 +204,7 @@ pub(crate) fn arguments(from: &[&str], more: &[&str]) -> Program {
 }
 
 fn words(from: &[&str], more: &[&str]) -> Vec<String> {
-    let budget = if more.contains(&"--budget") { &[][..] } else { &["--budget", "8"] };
+    let budget = if more.contains(&"--budget") { &[][..] } else { &["--budget", "7"] };
     let fixed = [&["isolation", "probe", "--json", "--only-targets"], budget].concat();
     let canaries = ["--canary", "203.0.113.7", "--canary", "2001:db8:3::7"];
     let targets = TARGETS.iter().flat_map(|target| ["--target", *target]);
