@@ -6,6 +6,7 @@ pub mod apply;
 mod apply_test;
 pub mod error;
 pub mod facts;
+pub mod images;
 pub mod journal;
 pub mod live;
 pub mod plan;

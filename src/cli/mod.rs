@@ -7,6 +7,8 @@ mod admin_organisation;
 mod admin_repository;
 mod admin_token;
 mod admin_user;
+mod bundle;
+mod bundle_images;
 mod ca;
 mod ca_trust;
 mod completions;
@@ -81,6 +83,7 @@ enum Verb {
     Isolation(isolation::IsolationArgs),
     Explain(explain::ExplainArgs),
     Admin(admin::AdminArgs),
+    Bundle(bundle::BundleArgs),
     Serve(serve::ServeArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -118,6 +121,7 @@ fn run(verb: &Verb, console: &mut Console) -> Result<Exit, Failure> {
         Verb::Isolation(args) => isolation::run(args, console),
         Verb::Explain(args) => explain::run(args, console),
         Verb::Admin(args) => admin::run(args, console),
+        Verb::Bundle(args) => bundle::run(args, console),
         Verb::Serve(args) => serve::run(args, console),
         Verb::Completions(args) => completions::run(args, console),
         Verb::Man(args) => man::run(args, console),

@@ -36,6 +36,8 @@ mod gitlab_stub;
 mod gotchas;
 mod hostile;
 mod html;
+mod images;
+mod images_containers;
 mod incidents;
 mod inspect;
 mod interrupted;

@@ -46,9 +46,11 @@ const CRATES: &[(&str, &[&str])] = &[
     ("russh", &["serve"]),
     ("rustls-pemfile", &["checks"]),
     ("seccompiler", &["base"]),
+    ("tar", &["airgap"]),
     ("tokio", &["checks", "docker", "forge", "git", "gitgrit-ops", "serve", "store"]),
     ("tokio-postgres", &["store"]),
     ("tokio-postgres-rustls", &["store"]),
+    ("toml", &["airgap"]),
     ("tower-http", &["serve"]),
     ("utoipa", &["serve"]),
 ];

@@ -22,12 +22,13 @@ const LONG: [(&str, usize, &str); 2] = [
 ];
 
 /// What may lie at the top of the tree.
-const TOP: [&str; 21] = [
+const TOP: [&str; 22] = [
     ".cargo",
     ".ci",
     ".clippy.toml",
     ".config",
     ".deny.toml",
+    ".dockerignore",
     ".git",
     ".gitattributes",
     ".github",
