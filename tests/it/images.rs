@@ -112,7 +112,10 @@ fn the_seeds_backup_line_works_and_the_network_is_asked_for_a_password() {
     assert!(ask(&db, "it's \"secret\"", "INSERT INTO kept VALUES ('here')").status.success());
     assert!(!ask(&db, "wrong", "SELECT 1").status.success());
     assert!(db.says(&DUMP).contains("here"));
-    assert!(out(&docker(&["exec", "--user", "postgres", &db.0, "psql", "-Atc", "show jit", "gitgrit", "gitgrit"])) == "off\n");
+    assert!(
+        out(&docker(&["exec", "--user", "postgres", &db.0, "psql", "-Atc", "show jit", "gitgrit", "gitgrit"]))
+            == "off\n"
+    );
     // The owner's name without being the owner: an account that no map names.
     assert!(!docker(&["exec", "--user", "daemon", &db.0, "pg_dump", "-U", "gitgrit", "gitgrit"]).status.success());
     assert_eq!(db.says(&["stat", "-c", "%U %a", "/var/lib/postgresql/data"]), "postgres 700");
@@ -156,7 +159,13 @@ fn a_database_without_a_password_or_on_somebody_elses_files_does_not_start() {
     said(&[&run[..], &put].concat());
     let foreign = docker(&[&run[..], &DATABASE, &["--volume", &mount, &image("db")]].concat());
     assert!(foreign.stderr.contains("is not empty and holds no cluster"), "{}", foreign.stderr);
-    said(&[&run[..], &["--volume", &mount, "--entrypoint", "test", &image("db"), "-e", "/var/lib/postgresql/data/precious"]].concat());
+    said(
+        &[
+            &run[..],
+            &["--volume", &mount, "--entrypoint", "test", &image("db"), "-e", "/var/lib/postgresql/data/precious"],
+        ]
+        .concat(),
+    );
 }
 
 #[test]
@@ -206,10 +215,30 @@ fn a_sandbox_runs_python_behind_gvisor_and_reaches_nothing() {
 
 /// What `dind` needs where `--privileged` is not to be had.
 const ENGINE: [&str; 24] = [
-    "--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN", "--cap-add", "SYS_PTRACE", "--cap-add", "DAC_READ_SEARCH",
-    "--cap-add", "MKNOD", "--cap-add", "SYS_CHROOT", "--cap-add", "AUDIT_WRITE", "--cap-add", "SYS_NICE",
-    "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined",
-    "--volume", "/sys/fs/cgroup:/sys/fs/cgroup", "--network", "none",
+    "--cap-add",
+    "SYS_ADMIN",
+    "--cap-add",
+    "NET_ADMIN",
+    "--cap-add",
+    "SYS_PTRACE",
+    "--cap-add",
+    "DAC_READ_SEARCH",
+    "--cap-add",
+    "MKNOD",
+    "--cap-add",
+    "SYS_CHROOT",
+    "--cap-add",
+    "AUDIT_WRITE",
+    "--cap-add",
+    "SYS_NICE",
+    "--security-opt",
+    "seccomp=unconfined",
+    "--security-opt",
+    "apparmor=unconfined",
+    "--volume",
+    "/sys/fs/cgroup:/sys/fs/cgroup",
+    "--network",
+    "none",
 ];
 
 #[test]

@@ -38,6 +38,7 @@ mod hostile;
 mod html;
 mod images;
 mod images_containers;
+mod images_refused;
 mod incidents;
 mod inspect;
 mod interrupted;

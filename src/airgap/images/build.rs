@@ -126,21 +126,18 @@ impl Build<'_> {
         let key = sha256_hex(format!("{}{exclude:?}{}", whole.key(self), below.key).as_bytes());
         let (note, archive) = (self.kept(&key, "digest"), self.kept(&key, "tar"));
         let kept = read_text(&note, 64).ok();
-        let blob = match kept.filter(|kept| digest(&archive).is_ok_and(|found| found == *kept)) {
-            Some(digest) => {
-                let size = fs::metadata(&archive).map_err(ImagesError::at(&archive))?.len();
-                Blob { digest, size, path: archive }
-            }
-            None => {
-                let rootfs = self.rootfs(whole)?;
-                let tree = Tree::of_rootfs(&rootfs, whole.image, &Patterns::new(exclude))?;
-                let nodes = layer::difference(&tree, &seen(whole.image, &below.layers)?);
-                let draft = self.kept(&key, "part");
-                let blob = layer::write(&nodes, &rootfs, self.base.epoch, &draft)?;
-                fs::rename(&draft, &archive).map_err(ImagesError::at(&draft))?;
-                write_atomic(&note, blob.digest.as_bytes(), 0o644)?;
-                Blob { path: archive, ..blob }
-            }
+        let blob = if let Some(digest) = kept.filter(|kept| digest(&archive).is_ok_and(|found| found == *kept)) {
+            let size = fs::metadata(&archive).map_err(ImagesError::at(&archive))?.len();
+            Blob { digest, size, path: archive }
+        } else {
+            let rootfs = self.rootfs(whole)?;
+            let tree = Tree::of_rootfs(&rootfs, whole.image, &Patterns::new(exclude))?;
+            let nodes = layer::difference(&tree, &seen(whole.image, &below.layers)?);
+            let draft = self.kept(&key, "part");
+            let blob = layer::write(&nodes, &rootfs, self.base.epoch, &draft)?;
+            fs::rename(&draft, &archive).map_err(ImagesError::at(&draft))?;
+            write_atomic(&note, blob.digest.as_bytes(), 0o644)?;
+            Blob { path: archive, ..blob }
         };
         Ok(Stack { key, layers: below.layers.into_iter().chain([blob]).collect() })
     }

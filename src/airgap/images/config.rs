@@ -1,9 +1,9 @@
 //! An image's configuration, as engines read it (OCI image-spec, "config.md"; the health check is Docker's). The digest of
 //! these bytes is the image's id, so they hold nothing that differs between two builds of the same inputs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -41,21 +41,37 @@ struct Config<'i> {
     cmd: &'i [String],
     entrypoint: &'i [String],
     env: Vec<String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    exposed_ports: BTreeMap<&'i str, Nothing>,
+    #[serde(skip_serializing_if = "Named::is_empty")]
+    exposed_ports: Named<'i>,
     #[serde(skip_serializing_if = "Option::is_none")]
     healthcheck: Option<Health<'i>>,
     labels: BTreeMap<&'static str, &'i str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stop_signal: Option<&'i str>,
     user: &'i str,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    volumes: BTreeMap<&'i str, Nothing>,
+    #[serde(skip_serializing_if = "Named::is_empty")]
+    volumes: Named<'i>,
     working_dir: &'i str,
 }
 
-#[derive(Serialize)]
-struct Nothing {}
+/// Names as the keys of an object whose values say nothing.
+struct Named<'i>(BTreeSet<&'i str>);
+
+impl<'i> Named<'i> {
+    fn new(names: &'i [String]) -> Self {
+        Self(names.iter().map(String::as_str).collect())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Named<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.0.iter().map(|name| (name, serde_json::json!({}))))
+    }
+}
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -81,7 +97,7 @@ pub(super) fn config(recipe: &Recipe, layers: &[(Blob, &'static str)], stamp: &S
             cmd: &run.command,
             entrypoint: &run.entrypoint,
             env: own.chain(stamps).map(|(name, value)| format!("{name}={value}")).collect(),
-            exposed_ports: run.ports.iter().map(|port| (port.as_str(), Nothing {})).collect(),
+            exposed_ports: Named::new(&run.ports),
             healthcheck: run.health.as_deref().map(|line| Health {
                 interval: 15 * SECOND,
                 retries: 3,
@@ -96,13 +112,10 @@ pub(super) fn config(recipe: &Recipe, layers: &[(Blob, &'static str)], stamp: &S
             ]),
             stop_signal: run.stop_signal.as_deref(),
             user: run.user.as_deref().unwrap_or_default(),
-            volumes: run.volumes.iter().map(|path| (path.as_str(), Nothing {})).collect(),
+            volumes: Named::new(&run.volumes),
             working_dir: run.directory.as_deref().unwrap_or("/"),
         },
-        history: layers
-            .iter()
-            .map(|(_, what)| History { created: created.clone(), created_by: what })
-            .collect(),
+        history: layers.iter().map(|(_, what)| History { created: created.clone(), created_by: what }).collect(),
         created,
         os: "linux",
         rootfs: Rootfs {

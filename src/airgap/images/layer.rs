@@ -98,12 +98,7 @@ pub(super) fn additions(recipe: &Recipe, files: &Path, program: &Path) -> Result
 }
 
 /// Writes `nodes` as a layer. `source` is the archive that their contents are in.
-pub(super) fn write(
-    nodes: &BTreeMap<String, Node>,
-    source: &Path,
-    epoch: u64,
-    to: &Path,
-) -> Result<Blob, ImagesError> {
+pub(super) fn write(nodes: &BTreeMap<String, Node>, source: &Path, epoch: u64, to: &Path) -> Result<Blob, ImagesError> {
     let failed = ImagesError::at(to);
     let file = BufWriter::with_capacity(1 << 20, File::create(to).map_err(&failed)?);
     let tar = Builder::new(Measured { inner: file, hash: Sha256::default(), size: 0 });

@@ -6,7 +6,8 @@ use std::fmt::Write;
 use super::error::ImagesError;
 
 /// What a lock file says at its top.
-const HEADER: &str = "# Written by `gitgrit-ops bundle images --relock`: a build takes exactly these packages, or stops.\n";
+const HEADER: &str =
+    "# Written by `gitgrit-ops bundle images --relock`: a build takes exactly these packages, or stops.\n";
 
 /// One Debian package.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

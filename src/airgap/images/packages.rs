@@ -1,6 +1,7 @@
 //! Packages: asks apt which ones an image takes and fetches exactly those that a lock names, into a cache named by digest.
 //! apt works in a state of its own with this host's sources: the host's lists, caches and packages are never touched.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -177,7 +178,8 @@ impl Debs {
             }
             let size = fs::metadata(&to).map_err(ImagesError::at(&to))?.len();
             index.push_str(String::from_utf8_lossy(&done.stdout).trim_end());
-            index.push_str(&format!("\nFilename: ./{name}\nSize: {size}\nSHA256: {}\n\n", package.sha256));
+            // Writing into a String has no way to fail.
+            let _ = write!(index, "\nFilename: ./{name}\nSize: {size}\nSHA256: {}\n\n", package.sha256);
         }
         write_atomic(&folder.join("Packages"), index.as_bytes(), 0o644)?;
         Ok(())
@@ -213,7 +215,9 @@ mod tests {
     #[test]
     fn what_apt_announces_names_a_package() {
         let digest = "0".repeat(64);
-        let line = format!("'http://mirror/pool/g/git_1%253a2.39_amd64.deb' git_1%3a2.39-0+deb12u3_amd64.deb 7 SHA256:{digest}");
+        let line = format!(
+            "'http://mirror/pool/g/git_1%253a2.39_amd64.deb' git_1%3a2.39-0+deb12u3_amd64.deb 7 SHA256:{digest}"
+        );
         let package = announced(&line).unwrap();
         assert_eq!((&*package.name, &*package.version, &*package.architecture), ("git", "1:2.39-0+deb12u3", "amd64"));
         assert_eq!(package.sha256, digest);

@@ -62,8 +62,16 @@ fn a_layer_of_a_recipe_reads_back_as_it_was_written_and_is_always_the_same() {
     assert_eq!((&one.digest, one.size), (&two.digest, two.size));
     assert_eq!(one.digest, super::packages::digest(&one.path).unwrap());
     let read = Tree::of_layer(&one.path, "app").unwrap().nodes;
-    let expected =
-        ["data", "etc", "etc/tool.conf", "usr", "usr/local", "usr/local/bin", "usr/local/bin/other", "usr/local/bin/tool"];
+    let expected = [
+        "data",
+        "etc",
+        "etc/tool.conf",
+        "usr",
+        "usr/local",
+        "usr/local/bin",
+        "usr/local/bin/other",
+        "usr/local/bin/tool",
+    ];
     assert_eq!(read.keys().collect::<Vec<_>>(), expected);
     assert!(nodes.iter().all(|(path, node)| read[path].is_same(node)));
     assert_eq!((read["data"].mode, read["data"].user), (0o700, 8828));

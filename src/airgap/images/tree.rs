@@ -134,11 +134,7 @@ impl Tree {
         Self::read(source, image, |path, _| !path.is_empty())
     }
 
-    fn read(
-        source: &Path,
-        image: &str,
-        is_wanted: impl Fn(&str, EntryType) -> bool,
-    ) -> Result<Self, ImagesError> {
+    fn read(source: &Path, image: &str, is_wanted: impl Fn(&str, EntryType) -> bool) -> Result<Self, ImagesError> {
         let failed = ImagesError::at(source);
         let mut archive = Archive::new(io::BufReader::with_capacity(1 << 20, File::open(source).map_err(&failed)?));
         let (mut nodes, mut contents) = (BTreeMap::new(), HashMap::new());
@@ -235,7 +231,7 @@ fn hashed(entry: &mut Entry<'_, impl Read>) -> io::Result<Content> {
     Ok(Content { size, sha256: hash.finish_hex(), place: Place::Archive(at), twin: None })
 }
 
-/// The content that such a file has in every image: no id of one machine, no day on which a password was changed.
+/// The content that such a file has in every image: no id of one machine, no password, no day on which one was changed.
 fn normal(path: &str, bytes: &[u8]) -> Vec<u8> {
     if path == "etc/machine-id" {
         return Vec::new();
@@ -244,6 +240,10 @@ fn normal(path: &str, bytes: &[u8]) -> Vec<u8> {
         let mut fields: Vec<_> = line.split(':').collect();
         if let Some(changed) = fields.get_mut(2) {
             *changed = "";
+        }
+        // An account without a password; `x` would be read as one by whoever asks nothing but whether there is one.
+        if let Some(password) = fields.get_mut(1).filter(|password| **password == "x") {
+            *password = "!";
         }
         fields.join(":") + "\n"
     };
