@@ -7,6 +7,7 @@ mod apply_test;
 pub mod bundle;
 pub mod error;
 pub mod facts;
+pub mod images;
 pub mod journal;
 pub mod live;
 pub mod plan;

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::bundle_build::{self, BuildArgs};
 use super::bundle_diff::{self, BundleDiffArgs};
+use super::bundle_images::{self, ImagesArgs};
 use super::bundle_inspect::{self, InspectArgs};
 use super::bundle_keygen::{self, KeygenArgs};
 use super::bundle_load::{self, LoadArgs};
@@ -29,6 +30,7 @@ enum BundleVerb {
     Keygen(KeygenArgs),
     Sign(SignArgs),
     Trust(TrustVerbArgs),
+    Images(ImagesArgs),
 }
 
 pub(crate) fn run(args: &BundleArgs, console: &mut Console) -> Result<Exit, Failure> {
@@ -41,5 +43,6 @@ pub(crate) fn run(args: &BundleArgs, console: &mut Console) -> Result<Exit, Fail
         BundleVerb::Keygen(args) => bundle_keygen::run(args, console),
         BundleVerb::Sign(args) => bundle_sign::run(args, console),
         BundleVerb::Trust(args) => bundle_trust::run(args, console),
+        BundleVerb::Images(args) => bundle_images::run(args, console),
     }
 }

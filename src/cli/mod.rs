@@ -11,6 +11,7 @@ mod bundle;
 mod bundle_build;
 mod bundle_diff;
 mod bundle_engine;
+mod bundle_images;
 mod bundle_inspect;
 mod bundle_keygen;
 mod bundle_keys;

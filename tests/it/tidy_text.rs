@@ -22,12 +22,13 @@ const LONG: [(&str, usize, &str); 2] = [
 ];
 
 /// What may lie at the top of the tree.
-const TOP: [&str; 21] = [
+const TOP: [&str; 22] = [
     ".cargo",
     ".ci",
     ".clippy.toml",
     ".config",
     ".deny.toml",
+    ".dockerignore",
     ".git",
     ".gitattributes",
     ".github",
@@ -216,7 +217,7 @@ fn errors_do_not_repeat_their_source() {
 #[test]
 fn only_the_store_speaks_sql() {
     let sql = r#""\s*(SELECT\s|INSERT\s+INTO\s|UPDATE\s+\w+\s+SET\s|DELETE\s+FROM\s|CREATE\s+(TABLE|INDEX)\s|ALTER\s+TABLE\s|PRAGMA\s)"#;
-    let servers = ["tests/it/lab", "tests/it/postgres", "tests/it/database_"];
+    let servers = ["tests/it/lab", "tests/it/images", "tests/it/postgres", "tests/it/database_"];
     hold(matches(&without(rust(), &[&["src/store/", "src/forge/stories/"][..], &servers].concat()), sql));
 }
 
