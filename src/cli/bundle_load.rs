@@ -176,8 +176,9 @@ fn state_folder(named: Option<&Path>) -> PathBuf {
 }
 
 fn failed(error: LoadError) -> Failure {
-    match error {
-        LoadError::Bundle(error) => refused(error),
+    let id = error.id();
+    let failure = match error {
+        LoadError::Bundle(error) => return refused(error),
         LoadError::Engine(EngineError::Archive { source }) if BundleError::of(&source).is_some() => {
             // The medium changed after it was verified.
             Failure::new(Exit::Integrity, LoadError::Engine(EngineError::Archive { source }))
@@ -187,5 +188,9 @@ fn failed(error: LoadError) -> Failure {
         LoadError::Space { .. } => Failure::new(Exit::Space, error),
         LoadError::Differs { .. } => Failure::new(Exit::Integrity, error),
         other => Failure::new(Exit::Failure, other),
+    };
+    match id {
+        Some(id) => failure.identified(id),
+        None => failure,
     }
 }

@@ -61,7 +61,8 @@ fn refused(error: TrustError) -> Failure {
         TrustError::Keys { .. } => Exit::Failure,
         _ => Exit::Integrity,
     };
-    Failure::new(exit, error)
+    let id = error.id();
+    Failure::new(exit, error).identified(id)
 }
 
 /// Show whom this program believes about a bundle, or replace a trust file

@@ -165,9 +165,9 @@ impl Draft {
         let mut lines: Vec<_> = head.iter().chain(&self.items).map(Item::entry).collect();
         lines.sort_by(|one, next| one.path.cmp(&next.path));
         lines.retain(|entry| entry.path.as_str() != "SHA256SUMS");
-        let sums: String = lines.iter().map(|entry| format!("{}  {}\n", entry.sha256, entry.path)).collect();
+        let sums: Vec<_> = lines.iter().map(|entry| format!("{}  {}\n", entry.sha256, entry.path)).collect();
         if let Some(item) = self.items.iter_mut().find(|item| item.path == "SHA256SUMS" && item.content.is_empty()) {
-            item.content = sums.into();
+            item.content = sums.concat().into();
         }
         let manifest = Manifest {
             format: 1,

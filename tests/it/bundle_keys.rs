@@ -186,7 +186,7 @@ fn nobody_is_trusted_unless_somebody_said_so() {
     let ground = Ground::new();
     let done = ours(&ground, &["trust", "show"]);
     assert_eq!(done.status.code(), Some(13), "{}{}", out(&done), done.stderr);
-    assert!(done.stderr.starts_with("error: no key is trusted"), "{}", done.stderr);
+    assert!(done.stderr.starts_with("error[GG-BUNDLE-101]: no key is trusted"), "{}", done.stderr);
     write(ground.home(), "broken.json", "{}");
     let done = ours(&ground, &["trust", "show", "--trust", "broken.json"]);
     assert_eq!(done.status.code(), Some(1), "{}", done.stderr);

@@ -109,3 +109,7 @@ impl Plan {
         (self.frames.len() <= self.most).then_some(())
     }
 }
+
+#[cfg(test)]
+#[path = "layout_test.rs"]
+mod tests;
