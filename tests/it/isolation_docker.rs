@@ -34,7 +34,13 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        let _ = docker(&["network", "rm", &self.name]);
+        // The story that looks from every network may have a container on this one at this moment.
+        for _ in 0..60 {
+            if docker(&["network", "rm", &self.name]).is_ok() || docker(&["network", "inspect", &self.name]).is_err() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(250));
+        }
     }
 }
 

@@ -159,11 +159,10 @@ fn conversation(kind: &str, mut stream: TcpStream) {
         "proxy" if asked.contains(".80:443 ") || asked.contains(".130:443 ") => "200 Connection established",
         "proxy" => "503 Service Unavailable",
         "yes" | "late-yes" => "200 OK",
-        "no" => "403 Forbidden",
         "asks" => "407 Proxy Authentication Required",
         // It lets through to one place, as sites do that need just one.
         "list" if asked.contains("listed.invalid:443 ") => "200 Connection established",
-        "list" => "403 Forbidden",
+        "no" | "list" => "403 Forbidden",
         _ => return,
     };
     let _ = stream.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").as_bytes());

@@ -12,7 +12,9 @@ mod probe_quic;
 
 /// Panics when it does not hold for `bytes`.
 pub(crate) fn holds(bytes: &[u8]) {
-    [probe_dns::A, probe_dns::AAAA, probe_dns::NS].into_iter().for_each(|kind| resolver(bytes, kind));
+    for kind in [probe_dns::A, probe_dns::AAAA, probe_dns::NS] {
+        resolver(bytes, kind);
+    }
     let question = probe_ntp::query(*b"a moment");
     if probe_ntp::read(&question, bytes).is_some() {
         assert!(bytes.len() >= 48 && bytes[24..32] == *b"a moment");
