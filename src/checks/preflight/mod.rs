@@ -126,7 +126,7 @@ impl World {
     /// the site's. `None` when neither is set to an https address.
     fn unproven(&self) -> Option<&(&'static str, Result<clock::Apart, String>)> {
         let ask = || {
-            let asked = |setting| Some((setting, clock::unproven(self, setting)?));
+            let asked = |setting: &'static str| Some((setting, clock::unproven(self, setting)?));
             let gitlab = asked("GITLAB_URL");
             if gitlab.as_ref().is_some_and(|(_, said)| said.is_ok()) { gitlab } else { asked("SITE_URL").or(gitlab) }
         };
