@@ -189,17 +189,3 @@ fn a_part_that_a_killed_run_left_is_replaced_and_a_link_is_not_followed() {
     assert!(matches!(fault, BundleError::Write { .. }));
     assert_eq!(std::fs::read_to_string(precious).unwrap(), "mine");
 }
-
-#[test]
-fn zz_tmp_pack() {
-    let Some(file) = std::env::var_os("GG_PACK") else { return };
-    let threads = std::env::var("GG_THREADS").unwrap().parse().unwrap();
-    let profile = if std::env::var_os("GG_RELEASE").is_some() { Profile::Release } else { Profile::Fast };
-    let start = std::time::Instant::now();
-    let found = pack(&mut std::fs::File::open(file).unwrap(), profile, threads, Path::new("/tmp/wt/format-big/packed"))
-        .unwrap();
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap().to_owned();
-    let packed: u64 = found.frames.iter().map(|frame| frame.packed).sum();
-    eprintln!("{threads} threads {profile:?}: {:?} {} -> {packed} {peak}", start.elapsed(), found.size);
-}
