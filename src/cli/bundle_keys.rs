@@ -80,7 +80,8 @@ pub(crate) struct SigningArgs {
 impl SigningArgs {
     /// The keys, opened. Fails with exit code 12 on a wrong password.
     pub(crate) fn open(&self) -> Result<Vec<SecretKey>, Failure> {
-        let mut given: Option<Option<Secret<String>>> = None;
+        let mut given = None;
+        let mut is_read = false;
         let mut keys: Vec<SecretKey> = Vec::new();
         for path in &self.keys {
             let failed = |error: MinisignError| {
@@ -89,14 +90,14 @@ impl SigningArgs {
             };
             let text = Secret::new(read_text(path, LONGEST as u64)?);
             let is_encrypted = SecretKey::is_encrypted(text.expose()).map_err(failed)?;
-            let password = if is_encrypted {
-                let given = match &given {
-                    Some(given) => given.clone(),
-                    None => given.insert(self.password.given()?).clone(),
-                };
-                Some(given.map_or_else(|| ask(&format!("password of {}: ", path.display())), Ok)?)
-            } else {
-                None
+            if is_encrypted && !is_read {
+                // Once for all keys: standard input has an end.
+                (given, is_read) = (self.password.given()?, true);
+            }
+            let password = match &given {
+                _ if !is_encrypted => None,
+                Some(password) => Some(password.clone()),
+                None => Some(ask(&format!("password of {}: ", path.display()))?),
             };
             let key = SecretKey::parse(text.expose(), password.as_ref()).map_err(failed)?;
             if keys.iter().all(|other| other.public() != key.public()) {

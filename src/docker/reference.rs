@@ -23,7 +23,7 @@ impl Reference {
         if text.is_empty() || text.len() > LONGEST {
             return Err(refused());
         }
-        if text.strip_prefix("sha256:").is_some() {
+        if text.starts_with("sha256:") {
             return if is_digest(text) { Ok(Self(text.into())) } else { Err(refused()) };
         }
         let (name, digest) = text.split_once('@').map_or((text, None), |(name, digest)| (name, Some(digest)));
