@@ -2,7 +2,8 @@
 //! layer of its own files. What is in the cache is used only when its digest still holds.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use base::file::{Lock as Held, create_dir, read_text, write_atomic};
@@ -54,11 +55,14 @@ pub fn build(request: &Request, say: &mut dyn FnMut(&str)) -> Result<Vec<Built>,
     let _held = Held::take(&request.cache.join("lock"))?;
     let architecture = host_architecture()?;
     let work = tempfile::Builder::new().prefix("gitgrit-images-").tempdir_in(&request.work);
+    let work = work.map_err(ImagesError::at(&request.work))?;
+    // Whatever the umask: without root's rights, mmdebstrap looks in there under another number than ours.
+    fs::set_permissions(work.path(), Permissions::from_mode(0o755)).map_err(ImagesError::at(work.path()))?;
     let mut build = Build {
         base: read_lock(recipes, BASE, &architecture)?,
         apt: Apt::new(request.cache.join("apt"), &recipes.suite, request.sources.clone())?,
         debs: Debs::new(request.cache.join("debs"))?,
-        work: work.map_err(ImagesError::at(&request.work))?,
+        work,
         made: HashMap::new(),
         stacks: BTreeMap::new(),
         architecture,
