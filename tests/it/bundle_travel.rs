@@ -172,7 +172,7 @@ fn is_killed(done: &Finished) -> bool {
 fn images_travel_to_an_empty_engine_with_their_ids_and_are_sent_once() {
     let Some(workshop) = Workshop::open() else { return };
     let made = workshop.built("dist", &[]);
-    assert_eq!((made["packed"].as_u64(), made["dirty"].as_bool()), (Some(3), Some(false)), "{made}");
+    assert_eq!((made["packed"].as_u64(), made["is_dirty"].as_bool()), (Some(3), Some(false)), "{made}");
     let ids = workshop.ids(&workshop.engine);
     let target = Engine::start("{}", "");
 
@@ -227,7 +227,7 @@ fn the_same_tree_and_images_give_the_same_bytes_and_others_are_refused() {
         "{}",
         out(&done)
     );
-    assert_eq!(workshop.built("dirty", &["--allow-dirty"])["dirty"].as_bool(), Some(true));
+    assert_eq!(workshop.built("dirty", &["--allow-dirty"])["is_dirty"].as_bool(), Some(true));
     std::fs::remove_file(workshop.path("tree/new")).unwrap();
     workshop.git(&["commit", "-q", "--allow-empty", "-m", "two"]);
     let done = workshop.build_into("stamp", &[]).run(b"").unwrap();
