@@ -90,9 +90,7 @@ fn is_label(label: &str) -> bool {
 fn is_component(part: &str) -> bool {
     let is_inner = |sign: char| sign.is_ascii_lowercase() || sign.is_ascii_digit();
     let is_edge = |sign: Option<char>| sign.is_some_and(is_inner);
-    let is_separator = |text: &str| {
-        matches!(text, "" | "." | "_" | "__") || text.bytes().all(|byte| byte == b'-')
-    };
+    let is_separator = |text: &str| matches!(text, "" | "." | "_" | "__") || text.bytes().all(|byte| byte == b'-');
     is_edge(part.chars().next()) && is_edge(part.chars().next_back()) && part.split(is_inner).all(is_separator)
 }
 

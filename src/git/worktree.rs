@@ -185,8 +185,11 @@ mod tests {
         let clean = Worktree::read(home.path()).unwrap();
         assert_eq!((clean.seconds, clean.dirty.clone(), clean.commit.len()), (1_700_000_000, None, 40));
         let names: Vec<_> = clean.files.iter().map(|file| (file.path.as_str(), file.kind)).collect();
-        assert_eq!(names, [("docs/ä b.md", TreeKind::Plain), ("docs/link", TreeKind::Other)]);
-        assert_eq!((clean.inside.as_str(), Worktree::read(&home.path().join("docs")).unwrap().inside.as_str()), ("", "docs/"));
+        assert_eq!(names, [("docs/link", TreeKind::Other), ("docs/ä b.md", TreeKind::Plain)]);
+        assert_eq!(
+            (clean.inside.as_str(), Worktree::read(&home.path().join("docs")).unwrap().inside.as_str()),
+            ("", "docs/")
+        );
         std::fs::write(home.path().join("new"), "").unwrap();
         assert_eq!(Worktree::read(home.path()).unwrap().dirty.as_deref(), Some("new"));
         std::fs::remove_file(home.path().join("new")).unwrap();

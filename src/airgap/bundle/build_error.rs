@@ -97,12 +97,16 @@ impl Hint for BuildError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Dirty { .. } => Some("commit or remove them, or use --allow-dirty: the bundle then says so".into()),
-            Self::Tree { .. } | Self::Part { .. } => Some("run this at the root of a checkout of the product, or name one with --source DIR".into()),
+            Self::Tree { .. } | Self::Part { .. } => {
+                Some("run this at the root of a checkout of the product, or name one with --source DIR".into())
+            }
             Self::Stamp { .. } => Some("build the image anew from this commit".into()),
             Self::NoImage { .. } => Some("build or pull it first; `docker image ls` shows what the engine has".into()),
             Self::Arch { .. } => Some("a bundle is for amd64 or arm64, and all its images for the same".into()),
             Self::Nothing => Some("name images with --image NAME=REFERENCE or --images FILE".into()),
-            Self::Name { .. } => Some("name each image once, with letters, digits and `-`, and a reference that ends in a tag".into()),
+            Self::Name { .. } => {
+                Some("name each image once, with letters, digits and `-`, and a reference that ends in a tag".into())
+            }
             Self::Archive(ArchiveError::Entry { .. }) => {
                 Some("an engine that keeps images in containerd saves them compressed; use one with overlay2".into())
             }

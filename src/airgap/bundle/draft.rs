@@ -63,7 +63,8 @@ impl Draft {
         // A link in its place, of either kind, would have somebody else's file replaced.
         let file = plain(&part, File::options().create(true).truncate(false).read(true).write(true)).map_err(failed)?;
         let file = file.filter(|file| file.metadata().is_ok_and(|facts| facts.nlink() == 1));
-        let file = file.ok_or_else(|| refused(ErrorKind::AlreadyExists, "it is there, and is no plain file of its own"))?;
+        let file =
+            file.ok_or_else(|| refused(ErrorKind::AlreadyExists, "it is there, and is no plain file of its own"))?;
         let lock = Lock::of(file, &part).map_err(|error| match error {
             FileError::Write { source, .. } | FileError::Read { source, .. } => failed(source),
             other => failed(std::io::Error::other(other)),

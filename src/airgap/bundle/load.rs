@@ -81,11 +81,9 @@ pub fn apply(
 ) -> Result<(), LoadError> {
     state.write("", Event::Begun)?;
     for (image, action) in &plan.steps {
-        if *action == Action::Nothing {
-            continue;
-        }
+        let Action::Send { below } = *action else { continue };
         state.write(&image.reference, Event::Begun)?;
-        if let Err(error) = step(image, *action, plan.sends_all, engine, &Way { open, tell }) {
+        if let Err(error) = step(image, below, plan.sends_all, engine, &Way { open, tell }) {
             state.write(&image.reference, Event::Failed)?;
             return Err(error);
         }
@@ -120,14 +118,7 @@ struct Way<'w, 'o> {
     tell: &'w (dyn Fn(u64) + Sync),
 }
 
-fn step(
-    image: &Wanted,
-    action: Action,
-    has_own_ids: bool,
-    engine: &Engine,
-    way: &Way<'_, '_>,
-) -> Result<(), LoadError> {
-    let Action::Send { below } = action else { return Ok(()) };
+fn step(image: &Wanted, below: usize, has_own_ids: bool, engine: &Engine, way: &Way<'_, '_>) -> Result<(), LoadError> {
     match send(image, below, has_own_ids, engine, way) {
         // Some engines want the content also of layers that they have.
         Err(EngineError::Refused { .. }) if below > 0 => send(image, 0, has_own_ids, engine, way)?,
@@ -161,13 +152,7 @@ struct Listed<'l> {
 }
 
 /// Sends an image, without its name unless the engine would not find it again.
-fn send(
-    image: &Wanted,
-    below: usize,
-    is_named: bool,
-    engine: &Engine,
-    way: &Way<'_, '_>,
-) -> Result<(), EngineError> {
+fn send(image: &Wanted, below: usize, is_named: bool, engine: &Engine, way: &Way<'_, '_>) -> Result<(), EngineError> {
     let Way { open, tell } = *way;
     let path = |digest: &str| format!("blobs/sha256/{}", digest.strip_prefix("sha256:").unwrap_or(digest));
     let broken = |source| EngineError::Archive { source };

@@ -230,7 +230,9 @@ fn is_rising(texts: &[String]) -> bool {
 /// A full reference: a registry, at least one more part, a tag. Its short form means the same image, to people and to engines.
 pub(crate) fn is_reference(text: &str) -> bool {
     let short = reference::short(text);
-    let is_one = |text: &str| docker::Reference::parse(text).is_ok_and(|found| found.tagged().is_some() && found.as_str() == text);
+    let is_one = |text: &str| {
+        docker::Reference::parse(text).is_ok_and(|found| found.tagged().is_some() && found.as_str() == text)
+    };
     text.split_once('/').is_some_and(|(host, _)| !host.bytes().any(|sign| sign.is_ascii_uppercase()))
         && reference::whole(short) == text
         && is_one(text)

@@ -93,9 +93,8 @@ impl<'b> Verified<'b> {
     /// others were unpacked already, and those of the head were compared.
     fn contents(&self, how: Thoroughness) -> Result<(), BundleError> {
         let body = self.manifest().entries.iter().skip(DERIVED.len());
-        let is_meant = |entry: &&Entry| {
-            entry.size >= OWN && (how.is_full || !entry.path.as_str().starts_with("blobs/"))
-        };
+        let is_meant =
+            |entry: &&Entry| entry.size >= OWN && (how.is_full || !entry.path.as_str().starts_with("blobs/"));
         let large: Vec<_> = body.filter(is_meant).collect();
         on_threads(how.threads, large.len(), &|| Ok(()), &|(), index| match large.get(index) {
             Some(entry) => self.content(entry.path.as_str())?.drained(),
