@@ -239,7 +239,9 @@ fn failed(error: BuildError) -> Failure {
         BuildError::Engine(error) => engine_failure(error),
         BuildError::Bundle(error) => refused(error),
         BuildError::File(error) => error.into(),
-        other => Failure::new(Exit::Failure, other),
+        other => {
+            Failure::new(if matches!(other, BuildError::Space { .. }) { Exit::Space } else { Exit::Failure }, other)
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! What a build does not take on trust: a cache that somebody else could write to, a checkout that is not what its commit
 //! says, layers that begin alike. And what a load leaves alone until all images are there.
 
+use base::process::Program;
+
 use crate::bundle_travel::{Workshop, noise, said};
 use crate::docker_room::import;
 use crate::engine::Engine;
@@ -120,4 +122,29 @@ fn names_are_given_when_all_images_are_there_and_the_journal_knows_the_ones_befo
     assert_eq!(workshop.ids(&target), workshop.ids(&workshop.engine));
     let journal = workshop.path(&format!("state-{}", target.process())).join("bundle.jsonl");
     assert!(std::fs::read_to_string(journal).unwrap().contains(&format!("redis:7 was {before}")));
+}
+
+#[test]
+fn a_full_disk_stops_a_build_with_its_own_exit_code_and_leaves_nothing() {
+    let Some(workshop) = Workshop::open() else { return };
+    workshop.built("warm", &["--cache", "cache"]);
+    std::fs::create_dir_all(workshop.path("small")).unwrap();
+    let small = workshop.path("small").display().to_string();
+    // The cache is full while a layer is packed, and the bundle's folder before anything is written there.
+    for (cache, folder, words) in [("small/cache", "dist", "small/cache"), ("cache", "small", "and the bundle needs 1")]
+    {
+        let build = workshop.build_into(folder, &["--cache", cache]).into_parts().0;
+        let arguments = build.get_args().map(|text| text.to_owned());
+        let script = format!(
+            "mount -t tmpfs -o size=4m none '{small}' && \"$0\" \"$@\"; code=$?; find '{small}' -name '*.part' -o -name data.zst | sed 's/^/left /'; exit $code"
+        );
+        let program = Program::new("unshare").options(["--mount", "sh", "-c", &script]).option(build.get_program());
+        let program = program.options(arguments).directory(&workshop.path("."));
+        let done =
+            program.env("HOME", workshop.path(".")).env("DOCKER_HOST", workshop.engine.address()).run(b"").unwrap();
+        let said = out(&done);
+        assert_eq!(done.status.code(), Some(15), "{said}{}", done.stderr);
+        assert!(said.contains(words) && !said.contains("left "), "{said}");
+        assert!(!workshop.file("dist").exists());
+    }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use base::file::{FileError, read_bytes};
+use base::file::{FileError, free_bytes, read_bytes};
 use base::settings::REGISTRY;
 use docker::{Engine, Reference};
 use git::{TreeFile, TreeKind, Worktree};
@@ -13,7 +13,8 @@ use super::build_error::BuildError;
 use super::cache::Cache;
 use super::save_archive::take_apart;
 use super::{
-    Arch, Assembly, Commit, Digest, EntryPath, Manifest, Mode, Profile, Signer, Source, SourceImage, reference, rules,
+    Arch, Assembly, Commit, Digest, EntryPath, Manifest, Mode, Packed, Profile, Signer, Source, SourceImage, reference,
+    rules,
 };
 
 /// What of the tree travels: folders and files.
@@ -22,6 +23,8 @@ const CARRIED: [&str; 5] = ["CHANGELOG.md", "LICENSE", "compose/", "docs/", "tem
 const NEEDED: [&str; 2] = ["compose/", "docs/"];
 /// The largest file of the tree that travels, in bytes.
 const LARGEST: u64 = 64 << 20;
+/// Room for the manifest and what else is not counted, in bytes.
+const MANIFEST_ROOM: u64 = 1 << 20;
 /// The names of images that are built from the tree, and so must say which one.
 const OWN: &str = "gitgrit-";
 /// How often an engine is asked for its archive: a second time when a layer was taken for one that begins alike.
@@ -223,8 +226,23 @@ pub fn apply(
         layers,
     };
     base::file::create_dir(&request.out, 0o755)?;
+    check_room(&assembly, &request.out)?;
     let manifest = assembly.write(&plan.file, sign)?;
     Ok(Built { file: plan.file.clone(), manifest, packed: cache.packed })
+}
+
+/// There must be room for the bundle; one of that name stays until the new one is whole.
+fn check_room(assembly: &Assembly, out: &Path) -> Result<(), BuildError> {
+    let packed = |packed: &Packed| packed.frames.iter().map(|frame| frame.packed).sum::<u64>();
+    let files = assembly.files.values().map(|(_, source)| match source {
+        Source::Bytes(bytes) => bytes.len() as u64,
+        Source::Packed(found) => packed(found),
+    });
+    let needed = files.chain(assembly.layers.values().map(packed)).sum::<u64>() + MANIFEST_ROOM;
+    match free_bytes(out) {
+        Some(free) if free < needed => Err(BuildError::Space { path: out.into(), free, needed }),
+        _ => Ok(()),
+    }
 }
 
 /// Gets what the cache lacks out of one archive. An image whose parts are all there is not asked for.

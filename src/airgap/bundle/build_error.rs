@@ -35,6 +35,16 @@ pub enum BuildError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// Not enough room for the bundle.
+    #[error("`{path}` has {free} bytes free, and the bundle needs {needed}")]
+    Space {
+        /// The folder.
+        path: PathBuf,
+        /// What is free there, in bytes.
+        free: u64,
+        /// What is needed there, in bytes.
+        needed: u64,
+    },
     /// An image was built from something else.
     #[error("the image `{image}` was built from {name} {found}, not {wanted}")]
     Stamp {
@@ -101,6 +111,10 @@ impl Hint for BuildError {
                 Some("run this at the root of a checkout of the product, or name one with --source DIR".into())
             }
             Self::Stamp { .. } => Some("build the image anew from this commit".into()),
+            Self::Space { needed, free, .. } => Some(format!(
+                "free {} more bytes there, or name another folder with --out",
+                needed.saturating_sub(*free)
+            )),
             Self::NoImage { .. } => Some("build or pull it first; `docker image ls` shows what the engine has".into()),
             Self::Arch { .. } => Some("a bundle is for amd64 or arm64, and all its images for the same".into()),
             Self::Nothing => Some("name images with --image NAME=REFERENCE or --images FILE".into()),
