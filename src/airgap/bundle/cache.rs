@@ -34,8 +34,8 @@ pub(crate) struct Cache<'t> {
     starts: HashMap<(u64, String), Vec<Digest>>,
     /// Sizes and beginnings by which a layer was taken for another one: the next that comes by is packed.
     shared: HashSet<(u64, String)>,
-    /// What was packed by this build, or found to be itself, and what was found not to be.
-    proved: RefCell<HashMap<Digest, bool>>,
+    /// What was packed by this build, or found to be itself; `None` for what was looked for and is not here.
+    proved: RefCell<HashMap<Digest, Option<Packed>>>,
     /// The layers that may come by.
     expected: BTreeSet<Digest>,
     tell: &'t dyn Fn(u64),
@@ -108,15 +108,20 @@ impl<'t> Cache<'t> {
     /// The layer, when it is there as this program would pack it. What an earlier build left is unpacked and hashed when it is
     /// asked for first.
     pub(crate) fn layer(&self, digest: &Digest) -> Option<Packed> {
+        if let Some(known) = self.proved.borrow().get(digest) {
+            return known.clone();
+        }
+        let found = self.proved_now(digest);
+        self.proved.borrow_mut().insert(*digest, found.clone());
+        found
+    }
+
+    fn proved_now(&self, digest: &Digest) -> Option<Packed> {
         let folder = self.folder(digest);
         let index = read_bytes(&folder.join("frames.json"), INDEX_LIMIT).ok()?;
         let packed = Packed::from_index(&index, &folder.join("data.zst"))?;
-        let known = self.proved.borrow().get(digest).copied();
-        let is_itself = packed.digest == *digest
-            && packed.profile == self.profile
-            && known.unwrap_or_else(|| packed.is_itself().unwrap_or_default());
-        self.proved.borrow_mut().insert(*digest, is_itself);
-        is_itself.then_some(packed)
+        let is_ours = packed.digest == *digest && packed.profile == self.profile;
+        (is_ours && packed.is_itself().unwrap_or_default()).then_some(packed)
     }
 
     /// The configuration with that digest.
@@ -149,9 +154,11 @@ impl<'t> Cache<'t> {
         fs::File::open(&self.layers).and_then(|layers| layers.sync_all()).map_err(failed)?;
         base::fault::point("bundle:build:kept");
         self.starts.entry((size, hash)).or_default().push(packed.digest);
-        self.proved.borrow_mut().insert(packed.digest, true);
         self.packed += 1;
-        Ok(packed.digest)
+        let packed = Packed { file: folder.join("data.zst"), ..packed };
+        let digest = packed.digest;
+        self.proved.borrow_mut().insert(digest, Some(packed));
+        Ok(digest)
     }
 
     /// Packs a file that is no layer, unless it is known.
