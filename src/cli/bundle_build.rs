@@ -101,7 +101,7 @@ enum ProfileArg {
 struct BuildView {
     file: String,
     commit: String,
-    dirty: bool,
+    is_dirty: bool,
     images: Vec<ImageView>,
     /// The bundle's size in bytes, and how many layers were packed now; `null` in a dry run.
     size: Option<u64>,
@@ -157,7 +157,7 @@ fn show(planned: &BuildPlan, built: Option<&Built>, keys: usize, console: &mut C
             packed: built.map(|built| built.packed),
             sequence: built.map(|built| built.manifest.sequence),
             commit: planned.worktree.commit.clone(),
-            dirty: planned.worktree.dirty.is_some(),
+            is_dirty: planned.worktree.dirty.is_some(),
             images: planned.images.iter().map(image).collect(),
             dry_run: built.is_none(),
             file,
@@ -239,7 +239,9 @@ fn failed(error: BuildError) -> Failure {
         BuildError::Engine(error) => engine_failure(error),
         BuildError::Bundle(error) => refused(error),
         BuildError::File(error) => error.into(),
-        other => Failure::new(Exit::Failure, other),
+        other => {
+            Failure::new(if matches!(other, BuildError::Space { .. }) { Exit::Space } else { Exit::Failure }, other)
+        }
     }
 }
 

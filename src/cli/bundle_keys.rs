@@ -100,7 +100,7 @@ impl SigningArgs {
                 None => Some(ask(&format!("password of {}: ", path.display()))?),
             };
             let key = SecretKey::parse(text.expose(), password.as_ref()).map_err(failed)?;
-            if keys.iter().all(|other| other.public() != key.public()) {
+            if !keys.iter().any(|other| other.public().is_same_key(key.public())) {
                 keys.push(key);
             }
         }

@@ -68,18 +68,30 @@ fn split_tag(name: &str) -> (&str, Option<&str>) {
 }
 
 /// A part of a name; the first of several may be a host with a port.
-fn is_part(part: &str, is_host: bool) -> bool {
-    let (part, port) = match part.split_once(':') {
-        Some((host, port)) if is_host => (host, Some(port)),
-        _ => (part, None),
-    };
-    let is_inner =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || (is_host && byte.is_ascii_uppercase());
-    let edges = [part.bytes().next(), part.bytes().next_back()];
-    edges.into_iter().all(|byte| byte.is_some_and(is_inner))
-        && part.bytes().all(|byte| is_inner(byte) || matches!(byte, b'.' | b'_' | b'-'))
-        && !part.contains("..")
+fn is_part(part: &str, is_first: bool) -> bool {
+    let is_host = is_first && (part.contains(['.', ':']) || part == "localhost");
+    if !is_host {
+        return is_component(part);
+    }
+    let (host, port) = part.split_once(':').map_or((part, None), |(host, port)| (host, Some(port)));
+    host.split('.').all(is_label)
         && port.is_none_or(|port| port.len() <= 5 && !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// A label of a host: letters, digits, and `-` between them.
+fn is_label(label: &str) -> bool {
+    let is_edge = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    is_edge(label.bytes().next())
+        && is_edge(label.bytes().next_back())
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// Lower-case letters and digits; between them one `.`, one or two `_`, or any number of `-`, as engines take it.
+fn is_component(part: &str) -> bool {
+    let is_inner = |sign: char| sign.is_ascii_lowercase() || sign.is_ascii_digit();
+    let is_edge = |sign: Option<char>| sign.is_some_and(is_inner);
+    let is_separator = |text: &str| matches!(text, "" | "." | "_" | "__") || text.bytes().all(|byte| byte == b'-');
+    is_edge(part.chars().next()) && is_edge(part.chars().next_back()) && part.split(is_inner).all(is_separator)
 }
 
 /// Says whether `text` is a tag: at most 128 letters, digits, `_`, `.` and `-`, none of the last two first.
@@ -110,6 +122,7 @@ mod tests {
             ("docker.io/library/a:1", "docker.io/library/a:1", Some(("docker.io/library/a", "1"))),
             ("localhost:5000/a", "localhost:5000/a:latest", Some(("localhost:5000/a", "latest"))),
             ("Registry.example:5000/a/b:2", "Registry.example:5000/a/b:2", Some(("Registry.example:5000/a/b", "2"))),
+            ("b--c/a__b.c:1", "b--c/a__b.c:1", Some(("b--c/a__b.c", "1"))),
             (id.as_str(), id.as_str(), None),
             (digest.as_str(), digest.as_str(), None),
         ];
@@ -147,6 +160,12 @@ mod tests {
             &long,
             ":1",
             "a&names=b",
+            "a._b",
+            "a___b",
+            "a.-b/c",
+            "host.:5000/a",
+            "ho_st.example/a",
+            "Host/a",
         ];
         for text in cases {
             assert!(Reference::parse(text).is_err(), "{text}");

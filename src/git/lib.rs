@@ -50,7 +50,7 @@ pub use repo::Repo;
 pub use repositories::Repositories;
 pub use upload::{Protocol, Transport};
 pub use value::*;
-pub use worktree::Worktree;
+pub use worktree::{TreeFile, TreeKind, Worktree};
 
 /// Which walls this kernel gives to the `git` that we start. Blocks for less than a millisecond.
 pub fn confinement() -> std::io::Result<base::confine::Walls> {

@@ -137,6 +137,11 @@ impl PublicKey {
         self.id
     }
 
+    /// Says whether `other` checks the same signatures. The name that a key gives itself says nothing: it is the holder's to choose.
+    pub fn is_same_key(&self, other: &Self) -> bool {
+        self.point == other.point
+    }
+
     /// The line that begins with `RW`, as `minisign -P` takes it.
     pub fn line(&self) -> String {
         STANDARD.encode([PURE.as_slice(), &self.id.0, &self.point].concat())

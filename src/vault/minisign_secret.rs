@@ -228,6 +228,11 @@ fn params(work: u64, memory: u64) -> Option<Params> {
         let log = log(memory / 1024);
         (log, ((work / 4) >> log).min(0x3fff_ffff) / 8)
     };
+    // What scrypt takes is 128 bytes for each of 8 blocks, for every step and for every lane.
+    let needed = (1_u64.checked_shl(log.into())?).checked_add(parallel)?.checked_mul(128 * 8)?;
+    if needed > MOST.1 + 128 * 8 {
+        return None;
+    }
     Params::new(log, 8, u32::try_from(parallel).ok()?).ok()
 }
 
@@ -244,6 +249,8 @@ mod tests {
         assert_eq!(picked(0, 1 << 30), Some((10, 8, 1)), "never less work than libsodium does");
         assert_eq!(picked(u64::MAX, 1 << 20), None);
         assert_eq!(picked(1 << 25, u64::MAX), None);
+        assert_eq!(picked(1 << 28, 0), None, "little memory by its own word, and 4 GiB of lanes");
+        assert_eq!(picked(1 << 28, 1 << 20), Some((10, 8, 8192)), "many lanes within the limit");
     }
 
     #[test]

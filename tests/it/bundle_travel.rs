@@ -68,19 +68,19 @@ impl Workshop {
         self.ground.home().join(name)
     }
 
-    fn git(&self, arguments: &[&str]) -> String {
+    pub(crate) fn git(&self, arguments: &[&str]) -> String {
         let program = Program::new("git").options(["-c", "user.name=a", "-c", "user.email=a@b"]).options(arguments);
         let done = program.directory(&self.path("tree")).env("HOME", self.ground.home()).run(b"").unwrap();
         assert!(done.status.success(), "{arguments:?}: {}", done.stderr);
         out(&done)
     }
 
-    fn bundle(&self, arguments: &[&str]) -> Program {
+    pub(crate) fn bundle(&self, arguments: &[&str]) -> Program {
         let program = self.ground.program().options(["bundle"]).options(arguments);
         program.env("DOCKER_HOST", self.engine.address()).deadline(Duration::from_mins(2))
     }
 
-    fn does(&self, arguments: &[&str]) -> String {
+    pub(crate) fn does(&self, arguments: &[&str]) -> String {
         let done = self.bundle(arguments).run(b"").unwrap();
         assert!(done.status.success(), "{arguments:?}: {}{}", out(&done), done.stderr);
         out(&done)
@@ -139,13 +139,13 @@ impl Workshop {
     }
 }
 
-fn said(done: &Finished) -> Value {
+pub(crate) fn said(done: &Finished) -> Value {
     assert!(done.status.success(), "{}{}", out(done), done.stderr);
     serde_json::from_slice(&done.stdout).unwrap()
 }
 
 /// Bytes that do not compress, the same ones for the same seed.
-fn noise(seed: u64, size: usize) -> Vec<u8> {
+pub(crate) fn noise(seed: u64, size: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut bytes = Vec::with_capacity(size + 8);
     while bytes.len() < size {
@@ -172,7 +172,7 @@ fn is_killed(done: &Finished) -> bool {
 fn images_travel_to_an_empty_engine_with_their_ids_and_are_sent_once() {
     let Some(workshop) = Workshop::open() else { return };
     let made = workshop.built("dist", &[]);
-    assert_eq!((made["packed"].as_u64(), made["dirty"].as_bool()), (Some(3), Some(false)), "{made}");
+    assert_eq!((made["packed"].as_u64(), made["is_dirty"].as_bool()), (Some(3), Some(false)), "{made}");
     let ids = workshop.ids(&workshop.engine);
     let target = Engine::start("{}", "");
 
@@ -227,7 +227,7 @@ fn the_same_tree_and_images_give_the_same_bytes_and_others_are_refused() {
         "{}",
         out(&done)
     );
-    assert_eq!(workshop.built("dirty", &["--allow-dirty"])["dirty"].as_bool(), Some(true));
+    assert_eq!(workshop.built("dirty", &["--allow-dirty"])["is_dirty"].as_bool(), Some(true));
     std::fs::remove_file(workshop.path("tree/new")).unwrap();
     workshop.git(&["commit", "-q", "--allow-empty", "-m", "two"]);
     let done = workshop.build_into("stamp", &[]).run(b"").unwrap();

@@ -18,6 +18,7 @@ mod audit;
 mod authz_matrix;
 mod authz_people;
 mod browser;
+mod bundle_distrust;
 mod bundle_forger;
 mod bundle_hostile;
 mod bundle_hostile_manifest;

@@ -4,25 +4,30 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use base::file::read_bytes;
+use base::file::{FileError, free_bytes, read_bytes};
 use base::settings::REGISTRY;
 use docker::{Engine, Reference};
-use git::Worktree;
+use git::{TreeFile, TreeKind, Worktree};
 
 use super::build_error::BuildError;
 use super::cache::Cache;
 use super::save_archive::take_apart;
 use super::{
-    Arch, Assembly, Commit, Digest, EntryPath, Manifest, Mode, Profile, Signer, Source, SourceImage, reference,
+    Arch, Assembly, Commit, Digest, EntryPath, Manifest, Mode, Packed, Profile, Signer, Source, SourceImage, reference,
+    rules,
 };
 
 /// What of the tree travels: folders and files.
 const CARRIED: [&str; 5] = ["CHANGELOG.md", "LICENSE", "compose/", "docs/", "templates/"];
+/// The folders without which it is no tree of the product.
+const NEEDED: [&str; 2] = ["compose/", "docs/"];
 /// The largest file of the tree that travels, in bytes.
 const LARGEST: u64 = 64 << 20;
+/// Room for the manifest and what else is not counted, in bytes.
+const MANIFEST_ROOM: u64 = 1 << 20;
 /// The names of images that are built from the tree, and so must say which one.
 const OWN: &str = "gitgrit-";
-/// How often an engine is asked for its archive, when layers of one length begin alike.
+/// How often an engine is asked for its archive: a second time when a layer was taken for one that begins alike.
 const ROUNDS: usize = 3;
 
 /// An image that shall travel.
@@ -99,10 +104,11 @@ pub fn plan(request: &Request, engine: &Engine) -> Result<BuildPlan, BuildError>
     if let Some(first) = worktree.dirty.clone().filter(|_| !request.allow_dirty) {
         return Err(BuildError::Dirty { first });
     }
+    check_tree(&worktree)?;
     let mut names = BTreeSet::new();
     let mut images = Vec::new();
     for asked in &request.images {
-        if !names.insert(&asked.name) || asked.reference.tagged().is_none() {
+        if !names.insert(&asked.name) || !rules::is_reference(&reference::whole(asked.reference.as_str())) {
             return Err(BuildError::Name { name: asked.name.clone() });
         }
         let found = engine.image(&asked.reference)?;
@@ -113,6 +119,29 @@ pub fn plan(request: &Request, engine: &Engine) -> Result<BuildPlan, BuildError>
     let arch = arch(&images)?;
     let file = request.out.join(format!("gitgrit-{}-{}.ggb", request.tag, arch.name()));
     Ok(BuildPlan { worktree, images, arch, file })
+}
+
+/// The tree must be whole, and what of it travels must be files.
+fn check_tree(worktree: &Worktree) -> Result<(), BuildError> {
+    let refused = |path: &str, why| Err(BuildError::Part { path: path.into(), why });
+    if !worktree.inside.is_empty() {
+        return refused(&worktree.inside, "is a folder in it, and not the whole");
+    }
+    if let Some(link) = carried(worktree).find(|file| file.kind == TreeKind::Other) {
+        return refused(&link.path, "is a link or another repository, and no bundle carries those");
+    }
+    match NEEDED.iter().find(|folder| !carried(worktree).any(|file| file.path.starts_with(**folder))) {
+        Some(folder) => refused(folder, "has no files"),
+        None => Ok(()),
+    }
+}
+
+/// What of the tree travels.
+fn carried(worktree: &Worktree) -> impl Iterator<Item = &TreeFile> {
+    let is_carried = |path: &str| {
+        CARRIED.iter().any(|carried| path == *carried || (carried.ends_with('/') && path.starts_with(carried)))
+    };
+    worktree.files.iter().filter(move |file| is_carried(&file.path))
 }
 
 /// An image of ours must come from this commit and carry this tag.
@@ -197,39 +226,52 @@ pub fn apply(
         layers,
     };
     base::file::create_dir(&request.out, 0o755)?;
+    check_room(&assembly, &request.out)?;
     let manifest = assembly.write(&plan.file, sign)?;
     Ok(Built { file: plan.file.clone(), manifest, packed: cache.packed })
+}
+
+/// There must be room for the bundle; one of that name stays until the new one is whole.
+fn check_room(assembly: &Assembly, out: &Path) -> Result<(), BuildError> {
+    let packed = |packed: &Packed| packed.frames.iter().map(|frame| frame.packed).sum::<u64>();
+    let files = assembly.files.values().map(|(_, source)| match source {
+        Source::Bytes(bytes) => bytes.len() as u64,
+        Source::Packed(found) => packed(found),
+    });
+    let needed = files.chain(assembly.layers.values().map(packed)).sum::<u64>() + MANIFEST_ROOM;
+    match free_bytes(out) {
+        Some(free) if free < needed => Err(BuildError::Space { path: out.into(), free, needed }),
+        _ => Ok(()),
+    }
 }
 
 /// Gets what the cache lacks out of one archive. An image whose parts are all there is not asked for.
 fn fetch(plan: &BuildPlan, engine: &Engine, cache: &mut Cache<'_>) -> Result<(), BuildError> {
     for _ in 0..ROUNDS {
-        let is_there = |digest: &String, find: &dyn Fn(&Digest) -> bool| {
-            Digest::parse_named(digest).is_some_and(|digest| find(&digest))
-        };
-        let lacking: Vec<&docker::Image> = plan
-            .images
-            .iter()
-            .map(|(_, image)| image)
-            .filter(|image| {
-                !is_there(&image.id, &|id| cache.config(id).is_some())
-                    || !image.layers.iter().all(|layer| is_there(layer, &|layer| cache.layer(layer).is_some()))
-            })
-            .collect();
+        let lacking: Vec<&docker::Image> = lacking(plan, cache).collect();
         if lacking.is_empty() {
             return Ok(());
         }
         let ids: BTreeSet<String> = lacking.iter().map(|image| image.id.clone()).collect();
-        let layers = lacking.iter().flat_map(|image| image.layers.iter().cloned()).collect();
+        let layers: BTreeSet<String> = lacking.iter().flat_map(|image| image.layers.iter().cloned()).collect();
+        cache.expect(layers.iter().filter_map(|layer| Digest::parse_named(layer)));
         let references: Result<Vec<Reference>, _> = ids.iter().map(|id| Reference::parse(id)).collect();
         let archive = engine.save(&references.map_err(docker::EngineError::from)?);
-        match take_apart(archive, &ids, &layers, cache) {
-            Ok(saved) => saved.values().try_for_each(|image| cache.keep_config(&image.config))?,
-            Err(BuildError::Again) => {}
-            Err(error) => return Err(error),
-        }
+        let saved = take_apart(archive, &ids, &layers, cache)?;
+        saved.values().try_for_each(|image| cache.keep_config(&image.config))?;
     }
-    Err(BuildError::Cache)
+    if lacking(plan, cache).next().is_none() { Ok(()) } else { Err(BuildError::Cache) }
+}
+
+/// The images of which a part is not in the cache.
+fn lacking<'p>(plan: &'p BuildPlan, cache: &Cache<'_>) -> impl Iterator<Item = &'p docker::Image> {
+    let is_there = |digest: &String, find: &dyn Fn(&Digest) -> bool| {
+        Digest::parse_named(digest).is_some_and(|digest| find(&digest))
+    };
+    plan.images.iter().map(|(_, image)| image).filter(move |image| {
+        !is_there(&image.id, &|id| cache.config(id).is_some())
+            || !image.layers.iter().all(|layer| is_there(layer, &|layer| cache.layer(layer).is_some()))
+    })
 }
 
 /// The program, and what of the tree travels.
@@ -241,13 +283,32 @@ fn files(
     let mut files = BTreeMap::new();
     let program = cache.file(&request.program)?;
     files.insert(EntryPath::parse("bin/gitgrit-ops")?, (Mode::Program, Source::Packed(program)));
-    let is_carried = |path: &str| {
-        CARRIED.iter().any(|carried| path == *carried || (carried.ends_with('/') && path.starts_with(carried)))
+    let travelling: Vec<&TreeFile> = carried(&plan.worktree).collect();
+    let contents = if plan.worktree.dirty.is_none() {
+        Worktree::contents(&request.source, &travelling)
+            .map_err(|source| BuildError::Tree { path: request.source.clone(), source })?
+    } else {
+        let lying = travelling.iter().map(|file| lying(&request.source, &file.path));
+        lying.collect::<Result<_, _>>()?
     };
-    for (path, is_program) in plan.worktree.files.iter().filter(|(path, _)| is_carried(path)) {
-        let place = EntryPath::parse(path)?;
-        let mode = if *is_program { Mode::Program } else { Mode::Plain };
-        files.insert(place, (mode, Source::Bytes(read_bytes(&request.source.join(Path::new(path)), LARGEST)?)));
+    for (file, content) in travelling.iter().zip(contents) {
+        let place = EntryPath::parse(&file.path)?;
+        let mode = if file.kind == TreeKind::Program { Mode::Program } else { Mode::Plain };
+        files.insert(place, (mode, Source::Bytes(content)));
     }
     Ok(files)
+}
+
+/// What lies in a tree with changes. No link is followed: it leads to what is no file of the tree.
+fn lying(source: &Path, path: &str) -> Result<Vec<u8>, BuildError> {
+    let mut place = source.to_path_buf();
+    for part in Path::new(path) {
+        place.push(part);
+        let facts = std::fs::symlink_metadata(&place);
+        let facts = facts.map_err(|source| FileError::Read { path: place.clone(), source })?;
+        if facts.is_symlink() {
+            return Err(BuildError::Part { path: path.into(), why: "is behind a link, and no bundle carries those" });
+        }
+    }
+    Ok(read_bytes(&place, LARGEST)?)
 }

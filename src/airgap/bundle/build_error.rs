@@ -27,6 +27,24 @@ pub enum BuildError {
         /// Why.
         source: git::Error,
     },
+    /// The tree is not what bundles are built from.
+    #[error("of the tree, `{path}` {why}")]
+    Part {
+        /// A file or a folder.
+        path: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Not enough room for the bundle.
+    #[error("`{path}` has {free} bytes free, and the bundle needs {needed}")]
+    Space {
+        /// The folder.
+        path: PathBuf,
+        /// What is free there, in bytes.
+        free: u64,
+        /// What is needed there, in bytes.
+        needed: u64,
+    },
     /// An image was built from something else.
     #[error("the image `{image}` was built from {name} {found}, not {wanted}")]
     Stamp {
@@ -71,9 +89,6 @@ pub enum BuildError {
     /// A layer that was packed is gone, while this build holds the cache.
     #[error("the cache lost what was put into it")]
     Cache,
-    /// Two layers that begin alike and are of one length went by as one.
-    #[error("two layers begin alike")]
-    Again,
     /// The engine's archive is not what it should be.
     #[error("could not take the engine's archive apart")]
     Archive(#[from] ArchiveError),
@@ -92,12 +107,20 @@ impl Hint for BuildError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Dirty { .. } => Some("commit or remove them, or use --allow-dirty: the bundle then says so".into()),
-            Self::Tree { .. } => Some("run this in a checkout of the product, or name one with --source DIR".into()),
+            Self::Tree { .. } | Self::Part { .. } => {
+                Some("run this at the root of a checkout of the product, or name one with --source DIR".into())
+            }
             Self::Stamp { .. } => Some("build the image anew from this commit".into()),
+            Self::Space { needed, free, .. } => Some(format!(
+                "free {} more bytes there, or name another folder with --out",
+                needed.saturating_sub(*free)
+            )),
             Self::NoImage { .. } => Some("build or pull it first; `docker image ls` shows what the engine has".into()),
             Self::Arch { .. } => Some("a bundle is for amd64 or arm64, and all its images for the same".into()),
             Self::Nothing => Some("name images with --image NAME=REFERENCE or --images FILE".into()),
-            Self::Name { .. } => Some("name each image once, with letters, digits and `-`".into()),
+            Self::Name { .. } => {
+                Some("name each image once, with letters, digits and `-`, and a reference that ends in a tag".into())
+            }
             Self::Archive(ArchiveError::Entry { .. }) => {
                 Some("an engine that keeps images in containerd saves them compressed; use one with overlay2".into())
             }

@@ -1,9 +1,11 @@
 //! Layers that were packed once, kept for the next build under the digest of their tar. What lies here is whole: it is made
-//! under another name, synced and renamed. One build at a time.
+//! under another name, synced and renamed. One build at a time. What an earlier build left is believed only after it was
+//! unpacked and hashed again: a bundle is signed with what lies here.
 
-use std::collections::{HashMap, HashSet};
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use base::file::{FileError, Lock, create_dir, read_bytes, write_atomic};
@@ -29,9 +31,13 @@ pub(crate) struct Cache<'t> {
     profile: Profile,
     threads: usize,
     /// The known layers by their size and the hash of their beginning.
-    starts: HashMap<(u64, String), Digest>,
-    /// Sizes and beginnings that several layers share: such a layer is packed, whatever is known.
+    starts: HashMap<(u64, String), Vec<Digest>>,
+    /// Sizes and beginnings by which a layer was taken for another one: the next that comes by is packed.
     shared: HashSet<(u64, String)>,
+    /// What was packed by this build, or found to be itself; `None` for what was looked for and is not here.
+    proved: RefCell<HashMap<Digest, Option<Packed>>>,
+    /// The layers that may come by.
+    expected: BTreeSet<Digest>,
     tell: &'t dyn Fn(u64),
     /// How many layers this build has packed.
     pub(crate) packed: usize,
@@ -51,8 +57,19 @@ impl<'t> Cache<'t> {
         create_dir(&layers, 0o755)?;
         create_dir(&configs, 0o755)?;
         let lock = Lock::take(&folder.join("lock"))?;
-        let (starts, shared) = (HashMap::new(), HashSet::new());
-        let mut cache = Self { layers, configs, profile, threads, starts, shared, tell, packed: 0, _lock: lock };
+        let mut cache = Self {
+            layers,
+            configs,
+            profile,
+            threads,
+            starts: HashMap::new(),
+            shared: HashSet::new(),
+            proved: RefCell::default(),
+            expected: BTreeSet::new(),
+            tell,
+            packed: 0,
+            _lock: lock,
+        };
         cache.look_around()?;
         Ok(cache)
     }
@@ -73,7 +90,7 @@ impl<'t> Cache<'t> {
             if let Some((size, hash)) = start.trim_end().split_once(' ')
                 && let Ok(size) = size.parse()
             {
-                self.starts.insert((size, hash.to_owned()), digest);
+                self.starts.entry((size, hash.to_owned())).or_default().push(digest);
             }
         }
         Ok(())
@@ -83,11 +100,28 @@ impl<'t> Cache<'t> {
         self.layers.join(format!("sha256-{digest}.{}", self.profile.name()))
     }
 
-    /// The layer, when it is there as this program would pack it.
+    /// The layers that may come by: one without a name is none but these.
+    pub(crate) fn expect(&mut self, layers: impl Iterator<Item = Digest>) {
+        self.expected = layers.collect();
+    }
+
+    /// The layer, when it is there as this program would pack it. What an earlier build left is unpacked and hashed when it is
+    /// asked for first.
     pub(crate) fn layer(&self, digest: &Digest) -> Option<Packed> {
+        if let Some(known) = self.proved.borrow().get(digest) {
+            return known.clone();
+        }
+        let found = self.proved_now(digest);
+        self.proved.borrow_mut().insert(*digest, found.clone());
+        found
+    }
+
+    fn proved_now(&self, digest: &Digest) -> Option<Packed> {
         let folder = self.folder(digest);
         let index = read_bytes(&folder.join("frames.json"), INDEX_LIMIT).ok()?;
-        Packed::from_index(&index, &folder.join("data.zst")).filter(|packed| packed.digest == *digest)
+        let packed = Packed::from_index(&index, &folder.join("data.zst"))?;
+        let is_ours = packed.digest == *digest && packed.profile == self.profile;
+        (is_ours && packed.is_itself().unwrap_or_default()).then_some(packed)
     }
 
     /// The configuration with that digest.
@@ -119,9 +153,12 @@ impl<'t> Cache<'t> {
         fs::rename(unfinished.keep(), &folder).map_err(failed)?;
         fs::File::open(&self.layers).and_then(|layers| layers.sync_all()).map_err(failed)?;
         base::fault::point("bundle:build:kept");
-        self.starts.insert((size, hash), packed.digest);
+        self.starts.entry((size, hash)).or_default().push(packed.digest);
         self.packed += 1;
-        Ok(packed.digest)
+        let packed = Packed { file: folder.join("data.zst"), ..packed };
+        let digest = packed.digest;
+        self.proved.borrow_mut().insert(digest, Some(packed));
+        Ok(digest)
     }
 
     /// Packs a file that is no layer, unless it is known.
@@ -129,10 +166,16 @@ impl<'t> Cache<'t> {
         let failed = |source| FileError::Read { path: path.into(), source };
         let mut file = fs::File::open(path).map_err(failed)?;
         let size = file.metadata().map_err(failed)?.len();
+        let known = hashed(Sha256::default(), &mut file).map_err(failed)?;
+        if let Some(packed) = self.layer(&known) {
+            return Ok(packed);
+        }
+        file.rewind().map_err(failed)?;
+        let mut start = Vec::new();
+        (&mut file).take(START as u64).read_to_end(&mut start).map_err(failed)?;
         let layers = self.packed;
-        let named = self.take(None, size, &mut file)?;
+        let digest = self.pack(&start, size, &mut io::Cursor::new(start.clone()).chain(file))?;
         self.packed = layers;
-        let digest = Digest::parse_named(&named).ok_or(BuildError::Cache)?;
         self.layer(&digest).ok_or(BuildError::Cache)
     }
 }
@@ -151,26 +194,42 @@ impl Shelf for Cache<'_> {
         let mut start = Vec::new();
         (&mut layer).take(START as u64).read_to_end(&mut start).map_err(read)?;
         let key = (size, sha256_hex(&start));
-        let known = self.starts.get(&key).filter(|digest| !self.shared.contains(&key) && self.layer(digest).is_some());
-        let Some(known) = known.copied() else {
+        let candidates = self.candidates(name.is_some(), &key);
+        if candidates.is_empty() {
             return Ok(self.pack(&start, size, &mut io::Cursor::new(start.clone()).chain(layer))?.named());
-        };
+        }
         let mut hash = Sha256::default();
         hash.update(&start);
-        let mut piece = vec![0; 1 << 20];
-        loop {
-            match layer.read(&mut piece).map_err(read)? {
-                0 => break,
-                size => hash.update(piece.get(..size).unwrap_or_default()),
-            }
-        }
-        let found = Digest(hash.finish());
-        if found != known {
-            // Two layers that begin alike: their bytes went by, and only another look can pack them.
+        let found = hashed(hash, &mut layer).map_err(read)?;
+        if !candidates.contains(&found) {
+            // It begins as another layer does: its bytes went by, and the next look packs it.
             self.shared.insert(key);
-            return Err(BuildError::Again);
         }
         Ok(found.named())
+    }
+}
+
+impl Cache<'_> {
+    /// The layers that are here, may come by, and begin like this one. A layer that has a name is none of them: it would have
+    /// been found by it.
+    fn candidates(&self, is_named: bool, key: &(u64, String)) -> Vec<Digest> {
+        if is_named || self.shared.contains(key) {
+            return Vec::new();
+        }
+        let known = self.starts.get(key).map(Vec::as_slice).unwrap_or_default();
+        let is_here = |digest: &&Digest| self.expected.contains(*digest) && self.layer(digest).is_some();
+        known.iter().filter(is_here).copied().collect()
+    }
+}
+
+/// The hash of what was taken and of all that follows.
+fn hashed(mut hash: Sha256, content: &mut dyn Read) -> io::Result<Digest> {
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        match content.read(&mut piece)? {
+            0 => return Ok(Digest(hash.finish())),
+            size => hash.update(piece.get(..size).unwrap_or_default()),
+        }
     }
 }
 

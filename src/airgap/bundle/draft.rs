@@ -3,11 +3,12 @@
 
 use std::borrow::Cow;
 use std::fs::{self, File};
-use std::io::Write;
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use base::file::{FileError, Lock};
+use base::plain::plain;
 
 use super::{Blake3, Bundle, BundleError, Frame, Manifest, Signature, form, head, seek};
 
@@ -58,17 +59,18 @@ impl Draft {
         part.push(".part");
         let part = PathBuf::from(part);
         let failed = |source| BundleError::Write { path: part.clone(), source };
-        // A link in its place would have somebody else's file replaced.
-        if fs::symlink_metadata(&part).is_ok_and(|facts| !facts.is_file()) {
-            return Err(failed(std::io::Error::new(
-                std::io::ErrorKind::AlreadyExists,
-                "it is there, and is no plain file",
-            )));
-        }
-        let lock = Lock::take(&part).map_err(|error| match error {
+        let refused = |kind, why| failed(std::io::Error::new(kind, why));
+        // A link in its place, of either kind, would have somebody else's file replaced.
+        let file = plain(&part, File::options().create(true).truncate(false).read(true).write(true)).map_err(failed)?;
+        let file = file.filter(|file| file.metadata().is_ok_and(|facts| facts.nlink() == 1));
+        let file =
+            file.ok_or_else(|| refused(ErrorKind::AlreadyExists, "it is there, and is no plain file of its own"))?;
+        let lock = Lock::of(file, &part).map_err(|error| match error {
             FileError::Write { source, .. } | FileError::Read { source, .. } => failed(source),
-            other => failed(std::io::Error::new(std::io::ErrorKind::WouldBlock, other)),
+            other => failed(std::io::Error::other(other)),
         })?;
+        // Held by another run, or given its name by one that has just finished.
+        let lock = lock.ok_or_else(|| refused(ErrorKind::WouldBlock, "another run is writing it"))?;
         let file = lock.into_file();
         file.set_len(0).map_err(failed)?;
         file.set_permissions(fs::Permissions::from_mode(0o644)).map_err(failed)?;

@@ -1,5 +1,5 @@
 //! Brings the images of a verified bundle into an engine: asks what it has, sends what it lacks, one image after the other,
-//! and looks afterwards. Writes nothing but a journal and the sequence that was reached; a run that was killed is run again.
+//! and looks afterwards. Names are given when all images are there. Writes nothing but a journal and the sequence that was reached; a run that was killed is run again.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -81,18 +81,35 @@ pub fn apply(
 ) -> Result<(), LoadError> {
     state.write("", Event::Begun)?;
     for (image, action) in &plan.steps {
-        if *action == Action::Nothing {
-            continue;
-        }
+        let Action::Send { below } = *action else { continue };
         state.write(&image.reference, Event::Begun)?;
-        if let Err(error) = step(image, *action, plan.sends_all, engine, &Way { open, tell }) {
+        if let Err(error) = step(image, below, plan.sends_all, engine, &Way { open, tell }) {
             state.write(&image.reference, Event::Failed)?;
             return Err(error);
         }
         state.write(&image.reference, Event::Done)?;
         base::fault::point("bundle:load:image");
     }
+    // Until here every name is still what it was. Images of an engine with ids of its own came with their names.
+    for (image, action) in &plan.steps {
+        if *action == Action::Name || (*action != Action::Nothing && !plan.sends_all) {
+            name(image, plan.sends_all, engine, state)?;
+        }
+    }
     state.write("", Event::Done)
+}
+
+/// Gives an image that is there its name. Which image had that name is in the journal before.
+fn name(image: &Wanted, has_own_ids: bool, engine: &Engine, state: &mut State<'_>) -> Result<(), LoadError> {
+    let reference = Reference::parse(&image.reference).map_err(EngineError::from)?;
+    if let Some(other) = engine.image(&reference)?.filter(|other| other.id != image.id) {
+        state.write(&format!("{} was {}", image.reference, other.id), Event::Begun)?;
+    }
+    let (name, tag) = reference.tagged().unwrap_or((&image.reference, "latest"));
+    engine.tag(&Reference::parse(&image.id).map_err(EngineError::from)?, name, tag)?;
+    state.write(&format!("{} named", image.reference), Event::Done)?;
+    base::fault::point("bundle:load:named");
+    is_there(image, &reference, has_own_ids, engine)
 }
 
 /// Where content comes from, and who hears of it.
@@ -101,27 +118,19 @@ struct Way<'w, 'o> {
     tell: &'w (dyn Fn(u64) + Sync),
 }
 
-fn step(
-    image: &Wanted,
-    action: Action,
-    has_own_ids: bool,
-    engine: &Engine,
-    way: &Way<'_, '_>,
-) -> Result<(), LoadError> {
-    let reference = Reference::parse(&image.reference).map_err(EngineError::from)?;
-    match action {
-        Action::Nothing => return Ok(()),
-        Action::Name => {
-            let (name, tag) = reference.tagged().unwrap_or((&image.reference, "latest"));
-            engine.tag(&Reference::parse(&image.id).map_err(EngineError::from)?, name, tag)?;
-        }
-        Action::Send { below } => match send(image, below, engine, way) {
-            // Some engines want the content also of layers that they have.
-            Err(EngineError::Refused { .. }) if below > 0 => send(image, 0, engine, way)?,
-            other => other?,
-        },
+fn step(image: &Wanted, below: usize, has_own_ids: bool, engine: &Engine, way: &Way<'_, '_>) -> Result<(), LoadError> {
+    match send(image, below, has_own_ids, engine, way) {
+        // Some engines want the content also of layers that they have.
+        Err(EngineError::Refused { .. }) if below > 0 => send(image, 0, has_own_ids, engine, way)?,
+        other => other?,
     }
-    let found = engine.image(&reference)?;
+    let known_as = if has_own_ids { &image.reference } else { &image.id };
+    is_there(image, &Reference::parse(known_as).map_err(EngineError::from)?, has_own_ids, engine)
+}
+
+/// The engine has the image by that name or id, and it is the bundle's.
+fn is_there(image: &Wanted, reference: &Reference, has_own_ids: bool, engine: &Engine) -> Result<(), LoadError> {
+    let found = engine.image(reference)?;
     let is_it = |found: &docker::Image| {
         let has_layers = found.layers.iter().eq(image.layers.iter().map(|layer| &layer.digest));
         found.id == image.id || (has_own_ids && has_layers)
@@ -138,11 +147,12 @@ fn step(
 #[serde(rename_all = "PascalCase")]
 struct Listed<'l> {
     config: String,
-    repo_tags: [&'l str; 1],
+    repo_tags: Option<[&'l str; 1]>,
     layers: Vec<String>,
 }
 
-fn send(image: &Wanted, below: usize, engine: &Engine, way: &Way<'_, '_>) -> Result<(), EngineError> {
+/// Sends an image, without its name unless the engine would not find it again.
+fn send(image: &Wanted, below: usize, is_named: bool, engine: &Engine, way: &Way<'_, '_>) -> Result<(), EngineError> {
     let Way { open, tell } = *way;
     let path = |digest: &str| format!("blobs/sha256/{}", digest.strip_prefix("sha256:").unwrap_or(digest));
     let broken = |source| EngineError::Archive { source };
@@ -150,7 +160,7 @@ fn send(image: &Wanted, below: usize, engine: &Engine, way: &Way<'_, '_>) -> Res
     let digest = |text: &str| Digest::parse_named(text).ok_or_else(unnamed);
     let listed = Listed {
         config: path(&image.id),
-        repo_tags: [&image.reference],
+        repo_tags: is_named.then_some([image.reference.as_str()]),
         layers: image.layers.iter().map(|layer| path(&layer.digest)).collect(),
     };
     let list = serde_json::to_vec(&[listed]).map_err(|error| broken(error.into()))?;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::reference::short;
 use super::{Arch, Digest, Image};
 
 /// What `oci-layout` says.
@@ -106,12 +107,6 @@ pub(crate) fn docker(images: &[Image]) -> Option<Vec<u8>> {
         layers: image.layers.iter().map(path).collect(),
     };
     json(&images.iter().map(one).collect::<Vec<_>>())
-}
-
-/// A reference as people write it: without the registry that engines take when none is named.
-pub(crate) fn short(reference: &str) -> &str {
-    let hub = reference.strip_prefix("docker.io/").unwrap_or(reference);
-    hub.strip_prefix("library/").unwrap_or(hub)
 }
 
 /// What is wrong with an image's configuration, when it says something else than the manifest.

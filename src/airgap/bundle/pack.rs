@@ -11,7 +11,8 @@ use std::thread::{Scope, ScopedJoinHandle};
 use serde::{Deserialize, Serialize};
 use vault::digest::Sha256;
 
-use super::frame::Packer;
+use super::form::Walk;
+use super::frame::{Packer, Unpacker};
 use super::{Blake3, BundleError, Digest, Frame, Profile};
 
 /// Content that was packed: its frames lie in a file, one behind the other.
@@ -49,7 +50,8 @@ impl Packed {
     }
 
     /// Content that was packed earlier: `index` as [`Self::index`] gave it, and the file with the frames. `None` when another
-    /// version of the library packed it, or when the file is not as long as its frames; their hashes are checked when used.
+    /// version of the library packed it, or when the file is not as long as its frames; nothing else of it is believed before
+    /// [`Self::is_itself`].
     pub fn from_index(index: &[u8], file: &Path) -> Option<Self> {
         let Index { digest, size, profile, zstd, frames } = serde_json::from_slice(index).ok()?;
         let long = |of: fn(&Frame) -> u64| frames.iter().try_fold(0_u64, |sum, frame| sum.checked_add(of(frame)));
@@ -58,6 +60,41 @@ impl Packed {
         let is_ours = zstd == super::frame::library() && long(|frame| frame.size) == Some(size);
         (is_whole && is_ours).then(|| Self { digest, size, profile, frames, file: file.into() })
     }
+
+    /// Unpacks all of it and says whether its frames, and what they hold, are what it says: who could write where it was kept
+    /// could have put anything there.
+    pub fn is_itself(&self) -> Result<bool, BundleError> {
+        let failed = |source| BundleError::Read { path: self.file.clone(), source };
+        let mut file = File::open(&self.file).map_err(failed)?;
+        let mut unpacker = Unpacker::new().map_err(failed)?;
+        let mut hash = Sha256::default();
+        let (mut packed, mut content) = (Vec::new(), Vec::new());
+        let full = self.profile.frame_size() as u64;
+        let mut rest = self.size;
+        for frame in &self.frames {
+            let is_cut = frame.size == rest.min(full) && frame.packed <= super::frame::largest(frame.size);
+            if !is_cut {
+                return Ok(false);
+            }
+            rest -= frame.size;
+            packed.clear();
+            (&mut file).take(frame.packed).read_to_end(&mut packed).map_err(failed)?;
+            let mut walk = Walk::new(frame.size);
+            let is_formed = walk.take(&packed).and_then(|()| walk.finish()).is_ok();
+            if frame_of(&packed, content_size(frame)) != *frame
+                || !is_formed
+                || unpacker.unpack(&packed, frame.size, &mut content).is_err()
+            {
+                return Ok(false);
+            }
+            hash.update(&content);
+        }
+        Ok(rest == 0 && Digest(hash.finish()) == self.digest)
+    }
+}
+
+fn content_size(frame: &Frame) -> usize {
+    usize::try_from(frame.size).unwrap_or(usize::MAX)
 }
 
 /// Packs all of `source` into the file `into`, which is replaced and synced. On failure the file may hold a part.

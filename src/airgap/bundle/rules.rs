@@ -7,7 +7,7 @@ use super::layout;
 use super::manifest::NAME;
 use super::oci::{self, Sizes};
 use super::ustar::LARGEST;
-use super::{BundleError, Digest, Entry, EntryPath, Image, Manifest, frame, head};
+use super::{BundleError, Digest, Entry, EntryPath, Image, Manifest, frame, head, reference};
 
 /// Where the list for `sha256sum -c` is.
 pub(crate) const SUMS: &str = "SHA256SUMS";
@@ -227,19 +227,16 @@ fn is_rising(texts: &[String]) -> bool {
     texts.is_sorted_by(|one, next| one < next)
 }
 
-/// A full reference: a registry, at least one more part, a tag.
-fn is_reference(text: &str) -> bool {
-    let Some((path, tag)) = text.rsplit_once(':') else { return false };
-    let Some((registry, name)) = path.split_once('/') else { return false };
-    let is_host = registry.contains(['.', ':']) || registry == "localhost";
-    let is_lower = |sign: u8| sign.is_ascii_lowercase() || sign.is_ascii_digit();
-    let host = registry.bytes().all(|sign| is_lower(sign) || b".-:".contains(&sign)) && is_host;
-    let part = |part: &str| {
-        let ends = |sign: Option<&u8>| sign.is_some_and(|sign| is_lower(*sign));
-        let bytes = part.as_bytes();
-        ends(bytes.first()) && ends(bytes.last()) && part.bytes().all(|sign| is_lower(sign) || b"._-".contains(&sign))
+/// A full reference: a registry, at least one more part, a tag. Its short form means the same image, to people and to engines.
+pub(crate) fn is_reference(text: &str) -> bool {
+    let short = reference::short(text);
+    let is_one = |text: &str| {
+        docker::Reference::parse(text).is_ok_and(|found| found.tagged().is_some() && found.as_str() == text)
     };
-    text.len() <= 255 && host && name.split('/').all(part) && is_tag(tag)
+    text.split_once('/').is_some_and(|(host, _)| !host.bytes().any(|sign| sign.is_ascii_uppercase()))
+        && reference::whole(short) == text
+        && is_one(text)
+        && is_one(short)
 }
 
 #[cfg(test)]

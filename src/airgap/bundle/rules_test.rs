@@ -21,6 +21,15 @@ fn full_references_are_references_and_short_ones_are_not() {
         ":",
         "/:",
         "docker.io/../app:1",
+        // Their short forms mean other images.
+        "docker.io/library/x/y:1",
+        "docker.io/localhost/y:1",
+        "docker.io/host.example/y:1",
+        // No engine takes these.
+        "docker.io/library/a..b:1",
+        "docker.io/library/a._b:1",
+        "docker.io/library/a___b:1",
+        "localhost:123456/a:1",
     ];
     for wrong in wrong {
         assert!(!is_reference(wrong), "{wrong:?}");
@@ -29,7 +38,7 @@ fn full_references_are_references_and_short_ones_are_not() {
 
 #[test]
 fn short_references_are_those_that_people_write() {
-    assert_eq!(oci::short("docker.io/library/gitgrit-app:1"), "gitgrit-app:1");
-    assert_eq!(oci::short("docker.io/acme/app:1"), "acme/app:1");
-    assert_eq!(oci::short("registry.acme.internal/library/app:1"), "registry.acme.internal/library/app:1");
+    assert_eq!(reference::short("docker.io/library/gitgrit-app:1"), "gitgrit-app:1");
+    assert_eq!(reference::short("docker.io/acme/app:1"), "acme/app:1");
+    assert_eq!(reference::short("registry.acme.internal/library/app:1"), "registry.acme.internal/library/app:1");
 }

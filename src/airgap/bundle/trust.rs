@@ -166,7 +166,7 @@ impl Trust {
             return refused(format!("there are {} keys, not 1 to {MOST}", keys.len()));
         }
         for (index, key) in keys.iter().enumerate() {
-            if keys.iter().take(index).any(|other| other.id() == key.id() || other.line() == key.line()) {
+            if keys.iter().take(index).any(|other| other.id() == key.id() || other.is_same_key(key)) {
                 return refused(format!("the key {} is there twice", key.id()));
             }
         }

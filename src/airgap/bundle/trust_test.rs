@@ -1,6 +1,7 @@
 //! Enough of the right keys, and nothing older: by table.
 
 use base::clock::Timestamp;
+use base64::Engine;
 use vault::minisign::{self, SecretKey};
 
 use super::Signature;
@@ -48,6 +49,18 @@ fn as_many_keys_as_asked_for_must_have_signed() {
     }
     let found = two.judge(MANIFEST, &signed(MANIFEST, &[stranger, a, b])).unwrap();
     assert_eq!((found.strangers, found.sequence), (vec![stranger.public().id()], 7));
+}
+
+/// The name of a key is its holder's to choose: one key under two names would be two of three.
+#[test]
+fn one_key_under_another_name_does_not_count_again() {
+    let [a, b] = &keys();
+    let mut blob = base64::engine::general_purpose::STANDARD.decode(a.public().line()).unwrap();
+    blob[2] ^= 1;
+    let other = minisign::PublicKey::parse(&base64::engine::general_purpose::STANDARD.encode(blob)).unwrap();
+    assert!(other != *a.public() && other.is_same_key(a.public()) && !other.is_same_key(b.public()));
+    let refused = Trust::new(vec![a.public().clone(), b.public().clone(), other], 2).unwrap_err();
+    assert_eq!(refused.id(), "GG-BUNDLE-107", "{refused}");
 }
 
 /// A signature that a trusted key should have made and did not is never passed over.

@@ -8,8 +8,9 @@ use vault::digest::{Blake3 as Blake3Hash, Sha256};
 
 use super::content::{Content, Unpacking};
 use super::form::Walk;
+use super::head::DERIVED;
 use super::layout::{Held, OWN, Piece};
-use super::{Blake3, Bundle, BundleError, Digest, Frame, Manifest, oci, ustar};
+use super::{Blake3, Bundle, BundleError, Digest, Entry, Frame, Manifest, oci, ustar};
 
 /// How much of a frame is read at a time, in bytes: enough for BLAKE3 to use all lanes, little enough for a cache.
 const SLICE: usize = 256 << 10;
@@ -51,9 +52,7 @@ impl Bundle {
             Ok(())
         })?;
         verified.images()?;
-        if how.is_full {
-            verified.contents(how.threads)?;
-        }
+        verified.contents(how)?;
         Ok(verified)
     }
 }
@@ -90,10 +89,14 @@ impl<'b> Verified<'b> {
         Ok(())
     }
 
-    /// Unpacks the files that have frames of their own; all others were unpacked already.
-    fn contents(&self, threads: usize) -> Result<(), BundleError> {
-        let large: Vec<_> = self.manifest().entries.iter().filter(|entry| entry.size >= OWN).collect();
-        on_threads(threads, large.len(), &|| Ok(()), &|(), index| match large.get(index) {
+    /// Unpacks the files that have frames of their own, layers only when that was asked for: an engine hashes them itself. All
+    /// others were unpacked already, and those of the head were compared.
+    fn contents(&self, how: Thoroughness) -> Result<(), BundleError> {
+        let body = self.manifest().entries.iter().skip(DERIVED.len());
+        let is_meant =
+            |entry: &&Entry| entry.size >= OWN && (how.is_full || !entry.path.as_str().starts_with("blobs/"));
+        let large: Vec<_> = body.filter(is_meant).collect();
+        on_threads(how.threads, large.len(), &|| Ok(()), &|(), index| match large.get(index) {
             Some(entry) => self.content(entry.path.as_str())?.drained(),
             None => Ok(()),
         })

@@ -189,3 +189,84 @@ fn a_part_that_a_killed_run_left_is_replaced_and_a_link_is_not_followed() {
     assert!(matches!(fault, BundleError::Write { .. }));
     assert_eq!(std::fs::read_to_string(precious).unwrap(), "mine");
 }
+
+/// Who could write where packed content is kept could have it signed.
+#[test]
+fn packed_content_is_itself_only_when_it_unpacks_to_what_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let content = noise((8 << 20) + 70_000, 1);
+    let kept = packed(&content, 2, folder.path());
+    assert!(kept.is_itself().unwrap());
+    let other = packed(&noise(90_000, 2), 2, folder.path());
+    assert!(!Packed { digest: kept.digest, ..other.clone() }.is_itself().unwrap(), "another's frames");
+    let mut frames = kept.frames.clone();
+    frames.pop();
+    assert!(!Packed { frames, ..kept.clone() }.is_itself().unwrap(), "too few frames");
+    let mut frames = kept.frames.clone();
+    frames[0].sha256 = Digest::of(b"other");
+    assert!(!Packed { frames, ..kept.clone() }.is_itself().unwrap(), "a wrong hash of the packed bytes");
+    let mut bytes = std::fs::read(&kept.file).unwrap();
+    bytes[1000] ^= 1;
+    std::fs::write(&kept.file, bytes).unwrap();
+    assert!(!kept.is_itself().unwrap(), "a changed byte");
+}
+
+/// The content of a large file is compared also when the layers are not unpacked: an engine hashes those, and nobody the program.
+#[test]
+fn a_program_that_is_not_what_the_manifest_says_is_refused_without_unpacking_the_layers() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut assembly = assembly(2, folder.path());
+    let place = EntryPath::parse("bin/gitgrit-ops").unwrap();
+    let (_, source) = assembly.files.get_mut(&place).unwrap();
+    let Source::Packed(program) = source else { panic!("the program was packed") };
+    program.digest = Digest::of(b"another program");
+    let out = folder.path().join("x.ggb");
+    assembly.write(&out, &mut |_| Ok(vec![signature(1)])).unwrap();
+    let (bundle, ()) = Bundle::open(&out, |_, _| Ok(())).unwrap();
+    for is_full in [false, true] {
+        let refused = bundle.verify(Thoroughness { is_full, ..HOW }, &|_| {}).err().unwrap();
+        assert_eq!(refused.id(), "GG-BUNDLE-021", "{refused}");
+    }
+}
+
+#[test]
+fn a_bundle_of_so_many_images_that_their_list_is_long_verifies() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut assembly = assembly(2, folder.path());
+    let one = assembly.images[0].clone();
+    let more = |number: usize| SourceImage {
+        name: format!("more-{number}"),
+        reference: format!("docker.io/library/gitgrit-more-{number}:1.2.3"),
+        ..one.clone()
+    };
+    assembly.images.extend((0..400).map(more));
+    let out = folder.path().join("x.ggb");
+    assembly.write(&out, &mut |_| Ok(vec![signature(1)])).unwrap();
+    let (bundle, ()) = Bundle::open(&out, |_, _| Ok(())).unwrap();
+    assert!(bundle.manifest().entries[1].size > 64 << 10);
+    bundle.verify(HOW, &|_| {}).unwrap();
+}
+
+/// A second name of somebody's file would have that file replaced.
+#[test]
+fn what_lies_where_the_draft_goes_is_left_alone_unless_it_is_a_plain_file_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, part, victim) =
+        (folder.path().join("x.ggb"), folder.path().join("x.ggb.part"), folder.path().join("victim"));
+    std::fs::write(&victim, "precious").unwrap();
+    let write = || assembly(1, folder.path()).write(&out, &mut |_| Ok(vec![signature(1)]));
+    std::fs::hard_link(&victim, &part).unwrap();
+    assert_eq!(write().unwrap_err().id(), "GG-BUNDLE-002");
+    std::fs::remove_file(&part).unwrap();
+    std::os::unix::fs::symlink(&victim, &part).unwrap();
+    assert_eq!(write().unwrap_err().id(), "GG-BUNDLE-002");
+    assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
+    std::fs::remove_file(&part).unwrap();
+    std::fs::write(&part, "left behind").unwrap();
+    let held = base::file::Lock::take(&part).unwrap();
+    assert_eq!(write().unwrap_err().id(), "GG-BUNDLE-002");
+    assert_eq!(std::fs::read(&part).unwrap(), b"left behind");
+    drop(held);
+    write().unwrap();
+    assert!(!part.exists());
+}
