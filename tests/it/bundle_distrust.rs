@@ -119,7 +119,7 @@ fn names_are_given_when_all_images_are_there_and_the_journal_knows_the_ones_befo
         assert!(!target.docker(&["image", "inspect", "gitgrit-app:v1"]).status.success(), "a name before its time");
     }
     assert_eq!(said(&workshop.load(&target, "dist", &[]).run(b"").unwrap())["sent"].as_u64(), Some(0));
-    assert_eq!(workshop.ids(&target), workshop.ids(&workshop.engine));
+    assert_eq!(Workshop::ids(&target), Workshop::ids(&workshop.engine));
     let journal = workshop.path(&format!("state-{}", target.process())).join("bundle.jsonl");
     assert!(std::fs::read_to_string(journal).unwrap().contains(&format!("redis:7 was {before}")));
 }
@@ -134,7 +134,7 @@ fn a_full_disk_stops_a_build_with_its_own_exit_code_and_leaves_nothing() {
     for (cache, folder, words) in [("small/cache", "dist", "small/cache"), ("cache", "small", "and the bundle needs 1")]
     {
         let build = workshop.build_into(folder, &["--cache", cache]).into_parts().0;
-        let arguments = build.get_args().map(|text| text.to_owned());
+        let arguments = build.get_args().map(ToOwned::to_owned);
         let script = format!(
             "mount -t tmpfs -o size=4m none '{small}' && \"$0\" \"$@\"; code=$?; find '{small}' -name '*.part' -o -name data.zst | sed 's/^/left /'; exit $code"
         );
