@@ -91,7 +91,7 @@ impl Worktree {
     /// What the repository has under the ids of `files`, in their order, whatever lies in the tree by now. Blocks.
     pub fn contents(directory: &Path, files: &[&TreeFile]) -> Result<Vec<Vec<u8>>, Error> {
         const COMMAND: &str = "cat-file";
-        let ids: String = files.iter().map(|file| format!("{}\n", file.id)).collect();
+        let ids = files.iter().fold(String::new(), |ids, file| ids + &file.id + "\n");
         let output = run(directory, COMMAND, &["cat-file", "--batch"], &SETTINGS, ids.as_bytes())?;
         let mut rest = output.as_slice();
         let mut contents = Vec::with_capacity(files.len());
