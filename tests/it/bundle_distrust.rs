@@ -119,7 +119,7 @@ fn names_are_given_when_all_images_are_there_and_the_journal_knows_the_ones_befo
         assert!(!target.docker(&["image", "inspect", "gitgrit-app:v1"]).status.success(), "a name before its time");
     }
     assert_eq!(said(&workshop.load(&target, "dist", &[]).run(b"").unwrap())["sent"].as_u64(), Some(0));
-    assert_eq!(workshop.ids(&target), workshop.ids(&workshop.engine));
+    assert_eq!(Workshop::ids(&target), Workshop::ids(&workshop.engine));
     let journal = workshop.path(&format!("state-{}", target.process())).join("bundle.jsonl");
     assert!(std::fs::read_to_string(journal).unwrap().contains(&format!("redis:7 was {before}")));
 }

@@ -39,7 +39,8 @@ impl Workshop {
         workshop.git(&["init", "-q"]);
         workshop.git(&["add", "."]);
         workshop.git(&["commit", "-q", "-m", "one"]);
-        workshop.commit = workshop.git(&["rev-parse", "HEAD"]).trim().to_owned();
+        let commit = workshop.git(&["rev-parse", "HEAD"]);
+        commit.trim().clone_into(&mut workshop.commit);
         workshop.images();
         workshop.does(&["keygen", "release", "--no-password"]);
         Some(workshop)
@@ -110,7 +111,7 @@ impl Workshop {
     }
 
     pub(crate) fn load(&self, engine: &Engine, folder: &str, more: &[&str]) -> Program {
-        let file = format!("{folder}/{}", self.name());
+        let file = format!("{folder}/{}", Self::name());
         let state = format!("state-{}", engine.process());
         let load = ["load", &file, "--public-key", "release.pub", "--state", &state, "--json"];
         self.bundle(&[&load[..], more].concat()).env("DOCKER_HOST", engine.address())
@@ -120,17 +121,17 @@ impl Workshop {
         said(&self.load(engine, folder, more).run(b"").unwrap())
     }
 
-    fn name(&self) -> String {
+    fn name() -> String {
         let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
         format!("gitgrit-v1-{arch}.ggb")
     }
 
     pub(crate) fn file(&self, folder: &str) -> PathBuf {
-        self.path(folder).join(self.name())
+        self.path(folder).join(Self::name())
     }
 
     /// The ids of the three images in an engine.
-    pub(crate) fn ids(&self, engine: &Engine) -> Vec<String> {
+    pub(crate) fn ids(engine: &Engine) -> Vec<String> {
         let names = ["gitgrit-app:v1", "gitgrit-sandbox:v1", "redis:7"];
         names
             .iter()
@@ -173,13 +174,13 @@ fn images_travel_to_an_empty_engine_with_their_ids_and_are_sent_once() {
     let Some(workshop) = Workshop::open() else { return };
     let made = workshop.built("dist", &[]);
     assert_eq!((made["packed"].as_u64(), made["is_dirty"].as_bool()), (Some(3), Some(false)), "{made}");
-    let ids = workshop.ids(&workshop.engine);
+    let ids = Workshop::ids(&workshop.engine);
     let target = Engine::start("{}", "");
 
     let planned = workshop.loaded(&target, "dist", &["--dry-run"]);
     assert!(has_nothing(&target) && planned["sent"].as_u64() > Some(12 << 20), "{planned}");
     let loaded = workshop.loaded(&target, "dist", &[]);
-    assert_eq!((&loaded["sent"], workshop.ids(&target)), (&planned["sent"], ids.clone()));
+    assert_eq!((&loaded["sent"], Workshop::ids(&target)), (&planned["sent"], ids.clone()));
     // The sandbox's lower layer came with the app.
     let counts: Vec<_> =
         loaded["images"].as_array().unwrap().iter().map(|image| image["sent"].as_u64().unwrap()).collect();
@@ -187,7 +188,7 @@ fn images_travel_to_an_empty_engine_with_their_ids_and_are_sent_once() {
     assert!(loaded["spared"].as_u64() > Some(9 << 20), "{loaded}");
 
     let again = workshop.loaded(&target, "dist", &[]);
-    assert_eq!((again["sent"].as_u64(), workshop.ids(&target)), (Some(0), ids.clone()));
+    assert_eq!((again["sent"].as_u64(), Workshop::ids(&target)), (Some(0), ids.clone()));
     // Under another name, an image is there all the same.
     target.does(&["tag", "redis:7", "kept:1"]);
     target.does(&["rmi", "redis:7"]);
@@ -196,7 +197,7 @@ fn images_travel_to_an_empty_engine_with_their_ids_and_are_sent_once() {
     let actions: Vec<_> =
         mended["images"].as_array().unwrap().iter().map(|image| image["action"].as_str().unwrap()).collect();
     assert_eq!(actions, ["present", "send", "name"]);
-    assert!(mended["sent"].as_u64() < Some(3 << 20) && workshop.ids(&target) == ids, "{mended}");
+    assert!(mended["sent"].as_u64() < Some(3 << 20) && Workshop::ids(&target) == ids, "{mended}");
 
     // An older bundle does not come after a newer one, unless somebody wants it to.
     let older = workshop.built("older", &["--sequence", "1"]);
@@ -295,12 +296,14 @@ fn a_build_or_a_load_that_was_killed_is_run_again() {
     }
     let rest = workshop.loaded(&target, "dist", &[]);
     assert!(rest["sent"].as_u64() < Some(2 << 20), "what was loaded is not sent again: {rest}");
-    assert_eq!(workshop.ids(&target), workshop.ids(&workshop.engine));
+    assert_eq!(Workshop::ids(&target), Workshop::ids(&workshop.engine));
 }
 
 /// Nothing lies there that is not whole.
 pub(crate) fn is_clean(folder: &Path) -> bool {
     let names =
         std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.into_iter().all(|name| !name.starts_with("unfinished-") && !name.ends_with(".part"))
+    names
+        .into_iter()
+        .all(|name| !name.starts_with("unfinished-") && Path::new(&name).extension().is_none_or(|end| end != "part"))
 }

@@ -45,7 +45,7 @@ fn an_image_goes_out_of_an_engine_and_comes_back_with_the_same_id() {
     let image = asked.image(&named("a:1")).unwrap().unwrap();
     assert_eq!((image.tags.as_slice(), image.layers.len()), (&["a:1".to_owned()][..], 1));
     assert_eq!((image.environment["GIT_SHA"].as_str(), image.labels["one"].as_str()), ("abc", "two"));
-    assert_eq!(asked.images().unwrap(), [image.id.clone()]);
+    assert_eq!(asked.images().unwrap(), std::slice::from_ref(&image.id));
 
     let mut archive = Vec::new();
     asked.save(&[named("a:1")]).read_to_end(&mut archive).unwrap();
