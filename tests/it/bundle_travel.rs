@@ -303,5 +303,7 @@ fn a_build_or_a_load_that_was_killed_is_run_again() {
 pub(crate) fn is_clean(folder: &Path) -> bool {
     let names =
         std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.into_iter().all(|name| !name.starts_with("unfinished-") && !name.contains(".part"))
+    names
+        .into_iter()
+        .all(|name| !name.starts_with("unfinished-") && Path::new(&name).extension().is_none_or(|end| end != "part"))
 }
