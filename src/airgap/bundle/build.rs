@@ -9,12 +9,11 @@ use base::settings::REGISTRY;
 use docker::{Engine, Reference};
 use git::Worktree;
 
-use super::BundleError;
 use super::build_error::BuildError;
 use super::cache::Cache;
 use super::save_archive::take_apart;
 use super::{
-    Arch, Assembly, Commit, Digest, EntryPath, Manifest, Mode, Profile, Signature, Source, SourceImage, reference,
+    Arch, Assembly, Commit, Digest, EntryPath, Manifest, Mode, Profile, Signer, Source, SourceImage, reference,
 };
 
 /// What of the tree travels: folders and files.
@@ -162,7 +161,7 @@ pub fn apply(
     request: &Request,
     plan: &BuildPlan,
     engine: &Engine,
-    sign: &mut dyn FnMut(&[u8]) -> Result<Vec<Signature>, BundleError>,
+    sign: &mut Signer<'_>,
     tell: &dyn Fn(u64),
 ) -> Result<Built, BuildError> {
     let mut cache = Cache::open(&request.cache, request.profile, request.threads, tell)?;
