@@ -360,7 +360,9 @@ pub(crate) fn stored(content: &[u8]) -> Vec<u8> {
 fn table(rows: &[(usize, usize)]) -> Vec<u8> {
     let number = |number: usize| u32::try_from(number).unwrap().to_le_bytes();
     let mut made = [0x184D_2A5E_u32.to_le_bytes(), number(rows.len() * 8 + 9)].concat();
-    rows.iter().for_each(|(packed, size)| made.extend([number(*packed), number(*size)].concat()));
+    for (packed, size) in rows {
+        made.extend([number(*packed), number(*size)].concat());
+    }
     made.extend(number(rows.len()));
     made.push(0);
     made.extend(0x8F92_EAB1_u32.to_le_bytes());

@@ -115,7 +115,7 @@ fn files_that_are_no_bundle_or_more_or_less_than_one_are_refused() {
         judge.refuses(&format!("a whole frame at edge {index}"), 5, &[before, &frame(b"more"), after].concat());
         judge.refuses(&format!("cut at edge {index}"), 4, before);
         judge.refuses(&format!("cut before edge {index}"), 4, &file[..*edge - 1]);
-        judge.refuses(&format!("cut behind edge {index}"), 4, &file[..*edge + 1]);
+        judge.refuses(&format!("cut behind edge {index}"), 4, &file[..=*edge]);
     }
     judge.refuses("cut before the end", 4, &file[..file.len() - 1]);
     assert!(judge.count() >= 30);
