@@ -46,7 +46,7 @@ pub fn address(value: Option<&str>) -> (Line, Option<String>) {
     (Line::ok(&catalogue::SMOKE_URL, format!("GITLAB_URL={shown}")), Some(base))
 }
 
-/// Judges what came back from `base` + [`VERSION_PATH`].
+/// Judges what came back from `base` + `VERSION_PATH`.
 pub fn answer(base: &str, result: &Result<Answer, EgressError>) -> Line {
     let shown = line(base);
     let answer = match result {

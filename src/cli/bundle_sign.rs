@@ -20,7 +20,7 @@ const EXAMPLES: &str = "Examples:\n  gitgrit-ops bundle sign gitgrit-v1.0.0-amd6
 /// Sign a bundle inside itself, or a trust file beside it
 ///
 /// A bundle is verified as a whole first, and rewritten with the new signatures beside those that it has. The signatures of a trust
-/// file are FILE.<KEY>.minisig.
+/// file are FILE.KEY.minisig.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SignArgs {

@@ -85,7 +85,7 @@ enum TrustVerb {
 /// Put a newer trust file into the place of another
 ///
 /// The new file must be signed by as many keys of the old one as that asks for, and by as many of its own as it asks for itself. The
-/// signatures are the files NEW.<KEY>.minisig beside it, as `bundle sign` writes them, unless others are named.
+/// signatures are the files NEW.KEY.minisig beside it, as `bundle sign` writes them, unless others are named.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  gitgrit-ops bundle trust replace /etc/gitgrit/trust.json new-trust.json")]
 struct ReplaceArgs {

@@ -47,7 +47,7 @@ impl Serialize for EntryPath {
     }
 }
 
-/// Takes any text: [`super::rules`] judges it, so that the refusal has its own id.
+/// Takes any text: the rules judge it, so that the refusal has its own id.
 impl<'de> Deserialize<'de> for EntryPath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(Self)
