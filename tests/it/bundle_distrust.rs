@@ -136,7 +136,7 @@ fn a_full_disk_stops_a_build_with_its_own_exit_code_and_leaves_nothing() {
         let build = workshop.build_into(folder, &["--cache", cache]).into_parts().0;
         let arguments = build.get_args().map(ToOwned::to_owned);
         let script = format!(
-            "mount -t tmpfs -o size=4m none '{small}' && \"$0\" \"$@\"; code=$?; find '{small}' -name '*.part' -o -name data.zst | sed 's/^/left /'; exit $code"
+            "mount -t tmpfs -o size=4m none '{small}' && \"$0\" \"$@\"; code=$?; find '{small}' -name '*.part' -o -name 'unfinished-*' | sed 's/^/left /'; exit $code"
         );
         let program = Program::new("unshare").options(["--mount", "sh", "-c", &script]).option(build.get_program());
         let program = program.options(arguments).directory(&workshop.path("."));
