@@ -53,6 +53,15 @@ pub(crate) async fn hear(repo: &Repo, input: &mut (impl AsyncRead + Unpin + Send
     Ok(if is_told { Heard::Everything(everything) } else { Heard::Other(seen) })
 }
 
+/// How many bytes the request takes that `bytes` begin with, when it is one that is answered without Git if the refs allow it.
+pub fn understood(bytes: &[u8]) -> Option<usize> {
+    let mut lines = Lines(bytes);
+    let end = lines.find(|line| matches!(line, Line::Flush | Line::Wrong))?;
+    let is_whole = end == Line::Flush && is_known(bytes);
+    let is_ours = is_whole && (Asked::parse(bytes).is_some() || Everything::parse(bytes).is_some());
+    is_ours.then_some(bytes.len() - lines.0.len())
+}
+
 /// Says whether this is how a request begins that can be answered here, or the first bytes of it.
 fn is_known(bytes: &[u8]) -> bool {
     COMMANDS.iter().any(|command| {

@@ -8,6 +8,7 @@ use base::process::Program;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::child::{Broken, IDLE, Progress, Running, complaints, copy, one_line};
+pub use crate::hear::understood;
 use crate::hear::{Heard, hear};
 use crate::ls_refs;
 use crate::{Error, Repo, environment, gates, pktline};

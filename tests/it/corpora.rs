@@ -1,5 +1,5 @@
 //! The fuzzer's corpora, through the same checks that the fuzzer makes: what was once found stays found, on any
-//! compiler. The check of push requests runs in the forge's own tests, beside what it checks.
+//! compiler. The checks of pushes and fetches run in the forge's own tests, beside what they check.
 
 use std::path::Path;
 

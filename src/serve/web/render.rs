@@ -18,7 +18,7 @@ const SLOTS: usize = 2;
 const BUDGET: Duration = Duration::from_millis(1_500);
 
 /// Bytes of rendered HTML that are kept.
-const KEPT: usize = 16 << 20;
+const KEPT: usize = 12 << 20;
 
 /// Renders and remembers. Cheap to clone.
 #[derive(Clone)]
