@@ -244,13 +244,11 @@ fn another_user_with_another_clock_builds_the_same_bytes() {
     open_to_all(&workshop.engine.socket());
     open_to_all(&workshop.path("release.key"));
     let (from, socket) = (workshop.path("."), workshop.engine.address());
-    let script = "umask 077; cd \"$1\"; exec \"$2\" bundle build --tag v1 --source tree --program program --out elsewhere \
+    let script = "umask 077; cd \"$1\"; exec env LD_PRELOAD=\"$3\" FAKETIME='@2031-05-05 05:05:05' TZ=Asia/Tokyo \"$2\" bundle build --tag v1 --source tree --program program --out elsewhere \
                   --cache cache --key release.key --threads 1 --image gitgrit-app:v1 --image gitgrit-sandbox:v1 \
                   --image cache=redis:7";
     let run = ["--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-euc", script, "sh"];
-    let program = Program::new("setpriv").options(run).option(&from).option(binary());
-    let program =
-        program.env("LD_PRELOAD", clock().unwrap()).env("FAKETIME", "@2031-05-05 05:05:05").env("TZ", "Asia/Tokyo");
+    let program = Program::new("setpriv").options(run).option(&from).option(binary()).option(clock().unwrap());
     let program = program.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("DOCKER_HOST", socket);
     let done = program
         .env("HOME", "/nonexistent")
