@@ -75,6 +75,15 @@ fn the_script_writes_what_stock_docker_loads_and_the_same_bytes_each_time() {
     let wanted = [".env.example", "CHANGELOG.md", "docker-compose.full.yaml", "docs/index.md", "gitgrit-bundle-v1.tar"];
     assert_eq!(out(&listed).lines().collect::<Vec<_>>(), wanted);
 
+    // Killed half-way, and run again.
+    let killed = script(&workshop, &more, &[("OUT_DIR", "killed"), ("GITGRIT_FAULT", "bundle:tgz:archive")]);
+    assert!(!killed.status.success() && !at("killed", "gitgrit-install-v1.tgz").exists(), "{}", out(&killed));
+    let again = script(&workshop, &more, &[("OUT_DIR", "killed")]);
+    assert!(again.status.success() && again.stderr.starts_with("note: "), "{}{}", out(&again), again.stderr);
+    assert_eq!(std::fs::read_dir(workshop.path("killed")).unwrap().count(), 3);
+    let name = "gitgrit-install-v1.tgz";
+    assert!(std::fs::read(at("killed", name)).unwrap() == std::fs::read(at("dist", name)).unwrap());
+
     // A tree with changes is refused, and nothing is written; what no commit has does not count.
     std::fs::write(workshop.path("tree/docs/index.md"), "# Changed\n").unwrap();
     let done = script(&workshop, &more, &[("OUT_DIR", "dirty")]);

@@ -2,9 +2,8 @@
 //! compose and the manual. Made of the same parts as a bundle, streamed, the same bytes each time; signed by nobody.
 
 use std::collections::BTreeMap;
-use std::fs::{File, Permissions};
-use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use base::file::{FileError, create_dir, write_atomic};
@@ -15,6 +14,7 @@ use vault::digest::Sha256;
 use super::build::{BuildPlan, Request, check_room};
 use super::build_error::BuildError;
 use super::cache::Cache;
+use super::draft::Draft;
 use super::gather::{Gathered, gather};
 use super::{BundleError, Digest, Image, Mode, Packed, Source, oci, ustar};
 
@@ -54,31 +54,17 @@ pub fn apply(
     check_room(2 * gathered.layers.values().map(|layer| layer.size).sum::<u64>(), &request.out)?;
     let epoch = request.epoch.unwrap_or(plan.worktree.seconds);
     let files = Installer::of(&request.out, &request.tag);
-    write(&files.archive, |out| archive(&gathered, epoch, out))?;
+    Draft::begin(&files.archive)?.filled(|out| archive(&gathered, epoch, out))?;
     base::fault::point("bundle:tgz:archive");
     let mut hash = None;
-    write(&files.package, |out| {
+    Draft::begin(&files.package)?.filled(|out| {
         hash = Some(package(&gathered, epoch, &files.archive, out)?);
-        Ok(())
+        Ok::<_, BuildError>(())
     })?;
     let name = files.package.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let hash = hash.ok_or(BuildError::Cache)?;
     write_atomic(&files.sum, format!("{hash}  {name}\n").as_bytes(), 0o644)?;
     Ok(files)
-}
-
-/// Writes a file beside its place and renames it, so that a half one is never there.
-fn write(path: &Path, content: impl FnOnce(&mut dyn Write) -> Result<(), BuildError>) -> Result<(), BuildError> {
-    let failed = |source| BuildError::from(BundleError::Write { path: path.into(), source });
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let draft = tempfile::Builder::new().prefix(".gitgrit-").suffix(".part").tempfile_in(folder).map_err(failed)?;
-    let mut out = BufWriter::with_capacity(1 << 20, draft);
-    content(&mut out)?;
-    let draft = out.into_inner().map_err(|error| failed(error.into_error()))?;
-    draft.as_file().sync_all().map_err(failed)?;
-    draft.as_file().set_permissions(Permissions::from_mode(0o644)).map_err(failed)?;
-    draft.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
 }
 
 /// Docker's archive: its list, the configurations, each layer once.
