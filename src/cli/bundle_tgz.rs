@@ -29,6 +29,10 @@ pub(crate) struct TgzArgs {
     /// The folder for the files
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
+
+    /// Say what would be written, and change nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Serialize)]
@@ -38,6 +42,7 @@ struct TgzView {
     sum: String,
     commit: String,
     is_dirty: bool,
+    dry_run: bool,
 }
 
 pub(crate) fn run(args: &TgzArgs, console: &mut Console) -> Result<Exit, Failure> {
@@ -62,16 +67,35 @@ pub(crate) fn run(args: &TgzArgs, console: &mut Console) -> Result<Exit, Failure
         writeln!(console.out, "→ Bundle source: HEAD={}{tag}", tree.commit)?;
     }
     let engine = engine()?;
-    args.from.build_images(&request, &engine, console)?;
+    if !args.dry_run {
+        args.from.build_images(&request, &engine, console)?;
+    }
     let planned = plan(&request, &engine).map_err(failed)?;
-    let total = planned.images.iter().map(|(_, image)| image.size).sum();
-    let bar = progress(console, total, "packing");
-    let files = apply(&request, &planned, &engine, &|more| bar.inc(more)).map_err(failed)?;
-    drop(bar);
+    if !args.dry_run {
+        let total = planned.images.iter().map(|(_, image)| image.size).sum();
+        let bar = progress(console, total, "packing");
+        apply(&request, &planned, &engine, &|more| bar.inc(more)).map_err(failed)?;
+    }
+    let (commit, is_dirty) = (tree.commit, tree.dirty.is_some());
+    show(args.dry_run, &files, (commit, is_dirty), console)
+}
+
+fn show(
+    dry_run: bool,
+    files: &Installer,
+    (commit, is_dirty): (String, bool),
+    console: &mut Console,
+) -> Result<Exit, Failure> {
     if console.is_json {
         let text = |path: &Path| path.display().to_string();
         let (archive, package, sum) = (text(&files.archive), text(&files.package), text(&files.sum));
-        console.json(&TgzView { archive, package, sum, commit: tree.commit, is_dirty: tree.dirty.is_some() })?;
+        console.json(&TgzView { archive, package, sum, commit, is_dirty, dry_run })?;
+        return Ok(Exit::Ok);
+    }
+    if dry_run {
+        for path in [&files.archive, &files.package, &files.sum] {
+            writeln!(console.err, "would write {}", path.display())?;
+        }
         return Ok(Exit::Ok);
     }
     writeln!(console.out, "\nBundle ready:")?;

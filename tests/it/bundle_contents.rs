@@ -216,6 +216,22 @@ fn what_a_builder_gets_wrong_is_told_before_anything_is_fetched() {
     refused(&workshop, &[], 1, "in capitals alone");
 }
 
+/// As `bundle images` stamps them: the variable is the commit's own tag, and most commits have none.
+#[test]
+fn an_image_whose_commit_has_no_tag_is_taken() {
+    let Some(workshop) = Workshop::open() else { return };
+    let stamp = format!("ENV GIT_SHA={} GIT_TAG=", workshop.git(&["rev-parse", "HEAD"]).trim());
+    let import = |version: &str| {
+        let label = format!("LABEL org.opencontainers.image.version={version}");
+        crate::docker_room::import(&workshop.engine, "gitgrit-db:v1", &[&stamp, &label], b"x");
+    };
+    import("v1");
+    workshop.built("dist", &["--image", "gitgrit-db:v1"]);
+    import("v2");
+    let done = workshop.build_into("dist", &["--image", "gitgrit-db:v1"]).run(b"").unwrap();
+    assert!(done.status.code() == Some(1) && out(&done).contains("was built from the tag v2"), "{}", out(&done));
+}
+
 /// The library that tells programs another time.
 fn clock() -> Result<std::path::PathBuf, String> {
     let folders = std::fs::read_dir("/usr/lib").map_err(|error| error.to_string())?;

@@ -49,6 +49,10 @@ fn the_script_writes_what_stock_docker_loads_and_the_same_bytes_each_time() {
     let Some(workshop) = shop() else { return };
     let program = workshop.path("program").display().to_string();
     let more = [&["v1", "--program", &program], &IMAGES[..]].concat();
+    let planned = script(&workshop, &[&more[..], &["--dry-run"]].concat(), &[("OUT_DIR", "planned")]);
+    assert!(
+        planned.stderr.contains("would write") && std::fs::read_dir(workshop.path("planned")).unwrap().next().is_none()
+    );
     let done = script(&workshop, &more, &[]);
     assert!(done.status.success(), "{}{}", out(&done), done.stderr);
     let commit = workshop.git(&["rev-parse", "HEAD"]);

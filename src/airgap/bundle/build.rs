@@ -112,7 +112,7 @@ pub fn read_tree(request: &Request) -> Result<Worktree, BuildError> {
     let mut worktree =
         Worktree::read(&request.source).map_err(|source| BuildError::Tree { path: request.source.clone(), source })?;
     if !request.counts_untracked {
-        worktree.dirty = worktree.edited.clone();
+        worktree.dirty.clone_from(&worktree.edited);
     }
     match worktree.dirty.clone().filter(|_| !request.allow_dirty) {
         Some(first) => Err(BuildError::Dirty { first }),

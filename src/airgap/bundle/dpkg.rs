@@ -3,15 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 /// The most packages that one list may name.
 const MOST: usize = 20_000;
 /// The longest name, version or processor, in bytes.
 const LONGEST: usize = 256;
 
 /// A package that is installed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Package {
     /// Its name.
     pub(crate) name: String,

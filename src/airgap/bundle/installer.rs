@@ -111,20 +111,19 @@ fn package(gathered: &Gathered, epoch: u64, images: &Path, out: &mut dyn Write) 
         }
     }
     for (path, file) in files {
-        match file {
-            Some((mode, source)) => put(&mut packed, path, (source.size(), mode), epoch, |out| match source {
+        if let Some((mode, source)) = file {
+            put(&mut packed, path, (source.size(), mode), epoch, |out| match source {
                 Source::Bytes(content) => bytes(content, out),
                 Source::Packed(content) => unpacked(content, out),
-            })?,
-            None => {
-                let read = |source| FileError::Read { path: images.into(), source };
-                let file = File::open(images).map_err(read)?;
-                let size = file.metadata().map_err(read)?.len();
-                put(&mut packed, path, (size, Mode::Plain), epoch, |out| {
-                    copied(&mut BufReader::with_capacity(1 << 20, file).take(size), size, out)
-                })?;
-            }
+            })?;
+            continue;
         }
+        let read = |source| FileError::Read { path: images.into(), source };
+        let file = File::open(images).map_err(read)?;
+        let size = file.metadata().map_err(read)?.len();
+        put(&mut packed, path, (size, Mode::Plain), epoch, |out| {
+            copied(&mut BufReader::with_capacity(1 << 20, file).take(size), size, out)
+        })?;
     }
     bytes(&[0; ustar::END], &mut packed)?;
     packed.finish().map_err(written)?;

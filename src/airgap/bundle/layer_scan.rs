@@ -106,9 +106,8 @@ impl Scan {
         let size = self.long_size.take().unwrap_or(size);
         let path = plain(&name);
         let kind = match flag {
-            b'5' => Kind::Folder,
             b'0' | 0 | b'7' | b'S' if !name.ends_with('/') => Kind::File,
-            b'0' | 0 | b'7' => Kind::Folder,
+            b'0' | 0 | b'5' | b'7' => Kind::Folder,
             _ => Kind::Other,
         };
         let is_kept = self.facts.meet(&path, kind, size)?;

@@ -229,7 +229,8 @@ fn look(unpacked: &mut dyn Read) -> Result<Looked, TgzError> {
             _ => return Err(TgzError::Entry("it has something that is neither a file nor a folder")),
         }
         let name = name_of(path).map_err(|_| TgzError::Entry("a name in it leads elsewhere, or is not plain text"))?;
-        if !(name.starts_with("gitgrit-bundle-") && name.ends_with(".tar") && !name.contains('/')) {
+        let tag = name.strip_prefix("gitgrit-bundle-").and_then(|rest| rest.strip_suffix(".tar"));
+        if tag.is_none_or(|tag| tag.contains('/')) {
             continue;
         }
         if looked.is_some() {

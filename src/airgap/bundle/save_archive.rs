@@ -65,6 +65,9 @@ pub(crate) struct Saved {
     pub(crate) layers: Vec<String>,
 }
 
+/// An image's id, its names, and itself.
+pub(crate) type Named = (String, Vec<String>, Saved);
+
 #[derive(Deserialize)]
 struct Listed {
     #[serde(rename = "Config")]
@@ -105,10 +108,7 @@ pub(crate) fn take_apart<S: Shelf>(
 
 /// Takes an archive apart that nobody knows, and gives all images of it with their names, each checked against its id. Extended
 /// headers are refused: no archive of images needs any.
-pub(crate) fn take_all<S: Shelf>(
-    archive: impl Read,
-    shelf: &mut S,
-) -> Result<Vec<(String, Vec<String>, Saved)>, S::Error> {
+pub(crate) fn take_all<S: Shelf>(archive: impl Read, shelf: &mut S) -> Result<Vec<Named>, S::Error> {
     let mut archive = tar::Archive::new(archive);
     let entries = archive.entries().map_err(|source| ArchiveError::Read { source })?.raw(true);
     // Whether something small is a layer, its digest tells.
@@ -190,7 +190,7 @@ impl Parts {
     }
 
     /// The images `ids`, or all: their ids, their names, themselves.
-    fn images(self, ids: Option<&BTreeSet<String>>) -> Result<Vec<(String, Vec<String>, Saved)>, ArchiveError> {
+    fn images(self, ids: Option<&BTreeSet<String>>) -> Result<Vec<Named>, ArchiveError> {
         let list = self.small.get("manifest.json").map(Vec::as_slice).unwrap_or_default();
         let list: Vec<Listed> = serde_json::from_slice(list).map_err(|source| ArchiveError::List { source })?;
         let mut found = Vec::new();

@@ -1,6 +1,8 @@
 //! Bills of materials: what an image or the program is made of, as far as it is known, in the two formats that others read.
 //! The same content gives the same bytes: identifiers come from digests, and every time is the bundle's.
 
+use std::fmt::Write;
+
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -83,12 +85,10 @@ impl Bill {
             let version =
                 release.as_ref().map(|release| release.version.as_str()).filter(|version| !version.is_empty());
             let of = version.map(|version| format!("&distro={distribution}-{version}")).unwrap_or_default();
-            let purl = format!(
-                "pkg:deb/{distribution}/{}@{}?arch={}{of}",
-                encoded(&package.name),
-                encoded(&package.version),
-                package.arch
-            );
+            // Advisories are about source packages.
+            let source = package.source.map(|source| format!("&upstream={}", encoded(&source))).unwrap_or_default();
+            let (name, version) = (encoded(&package.name), encoded(&package.version));
+            let purl = format!("pkg:deb/{distribution}/{name}@{version}?arch={}{of}{source}", package.arch);
             Part { name: package.name, version: package.version, purl, sha256: None }
         });
         let parts = parts.collect();
@@ -145,7 +145,8 @@ pub(crate) fn encoded(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b".-_~:".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            // Writing to a text has no way to fail.
+            let _ = write!(out, "%{byte:02X}");
         }
     }
     out

@@ -17,7 +17,8 @@ struct Document<'b> {
     #[serde(rename = "SPDXID")]
     id: &'static str,
     name: &'b str,
-    document_namespace: String,
+    #[serde(rename = "documentNamespace")]
+    namespace: String,
     comment: &'b str,
     creation_info: CreationInfo,
     packages: Vec<Package<'b>>,
@@ -58,19 +59,23 @@ struct Checksum {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct ExternalRef {
-    reference_category: &'static str,
-    reference_type: &'static str,
-    reference_locator: String,
+    #[serde(rename = "referenceCategory")]
+    category: &'static str,
+    #[serde(rename = "referenceType")]
+    kind: &'static str,
+    #[serde(rename = "referenceLocator")]
+    locator: String,
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Relationship {
-    spdx_element_id: &'static str,
-    relationship_type: &'static str,
-    related_spdx_element: String,
+    #[serde(rename = "spdxElementId")]
+    from: &'static str,
+    #[serde(rename = "relationshipType")]
+    kind: &'static str,
+    #[serde(rename = "relatedSpdxElement")]
+    to: String,
 }
 
 /// The document's bytes.
@@ -97,20 +102,15 @@ pub(crate) fn document(bill: &Bill) -> Vec<u8> {
         package(format!("SPDXRef-Part-{index}"), (name, version), sha256.clone(), purl.clone())
     });
     let packages: Vec<_> = std::iter::once(whole).chain(release).chain(parts).collect();
-    let describes =
-        Relationship { spdx_element_id: DOCUMENT, relationship_type: "DESCRIBES", related_spdx_element: WHOLE.into() };
+    let describes = Relationship { from: DOCUMENT, kind: "DESCRIBES", to: WHOLE.into() };
     let kind = if bill.of == Whole::Image { "CONTAINS" } else { "DEPENDS_ON" };
-    let contains = packages.iter().skip(1).map(|package| Relationship {
-        spdx_element_id: WHOLE,
-        relationship_type: kind,
-        related_spdx_element: package.id.clone(),
-    });
+    let contains = packages.iter().skip(1).map(|package| Relationship { from: WHOLE, kind, to: package.id.clone() });
     json(&Document {
         spdx_version: "SPDX-2.3",
         data_license: "CC0-1.0",
         id: DOCUMENT,
         name: &bill.name,
-        document_namespace: format!("https://spdx.org/spdxdocs/gitgrit-{uuid}"),
+        namespace: format!("https://spdx.org/spdxdocs/gitgrit-{uuid}"),
         comment: &bill.note,
         creation_info: CreationInfo { created: bill.time(), creators: [format!("Tool: gitgrit-ops-{}", bill.tool)] },
         relationships: std::iter::once(describes).chain(contains).collect(),
@@ -131,10 +131,6 @@ fn package<'b>(id: String, (name, version): (&'b str, &'b str), sha256: Option<S
         license_declared: UNKNOWN,
         copyright_text: UNKNOWN,
         primary_package_purpose: None,
-        external_refs: [ExternalRef {
-            reference_category: "PACKAGE-MANAGER",
-            reference_type: "purl",
-            reference_locator: purl,
-        }],
+        external_refs: [ExternalRef { category: "PACKAGE-MANAGER", kind: "purl", locator: purl }],
     }
 }

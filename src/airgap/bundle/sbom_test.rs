@@ -8,14 +8,17 @@ use super::super::dpkg::Package;
 use super::*;
 
 fn bill() -> Bill {
-    let package = |name: &str, version: &str| Package {
+    let package = |name: &str, version: &str, source: Option<&str>| Package {
         name: name.into(),
         version: version.into(),
         arch: "amd64".into(),
-        source: None,
+        source: source.map(str::to_owned),
     };
     let found = Inventory {
-        packages: Some([package("libstdc++6", "12.2.0-14+deb12u1"), package("git", "1:2.39.5-0+deb12u2")].into()),
+        packages: Some(
+            [package("libstdc++6", "12.2.0-14+deb12u1", Some("gcc-12")), package("git", "1:2.39.5-0+deb12u2", None)]
+                .into(),
+        ),
         release: Some(OsRelease { id: "debian".into(), version: "12".into(), name: "Debian GNU/Linux 12".into() }),
         files: 7,
     };
@@ -110,7 +113,7 @@ fn both_documents_hold_what_their_formats_ask_for() {
     let purls: Vec<_> = list(&cyclonedx, "/components").iter().filter_map(|part| part["purl"].as_str()).collect();
     let wanted = [
         "pkg:deb/debian/git@1:2.39.5-0%2Bdeb12u2?arch=amd64&distro=debian-12",
-        "pkg:deb/debian/libstdc%2B%2B6@12.2.0-14%2Bdeb12u1?arch=amd64&distro=debian-12",
+        "pkg:deb/debian/libstdc%2B%2B6@12.2.0-14%2Bdeb12u1?arch=amd64&distro=debian-12&upstream=gcc-12",
     ];
     assert_eq!(purls, wanted);
     let lock = include_str!("../../../Cargo.lock");
