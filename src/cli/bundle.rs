@@ -9,6 +9,7 @@ use super::bundle_inspect::{self, InspectArgs};
 use super::bundle_keygen::{self, KeygenArgs};
 use super::bundle_load::{self, LoadArgs};
 use super::bundle_sign::{self, SignArgs};
+use super::bundle_tgz::{self, TgzArgs};
 use super::bundle_trust::{self, TrustVerbArgs};
 use super::bundle_verify::{self, VerifyArgs};
 use super::{Console, Exit, Failure};
@@ -31,6 +32,7 @@ enum BundleVerb {
     Sign(SignArgs),
     Trust(TrustVerbArgs),
     Images(ImagesArgs),
+    Tgz(TgzArgs),
 }
 
 pub(crate) fn run(args: &BundleArgs, console: &mut Console) -> Result<Exit, Failure> {
@@ -44,5 +46,6 @@ pub(crate) fn run(args: &BundleArgs, console: &mut Console) -> Result<Exit, Fail
         BundleVerb::Sign(args) => bundle_sign::run(args, console),
         BundleVerb::Trust(args) => bundle_trust::run(args, console),
         BundleVerb::Images(args) => bundle_images::run(args, console),
+        BundleVerb::Tgz(args) => bundle_tgz::run(args, console),
     }
 }

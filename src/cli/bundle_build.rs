@@ -4,45 +4,29 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use airgap::bundle::build::{Asked, BuildPlan, Built, Request, apply, plan};
-use airgap::bundle::build_error::BuildError;
 use airgap::bundle::{BundleError, Profile};
-use base::file::read_text;
 use clap::{Args, ValueEnum};
-use docker::Reference;
 use serde::Serialize;
 
-use super::bundle_engine::{engine, engine_failure, progress};
+use super::bundle_engine::{engine, progress};
 use super::bundle_keys::SigningArgs;
-use super::bundle_sign::{refused, sign_manifest};
+use super::bundle_sign::sign_manifest;
+use super::bundle_source::{SourceArgs, failed};
 use super::{Console, Exit, Failure};
 
-/// The largest list of images, in bytes.
-const LIST_LIMIT: u64 = 64 << 10;
-/// The variable that fixes the time of all files (reproducible-builds.org).
-const EPOCH: &str = "SOURCE_DATE_EPOCH";
-
-const EXAMPLES: &str = "Examples:\n  gitgrit-ops bundle build --tag v1.0.0 --image gitgrit-app:v1.0.0 --image db=postgres:15 --key release.key\n  \
-                        gitgrit-ops bundle build --tag v1.0.0 --images images.txt --profile release --out /media/stick";
+const EXAMPLES: &str = "Examples:\n  gitgrit-ops bundle build --tag v1.0.0 --build-images --profile release --key release.key\n  \
+                        gitgrit-ops bundle build --tag v1.0.0 --image gitgrit-app:v1.0.0 --image db=postgres:15 --out /media/stick";
 
 /// Build a bundle: the images, the program, compose files, templates and manual in one file
 ///
-/// The images are those of the engine (`DOCKER_HOST`); those whose name begins with gitgrit- must have been built from this commit and
+/// The images are those that bundle/images.toml of the tree names, or those that --image names. They are taken from the engine (`DOCKER_HOST`); those whose name begins with gitgrit- must have been built from this commit and
 /// for this tag (`GIT_SHA` and `GIT_TAG`, or their labels). The same commit, images, tag and profile give the same bytes. Packed layers stay in
 /// the cache: a build that was ended goes on from there, and a layer is packed once.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct BuildArgs {
-    /// The version, as in the images' tags
-    #[arg(long)]
-    tag: String,
-
-    /// An image to carry, as in gitgrit-app:v1 or db=postgres:15; may be given several times
-    #[arg(long, value_name = "[NAME=]REFERENCE")]
-    image: Vec<String>,
-
-    /// A file with one image a line, written as for --image
-    #[arg(long, value_name = "FILE")]
-    images: Option<PathBuf>,
+    #[command(flatten)]
+    from: SourceArgs,
 
     /// The folder for the bundle
     #[arg(long, value_name = "DIR", default_value = "target/bundle")]
@@ -52,25 +36,9 @@ pub(crate) struct BuildArgs {
     #[arg(long, default_value = "fast")]
     profile: ProfileArg,
 
-    /// Where packed layers are kept
-    #[arg(long, value_name = "DIR", default_value = "target/bundle-cache")]
-    cache: PathBuf,
-
-    /// A checkout of the product
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    source: PathBuf,
-
-    /// The program to carry [default: this one]
+    /// gVisor's program, to carry as bin/runsc
     #[arg(long, value_name = "FILE")]
-    program: Option<PathBuf>,
-
-    /// Build from a tree with changes; the bundle says so
-    #[arg(long)]
-    allow_dirty: bool,
-
-    /// How many threads pack; the bytes do not depend on it [default: one per core]
-    #[arg(long, value_name = "COUNT")]
-    threads: Option<usize>,
+    runsc: Option<PathBuf>,
 
     /// Which of several bundles this is: a lower one than before is refused where it arrives [default: the commit's time]
     #[arg(long, value_name = "NUMBER")]
@@ -107,6 +75,8 @@ struct BuildView {
     size: Option<u64>,
     packed: Option<usize>,
     sequence: Option<u64>,
+    /// Version and commit of the program, as far as it says them.
+    program: Option<String>,
     dry_run: bool,
 }
 
@@ -121,6 +91,9 @@ pub(crate) fn run(args: &BuildArgs, console: &mut Console) -> Result<Exit, Failu
     let request = request(args)?;
     let keys = args.signing.open()?;
     let engine = engine()?;
+    if !args.dry_run {
+        args.from.build_images(&request, &engine, console)?;
+    }
     let planned = plan(&request, &engine).map_err(failed)?;
     let built = if args.dry_run {
         None
@@ -159,6 +132,7 @@ fn show(planned: &BuildPlan, built: Option<&Built>, keys: usize, console: &mut C
             commit: planned.worktree.commit.clone(),
             is_dirty: planned.worktree.dirty.is_some(),
             images: planned.images.iter().map(image).collect(),
+            program: planned.program.as_ref().map(airgap::bundle::program_mark::Mark::word),
             dry_run: built.is_none(),
             file,
         })?;
@@ -166,6 +140,12 @@ fn show(planned: &BuildPlan, built: Option<&Built>, keys: usize, console: &mut C
     }
     for (asked, image) in &planned.images {
         writeln!(console.err, "{:<12}  {}  {}", asked.name, image.id, asked.reference)?;
+    }
+    if planned.program.as_ref().is_none_or(|program| program.commit.is_none()) {
+        writeln!(
+            console.err,
+            "warning: the program does not say which commit it was built from; the bundle says that"
+        )?;
     }
     let Some(built) = built else {
         writeln!(console.err, "would write {file}")?;
@@ -185,82 +165,10 @@ fn layers(built: &Built) -> usize {
 }
 
 fn request(args: &BuildArgs) -> Result<Request, Failure> {
-    if !docker::reference::is_tag(&args.tag) {
-        return Err(Failure::said(Exit::Usage, format!("`{}` is no tag of an image", args.tag)));
-    }
-    let mut lines = args.image.clone();
-    if let Some(path) = &args.images {
-        let text = read_text(path, LIST_LIMIT)?;
-        lines.extend(
-            text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned),
-        );
-    }
-    let program = match &args.program {
-        Some(program) => program.clone(),
-        None => std::env::current_exe()?,
+    let profile = match args.profile {
+        ProfileArg::Fast => Profile::Fast,
+        ProfileArg::Release => Profile::Release,
     };
-    let epoch = match std::env::var(EPOCH) {
-        Ok(text) => Some(text.parse().map_err(|_| Failure::said(Exit::Usage, format!("{EPOCH} is not a number")))?),
-        Err(_) => None,
-    };
-    Ok(Request {
-        source: args.source.clone(),
-        tag: args.tag.clone(),
-        images: lines.iter().map(|line| asked(line)).collect::<Result<_, _>>()?,
-        profile: match args.profile {
-            ProfileArg::Fast => Profile::Fast,
-            ProfileArg::Release => Profile::Release,
-        },
-        out: args.out.clone(),
-        cache: args.cache.clone(),
-        program,
-        program_version: env!("CARGO_PKG_VERSION").into(),
-        allow_dirty: args.allow_dirty,
-        threads: args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
-        sequence: args.sequence,
-        epoch,
-        expires: args.expires,
-    })
-}
-
-/// Reads `NAME=REFERENCE`; without a name it is the image's own, without `gitgrit-` before it.
-fn asked(line: &str) -> Result<Asked, Failure> {
-    let (name, text) = line.split_once('=').map_or((None, line), |(name, text)| (Some(name), text));
-    let reference = Reference::parse(text.trim()).map_err(|error| engine_failure(error.into()))?;
-    let own = reference.tagged().map_or(reference.as_str(), |(name, _)| name);
-    let own = own.rsplit('/').next().unwrap_or(own);
-    let name =
-        name.map_or_else(|| own.strip_prefix("gitgrit-").unwrap_or(own).to_owned(), |name| name.trim().to_owned());
-    Ok(Asked { name, reference })
-}
-
-fn failed(error: BuildError) -> Failure {
-    match error {
-        BuildError::Engine(error) => engine_failure(error),
-        BuildError::Bundle(error) => refused(error),
-        BuildError::File(error) => error.into(),
-        other => {
-            Failure::new(if matches!(other, BuildError::Space { .. }) { Exit::Space } else { Exit::Failure }, other)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_image_is_named_by_its_line_or_by_itself() {
-        let cases = [
-            ("gitgrit-app:v1", ("app", "gitgrit-app:v1")),
-            ("db=postgres:15", ("db", "postgres:15")),
-            ("registry.example:5000/x/redis", ("redis", "registry.example:5000/x/redis:latest")),
-            ("one = two:3 ", ("one", "two:3")),
-        ];
-        for (line, (name, reference)) in cases {
-            let asked = asked(line).unwrap();
-            assert_eq!((asked.name.as_str(), asked.reference.as_str()), (name, reference), "{line}");
-        }
-        assert!(asked("a=b c").is_err());
-    }
+    let (runsc, sequence, expires) = (args.runsc.clone(), args.sequence, args.expires);
+    Ok(Request { profile, runsc, sequence, expires, ..args.from.request(args.out.clone(), true)? })
 }

@@ -3,11 +3,13 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use airgap::bundle::contents::{ListedPackage, PackageChanges, package_changes};
 use airgap::bundle::difference::{Change, Differences, FileChange, ImageChange, Layer, differences};
 use clap::Args;
 use serde::Serialize;
 
 use super::bundle_inspect::{HeadArgs, open};
+use super::bundle_sign::refused;
 use super::console::unless_gone;
 use super::{Console, Exit, Failure};
 
@@ -35,26 +37,45 @@ struct DiffView<'d> {
     is_same: bool,
     #[serde(flatten)]
     differences: &'d Differences,
+    /// What changes in what is installed in each image, and in the program's crates.
+    packages: &'d [PackageChanges],
+    /// The entries of the release notes that break something, and that the first bundle did not have.
+    breaking: &'d [String],
 }
 
 pub(crate) fn run(args: &BundleDiffArgs, console: &mut Console) -> Result<Exit, Failure> {
     let (from, signed_by) = open(&args.from, &args.head)?;
     let (to, _) = open(&args.to, &args.head)?;
     let found = differences(from.manifest(), to.manifest());
+    let packages = package_changes(&from.listed().map_err(refused)?, &to.listed().map_err(refused)?);
+    let known = from.breaking(false).map_err(refused)?;
+    let mut breaking = to.breaking(false).map_err(refused)?;
+    breaking.retain(|entry| !known.contains(entry));
     let (from, to) = (args.from.display().to_string(), args.to.display().to_string());
     if console.is_json {
-        console.json(&DiffView { from, to, is_same: found.is_empty(), differences: &found })?;
+        console.json(&DiffView {
+            from,
+            to,
+            is_same: found.is_empty(),
+            differences: &found,
+            packages: &packages,
+            breaking: &breaking,
+        })?;
         return Ok(Exit::Ok);
     }
     if signed_by.is_empty() {
         writeln!(console.err, "warning: no signature was checked; this is the files' own word")?;
     }
     writeln!(console.out, "From {from} to {to}:")?;
-    unless_gone(show(&found, &mut console.out))?;
+    unless_gone(show(&found, (&packages, &breaking), &mut console.out))?;
     Ok(Exit::Ok)
 }
 
-fn show(found: &Differences, out: &mut dyn Write) -> io::Result<()> {
+fn show(
+    found: &Differences,
+    (packages, breaking): (&[PackageChanges], &[String]),
+    out: &mut dyn Write,
+) -> io::Result<()> {
     if found.is_empty() {
         return writeln!(out, "Nothing changes.");
     }
@@ -73,6 +94,10 @@ fn show(found: &Differences, out: &mut dyn Write) -> io::Result<()> {
                 writeln!(out, "The {what} {name} is {is}.")?;
             }
         }
+    }
+    packages.iter().try_for_each(|changes| package_lines(changes, out))?;
+    for entry in breaking {
+        writeln!(out, "The release notes say that this breaks: {entry}")?;
     }
     writeln!(
         out,
@@ -100,6 +125,21 @@ fn image(change: &ImageChange, out: &mut dyn Write) -> io::Result<()> {
     };
     layers(&change.new_layers, "New")?;
     layers(&change.gone_layers, "Without")
+}
+
+fn package_lines(changes: &PackageChanges, out: &mut dyn Write) -> io::Result<()> {
+    let of =
+        if changes.name == "gitgrit-ops" { "the program".to_owned() } else { format!("the image {}", changes.name) };
+    for package in &changes.changed {
+        let (from, to) = (package.from.join(" and "), package.to.join(" and "));
+        writeln!(out, "In {of}, {} changes from {from} to {to}.", package.name)?;
+    }
+    for (list, is) in [(&changes.new, "new"), (&changes.gone, "gone")] {
+        for ListedPackage { name, version } in list {
+            writeln!(out, "In {of}, {name} {version} is {is}.")?;
+        }
+    }
+    writeln!(out, "In {of}, {} packages stay as they are.", changes.same)
 }
 
 fn file(change: &FileChange, out: &mut dyn Write) -> io::Result<()> {

@@ -1,8 +1,10 @@
-//! Shows what a bundle holds, out of its head alone: the body is neither verified nor unpacked.
+//! Shows what a bundle holds, out of its head, and out of single files of its body that are compared with the signed manifest
+//! before they are read. The rest of the body is neither verified nor unpacked.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use airgap::bundle::contents::Listed;
 use airgap::bundle::{Bundle, Manifest, Signature};
 use clap::Args;
 use serde::Serialize;
@@ -12,7 +14,7 @@ use super::bundle_trust::TrustArgs;
 use super::console::unless_gone;
 use super::{Console, Exit, Failure};
 
-const EXAMPLES: &str = "Examples:\n  gitgrit-ops bundle inspect gitgrit-v1.0.0-amd64.ggb --public-key release.pub\n  \
+const EXAMPLES: &str = "Examples:\n  gitgrit-ops bundle inspect gitgrit-v1.0.0-amd64.ggb --public-key release.pub --packages\n  \
                         gitgrit-ops bundle inspect gitgrit-v1.0.0-amd64.ggb --untrusted --json";
 
 /// Whose word about a bundle is taken.
@@ -26,7 +28,7 @@ pub(crate) struct HeadArgs {
     untrusted: bool,
 }
 
-/// Show what a bundle holds: images, layers, files, settings, migrations
+/// Show what a bundle holds: images, layers, packages, files, settings, migrations, what breaks
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct InspectArgs {
@@ -35,6 +37,10 @@ pub(crate) struct InspectArgs {
 
     #[command(flatten)]
     head: HeadArgs,
+
+    /// List the packages of each image and the crates of the program, not only how many there are
+    #[arg(long)]
+    packages: bool,
 }
 
 #[derive(Serialize)]
@@ -61,6 +67,19 @@ struct InspectView<'v> {
     files: Vec<FileView<'v>>,
     keys: &'v [String],
     migrations: &'v [String],
+    /// What of the newest release notes breaks something.
+    breaking: Vec<String>,
+    packages: Vec<PackagesView>,
+}
+
+#[derive(Serialize)]
+struct PackagesView {
+    /// The image's name; `gitgrit-ops` for the program.
+    name: String,
+    count: usize,
+    note: String,
+    /// `null` unless `--packages` was given.
+    list: Option<Vec<String>>,
 }
 
 #[derive(Serialize)]
@@ -102,7 +121,9 @@ pub(crate) fn open(file: &Path, args: &HeadArgs) -> Result<(Bundle, Vec<String>)
 
 pub(crate) fn run(args: &InspectArgs, console: &mut Console) -> Result<Exit, Failure> {
     let (bundle, signed_by) = open(&args.file, &args.head)?;
-    let view = view(&args.file, &bundle, &signed_by);
+    let mut view = view(&args.file, &bundle, &signed_by);
+    view.breaking = bundle.breaking(true).map_err(refused)?;
+    view.packages = packages(bundle.listed().map_err(refused)?, args.packages);
     if console.is_json {
         console.json(&view)?;
         return Ok(Exit::Ok);
@@ -136,7 +157,18 @@ fn view<'v>(file: &Path, bundle: &'v Bundle, signed_by: &'v [String]) -> Inspect
         files: files(manifest),
         keys: &manifest.keys,
         migrations: &manifest.migrations,
+        breaking: Vec::new(),
+        packages: Vec::new(),
     }
+}
+
+fn packages(listed: Vec<Listed>, is_wanted: bool) -> Vec<PackagesView> {
+    let one = |Listed { name, packages, note }| {
+        let count = packages.len();
+        let list = packages.into_iter().map(|package| format!("{} {}", package.name, package.version));
+        PackagesView { name, count, note, list: is_wanted.then(|| list.collect()) }
+    };
+    listed.into_iter().map(one).collect()
 }
 
 fn images(bundle: &Bundle) -> Vec<ImageView<'_>> {
@@ -187,6 +219,18 @@ fn show(view: &InspectView<'_>, out: &mut dyn Write) -> std::io::Result<()> {
             let packed = layer.packed.map_or("shared".to_owned(), |packed| packed.to_string());
             writeln!(out, "  {}  {:>12}  packed {packed:>12}", layer.digest, layer.size)?;
         }
+    }
+    for packages in &view.packages {
+        writeln!(out, "\npackages of {}: {}. {}", packages.name, packages.count, packages.note)?;
+        for package in packages.list.iter().flatten() {
+            writeln!(out, "  {package}")?;
+        }
+    }
+    if !view.breaking.is_empty() {
+        writeln!(out, "\nbreaks")?;
+    }
+    for entry in &view.breaking {
+        writeln!(out, "  {entry}")?;
     }
     writeln!(out, "\nfiles")?;
     for file in &view.files {

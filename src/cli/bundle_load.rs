@@ -15,6 +15,7 @@ use docker::EngineError;
 use serde::Serialize;
 
 use super::bundle_engine::{engine, engine_failure, progress};
+use super::bundle_load_tgz;
 use super::bundle_sign::refused;
 use super::bundle_trust::TrustArgs;
 use super::sources::found_site;
@@ -49,6 +50,10 @@ pub(crate) struct LoadArgs {
     #[arg(long)]
     sha256: bool,
 
+    /// Load an installer's .tgz although nobody has signed it
+    #[arg(long)]
+    unsigned: bool,
+
     /// Verify, say what would be sent, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -78,6 +83,9 @@ struct ImageView {
 }
 
 pub(crate) fn run(args: &LoadArgs, console: &mut Console) -> Result<Exit, Failure> {
+    if let Some(exit) = bundle_load_tgz::run(&args.file, args.unsigned, args.dry_run, console)? {
+        return Ok(exit);
+    }
     let folder = state_folder(args.state.as_deref());
     let least = if args.allow_older { 0 } else { least(&folder).map_err(failed)? };
     let trust = args.trust.read()?.not_before(least);

@@ -35,6 +35,8 @@ pub struct Image {
     pub layers: Vec<String>,
     /// The names with tags that it has.
     pub tags: Vec<String>,
+    /// The names with digests of registries that it has.
+    pub digests: Vec<String>,
     /// Its size, in bytes.
     pub size: u64,
     /// The processor it is for, as in `amd64`.
@@ -238,6 +240,7 @@ fn image(found: ImageInspect) -> Image {
         id: found.id.unwrap_or_default(),
         layers: found.root_fs.and_then(|root| root.layers).unwrap_or_default(),
         tags: found.repo_tags.unwrap_or_default(),
+        digests: found.repo_digests.unwrap_or_default(),
         size: found.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
         architecture: found.architecture.unwrap_or_default(),
         labels: config.labels.unwrap_or_default().into_iter().collect(),

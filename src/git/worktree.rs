@@ -28,8 +28,12 @@ pub struct Worktree {
     pub commit: String,
     /// When it was made, in seconds since 1970.
     pub seconds: u64,
+    /// A tag that names it; the first where there are several.
+    pub tag: Option<String>,
     /// The first file that differs from the commit, or that no commit has; `None` when there is none.
     pub dirty: Option<String>,
+    /// The first file of the commit that differs from it; files that no commit has do not count.
+    pub edited: Option<String>,
     /// Where the directory lies in the tree, as in `docs/`; empty for its root.
     pub inside: String,
     /// The files of the commit; of the index, when the tree is dirty.
@@ -66,7 +70,9 @@ impl Worktree {
         let unread = || Error::Git { command: "log", message: child::one_line(&head) };
         let seconds = seconds.parse().map_err(|_| unread())?;
         let inside = ask(directory, "rev-parse", &["rev-parse", "--show-prefix"])?.trim_end_matches('\n').to_owned();
-        let dirty = changed(directory)?;
+        let tags = ask(directory, "tag", &["tag", "--points-at", commit])?;
+        let tag = tags.lines().next().map(str::to_owned);
+        let (dirty, edited) = changed(directory)?;
         let listing: &[&str] = match dirty {
             None => &["ls-tree", "-r", "-z", "--full-tree", commit],
             Some(_) => &["ls-files", "--stage", "-z"],
@@ -85,7 +91,7 @@ impl Worktree {
             Some(TreeFile { path: path.to_owned(), kind, id: (*id).to_owned() })
         });
         let files = files.collect();
-        Ok(Self { commit: commit.to_owned(), seconds, dirty, inside, files })
+        Ok(Self { commit: commit.to_owned(), seconds, tag, dirty, edited, inside, files })
     }
 
     /// What the repository has under the ids of `files`, in their order, whatever lies in the tree by now. Blocks.
@@ -114,8 +120,8 @@ impl Worktree {
     }
 }
 
-/// The first file that differs, or that no commit has.
-fn changed(directory: &Path) -> Result<Option<String>, Error> {
+/// The first file that differs, or that no commit has; and the first that differs.
+fn changed(directory: &Path) -> Result<(Option<String>, Option<String>), Error> {
     // Filters are programs; a file that needs one differs then, and does not go for the same.
     let named = ["config", "--null", "--name-only", "--get-regexp", "^filter[.]"];
     let program = program(directory, &SETTINGS).options(named);
@@ -128,7 +134,11 @@ fn changed(directory: &Path) -> Result<Option<String>, Error> {
         ["status", "--porcelain=v1", "-z", "--untracked-files=normal", "--ignore-submodules=all", "--no-renames"];
     let said = run(directory, "status", &options, &settings, b"")?;
     let said = text("status", said)?;
-    Ok(said.split('\0').find_map(|line| line.get(3..)).map(str::to_owned))
+    let mut changes = said.split('\0').filter_map(|line| Some((line.get(..2)?, line.get(3..)?)));
+    let first = changes.clone().next();
+    let edited = changes.find(|(state, _)| *state != "??");
+    let path = |change: Option<(&str, &str)>| change.map(|(_, path)| path.to_owned());
+    Ok((path(first), path(edited)))
 }
 
 fn ask(directory: &Path, command: &'static str, arguments: &[&str]) -> Result<String, Error> {
@@ -195,7 +205,8 @@ mod tests {
             ("", "docs/")
         );
         std::fs::write(home.path().join("new"), "").unwrap();
-        assert_eq!(Worktree::read(home.path()).unwrap().dirty.as_deref(), Some("new"));
+        let untracked = Worktree::read(home.path()).unwrap();
+        assert_eq!((untracked.dirty.as_deref(), untracked.edited), (Some("new"), None));
         std::fs::remove_file(home.path().join("new")).unwrap();
         std::fs::write(home.path().join("docs/ä b.md"), "other").unwrap();
         let dirty = Worktree::read(home.path()).unwrap();

@@ -46,6 +46,24 @@ impl Workshop {
         Some(workshop)
     }
 
+    /// Commits everything in the tree, and makes the images anew, from that commit.
+    pub(crate) fn commit(&mut self) {
+        self.git(&["add", "."]);
+        self.git(&["commit", "-q", "-m", "more"]);
+        self.git(&["rev-parse", "HEAD"]).trim().clone_into(&mut self.commit);
+        self.images();
+    }
+
+    /// An image of ours on top of `gitgrit-app:v1`, with what lies in the folder `context`.
+    pub(crate) fn image(&self, reference: &str, context: &str) {
+        std::fs::write(self.path(context).join("Dockerfile"), "FROM gitgrit-app:v1\nCOPY root/ /\n").unwrap();
+        let folder = self.path(context);
+        let program = Program::new("docker").options(["build", "-q", "-t", reference, folder.to_str().unwrap()]);
+        let program = program.env("DOCKER_BUILDKIT", "0").env("DOCKER_HOST", self.engine.address());
+        let done = program.env("HOME", self.ground.home()).run(b"").unwrap();
+        assert!(done.status.success(), "{}", done.stderr);
+    }
+
     /// Two images of ours that share a layer, and a stranger's. The big layer is as large as several pieces on any way.
     fn images(&self) {
         let stamp = [format!("ENV GIT_SHA={} GIT_TAG=v1", self.commit)];

@@ -9,6 +9,7 @@ use docker::EngineError;
 
 use super::BundleError;
 use super::save_archive::ArchiveError;
+use crate::images::ImagesError;
 
 /// Why a bundle is not built. Layers that were packed stay in the cache.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +64,63 @@ pub enum BuildError {
         /// The image.
         image: String,
     },
+    /// Images of the tree's recipes are not in the engine.
+    #[error("the engine has no image {}", quoted(.made, .pulled))]
+    Missing {
+        /// Those that recipes make.
+        made: Vec<String>,
+        /// Those of somebody else, with their digests.
+        pulled: Vec<String>,
+        /// The tag that was asked for.
+        tag: String,
+    },
+    /// The engine has another image under that name than the recipes pin.
+    #[error("the engine has `{image}` as {found}, and the recipes want {wanted}")]
+    Pinned {
+        /// The image.
+        image: String,
+        /// The digest that it must have.
+        wanted: String,
+        /// The id that it has.
+        found: String,
+    },
+    /// A recipe names an image by nothing but its digest.
+    #[error("the recipes name `{reference}` without a tag")]
+    Untagged {
+        /// The name.
+        reference: String,
+    },
+    /// The recipes do not read, or an image was not built.
+    #[error("could not use the recipes of the images")]
+    Images(#[from] ImagesError),
+    /// The program was built from another commit.
+    #[error("the program says that it is {said}, and the tree is {commit}")]
+    Program {
+        /// Version and commit of the program.
+        said: String,
+        /// The tree's commit.
+        commit: String,
+    },
+    /// A file of the tree has a path that no bundle carries.
+    #[error("a file of the tree cannot travel")]
+    Path {
+        /// Which, and why.
+        source: Box<BundleError>,
+    },
+    /// The time of all files does not fit an archive.
+    #[error("the time of the files is later than {most}, the latest that an archive can say")]
+    Epoch {
+        /// The latest, in seconds since 1970.
+        most: u64,
+    },
+    /// What an image says of its packages does not read.
+    #[error("could not list the packages of the image `{image}`: {why}")]
+    Packages {
+        /// Its name.
+        image: String,
+        /// What is wrong.
+        why: &'static str,
+    },
     /// An image for another processor, or for one that no bundle is for.
     #[error("the image `{image}` is for `{found}`")]
     Arch {
@@ -116,8 +174,22 @@ impl Hint for BuildError {
                 needed.saturating_sub(*free)
             )),
             Self::NoImage { .. } => Some("build or pull it first; `docker image ls` shows what the engine has".into()),
+            Self::Missing { made, pulled, tag } => Some(ways(made, pulled, tag)),
+            Self::Pinned { image, wanted, .. } => Some(format!("docker pull {image}@{wanted}")),
+            Self::Untagged { .. } => Some(
+                "write NAME:TAG@sha256:… in bundle/images.toml: engines that get a bundle know images by their tags"
+                    .into(),
+            ),
+            Self::Images(error) => error.hint(),
+            Self::Program { .. } => Some("compile the program from this commit, or use --allow-dirty".into()),
+            Self::Path { .. } => Some("rename it: ASCII letters, digits and `._+-@=~`, no part longer than 100".into()),
+            Self::Epoch { .. } => Some("set SOURCE_DATE_EPOCH to seconds, not to milliseconds".into()),
+            Self::Packages { .. } => Some("build the image anew; what travels must say what it is made of".into()),
             Self::Arch { .. } => Some("a bundle is for amd64 or arm64, and all its images for the same".into()),
-            Self::Nothing => Some("name images with --image NAME=REFERENCE or --images FILE".into()),
+            Self::Nothing => Some(
+                "name images with --image NAME=REFERENCE or --images FILE, or write recipes into bundle/images.toml"
+                    .into(),
+            ),
             Self::Name { .. } => {
                 Some("name each image once, with letters, digits and `-`, and a reference that ends in a tag".into())
             }
@@ -130,4 +202,21 @@ impl Hint for BuildError {
             _ => None,
         }
     }
+}
+
+fn quoted(made: &[String], pulled: &[String]) -> String {
+    let all = made.iter().chain(pulled).map(|image| format!("`{image}`"));
+    all.collect::<Vec<_>>().join(", ")
+}
+
+/// The commands after which the images are there.
+fn ways(made: &[String], pulled: &[String], tag: &str) -> String {
+    let mut ways = Vec::new();
+    if !made.is_empty() {
+        let build =
+            format!("gitgrit-ops bundle images --tag {tag} --commit \"$(git rev-parse HEAD)\" --out images.tar");
+        ways.push(format!("{build} && docker load --input images.tar; or use --build-images, which does both"));
+    }
+    ways.extend(pulled.iter().map(|image| format!("docker pull {image}")));
+    ways.join("; ")
 }

@@ -12,6 +12,8 @@ use base::file::{FileError, Lock, create_dir, read_bytes, write_atomic};
 use vault::digest::{Sha256, sha256_hex};
 
 use super::build_error::BuildError;
+use super::layer_facts::LayerFacts;
+use super::layer_scan::Scan;
 use super::save_archive::Shelf;
 use super::{Digest, Packed, Profile, pack};
 
@@ -36,6 +38,8 @@ pub(crate) struct Cache<'t> {
     shared: HashSet<(u64, String)>,
     /// What was packed by this build, or found to be itself; `None` for what was looked for and is not here.
     proved: RefCell<HashMap<Digest, Option<Packed>>>,
+    /// What the proved layers say of packages. Never kept: it is read again out of what was proved.
+    facts: RefCell<HashMap<Digest, Result<LayerFacts, &'static str>>>,
     /// The layers that may come by.
     expected: BTreeSet<Digest>,
     tell: &'t dyn Fn(u64),
@@ -65,6 +69,7 @@ impl<'t> Cache<'t> {
             starts: HashMap::new(),
             shared: HashSet::new(),
             proved: RefCell::default(),
+            facts: RefCell::default(),
             expected: BTreeSet::new(),
             tell,
             packed: 0,
@@ -121,7 +126,17 @@ impl<'t> Cache<'t> {
         let index = read_bytes(&folder.join("frames.json"), INDEX_LIMIT).ok()?;
         let packed = Packed::from_index(&index, &folder.join("data.zst"))?;
         let is_ours = packed.digest == *digest && packed.profile == self.profile;
-        (is_ours && packed.is_itself().unwrap_or_default()).then_some(packed)
+        let mut scan = Scan::default();
+        let is_itself = is_ours && packed.is_itself_heard(&mut |content| scan.take(content)).unwrap_or_default();
+        is_itself.then(|| {
+            self.facts.borrow_mut().insert(*digest, scan.finish());
+            packed
+        })
+    }
+
+    /// What a layer that is here says of packages.
+    pub(crate) fn facts(&self, digest: &Digest) -> Result<LayerFacts, &'static str> {
+        self.facts.borrow().get(digest).cloned().unwrap_or(Err("a layer is not in the cache"))
     }
 
     /// The configuration with that digest.
@@ -139,7 +154,9 @@ impl<'t> Cache<'t> {
     fn pack(&mut self, start: &[u8], size: u64, content: &mut dyn Read) -> Result<Digest, BuildError> {
         let unfinished = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(&self.layers);
         let unfinished = unfinished.map_err(|source| FileError::Write { path: self.layers.clone(), source })?;
-        let packed = pack(content, self.profile, self.threads, &unfinished.path().join("data.zst"))?;
+        let mut scan = Scan::default();
+        let mut content = Heard { inner: content, hear: |bytes: &[u8]| scan.take(bytes) };
+        let packed = pack(&mut content, self.profile, self.threads, &unfinished.path().join("data.zst"))?;
         base::fault::point("bundle:build:packed");
         write_atomic(&unfinished.path().join("frames.json"), &packed.index(), 0o644)?;
         let hash = sha256_hex(start);
@@ -157,6 +174,7 @@ impl<'t> Cache<'t> {
         self.packed += 1;
         let packed = Packed { file: folder.join("data.zst"), ..packed };
         let digest = packed.digest;
+        self.facts.borrow_mut().insert(digest, scan.finish());
         self.proved.borrow_mut().insert(digest, Some(packed));
         Ok(digest)
     }
@@ -186,7 +204,7 @@ impl Shelf for Cache<'_> {
     fn take(&mut self, name: Option<&str>, size: u64, layer: &mut dyn Read) -> Result<String, BuildError> {
         let read = |source| BuildError::Layer { source };
         let tell = self.tell;
-        let mut layer = Told { inner: layer, tell };
+        let mut layer = Heard { inner: layer, hear: |bytes: &[u8]| tell(bytes.len() as u64) };
         if let Some(known) = name.and_then(Digest::parse_named).filter(|digest| self.layer(digest).is_some()) {
             tell(size);
             return Ok(known.named());
@@ -233,16 +251,16 @@ fn hashed(mut hash: Sha256, content: &mut dyn Read) -> io::Result<Digest> {
     }
 }
 
-/// A reader whose bytes are told.
-struct Told<'r, 't> {
+/// A reader whose bytes somebody else hears too.
+struct Heard<'r, H> {
     inner: &'r mut dyn Read,
-    tell: &'t dyn Fn(u64),
+    hear: H,
 }
 
-impl Read for Told<'_, '_> {
+impl<H: FnMut(&[u8])> Read for Heard<'_, H> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let size = self.inner.read(buffer)?;
-        (self.tell)(size as u64);
+        (self.hear)(buffer.get(..size).unwrap_or_default());
         Ok(size)
     }
 }

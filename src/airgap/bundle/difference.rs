@@ -203,11 +203,12 @@ fn images(old: &Manifest, new: &Manifest) -> (Vec<ImageChange>, usize) {
     (changed.collect(), same)
 }
 
-/// Files that are no blobs and do not follow from the others.
+/// Files that are no blobs and do not follow from the others. What says what a bundle is made of is compared word by word elsewhere.
 fn files(old: &Manifest, new: &Manifest) -> (Vec<FileChange>, usize) {
     let is_own = |entry: &&Entry| {
         let path = entry.path.as_str();
-        !path.starts_with("blobs/") && path != super::rules::SUMS && !super::head::DERIVED.contains(&path)
+        let is_said = path == super::provenance::PATH || path.starts_with(super::sbom::FOLDER);
+        !path.starts_with("blobs/") && !is_said && path != super::rules::SUMS && !super::head::DERIVED.contains(&path)
     };
     let by_path = |manifest: &'_ Manifest| -> BTreeMap<String, Entry> {
         manifest.entries.iter().filter(is_own).map(|entry| (entry.path.to_string(), entry.clone())).collect()

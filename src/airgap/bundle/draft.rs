@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -95,6 +95,22 @@ impl Draft {
         let table = table(manifest, head.len() as u64, archive.len() as u64);
         self.put(&table.ok_or(BundleError::Frames("there are too many"))?)?;
         base::fault::point("bundle:written");
+        self.close()
+    }
+
+    /// Writes what `content` gives, and gives the file its name.
+    pub(crate) fn filled<E: From<BundleError>>(
+        mut self,
+        content: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut out = BufWriter::with_capacity(1 << 20, &self.file);
+        content(&mut out)?;
+        out.flush().map_err(|source| self.failed(source))?;
+        drop(out);
+        Ok(self.close()?)
+    }
+
+    fn close(&mut self) -> Result<(), BundleError> {
         self.file.sync_all().map_err(|source| self.failed(source))?;
         fs::rename(&self.part, &self.out).map_err(|source| self.failed(source))?;
         self.is_finished = true;

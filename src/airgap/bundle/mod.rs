@@ -1,32 +1,48 @@
 //! The bundle: one file that crosses the gap. A tar in independent zstd frames, signed, checked before anything of it is
 //! used (docs/bundle.md). Opens no socket and starts no program; nothing that a signature does not cover is ever decoded.
 
+mod accompany;
+mod asked;
 pub mod build;
 pub mod build_error;
 mod cache;
 mod content;
+pub mod contents;
+mod crates;
 pub mod difference;
 mod digest;
+mod dpkg;
 mod draft;
 mod error;
 mod form;
 mod frame;
+mod gather;
 mod head;
+pub mod installer;
+mod layer_facts;
+mod layer_scan;
 mod layout;
 pub mod load;
 mod load_archive;
 pub mod load_error;
 pub mod load_plan;
+pub mod load_tgz;
 mod manifest;
 mod oci;
 mod open;
 mod pack;
 mod path;
+pub mod program_mark;
+mod provenance;
 mod reference;
+mod release_notes;
 mod rules;
 mod save_archive;
 #[cfg(test)]
 mod save_archive_test;
+mod sbom;
+mod sbom_cyclonedx;
+mod sbom_spdx;
 mod seek;
 mod signature;
 pub mod trust;

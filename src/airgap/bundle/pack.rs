@@ -11,6 +11,7 @@ use std::thread::{Scope, ScopedJoinHandle};
 use serde::{Deserialize, Serialize};
 use vault::digest::Sha256;
 
+use super::draft::Body;
 use super::form::Walk;
 use super::frame::{Packer, Unpacker};
 use super::{Blake3, BundleError, Digest, Frame, Profile};
@@ -64,6 +65,11 @@ impl Packed {
     /// Unpacks all of it and says whether its frames, and what they hold, are what it says: who could write where it was kept
     /// could have put anything there.
     pub fn is_itself(&self) -> Result<bool, BundleError> {
+        self.is_itself_heard(&mut |_| ())
+    }
+
+    /// The same. `hear` gets the content, which is to be believed when the answer is yes.
+    pub(crate) fn is_itself_heard(&self, hear: &mut dyn FnMut(&[u8])) -> Result<bool, BundleError> {
         let failed = |source| BundleError::Read { path: self.file.clone(), source };
         let mut file = File::open(&self.file).map_err(failed)?;
         let mut unpacker = Unpacker::new().map_err(failed)?;
@@ -88,8 +94,28 @@ impl Packed {
                 return Ok(false);
             }
             hash.update(&content);
+            hear(&content);
         }
         Ok(rest == 0 && Digest(hash.finish()) == self.digest)
+    }
+}
+
+impl Packed {
+    /// Unpacks all of it into `out`. Each frame is hashed on the way, and is what this says it is.
+    pub(crate) fn unpack_to(&self, out: &mut dyn Write) -> Result<(), BundleError> {
+        let failed = |source| BundleError::Read { path: self.file.clone(), source };
+        let mut unpacker = Unpacker::new().map_err(failed)?;
+        let mut content = Vec::new();
+        let mut from = 0;
+        for (index, frame) in self.frames.iter().enumerate() {
+            let kept = Body::Kept { file: &self.file, from };
+            let packed = kept.bytes(frame)?;
+            let refused = |why| BundleError::FrameContent { frame: index, why };
+            unpacker.unpack(&packed, frame.size, &mut content).map_err(refused)?;
+            out.write_all(&content).map_err(|source| BundleError::Write { path: "the archive".into(), source })?;
+            from += frame.packed;
+        }
+        Ok(())
     }
 }
 

@@ -65,10 +65,15 @@ pub(crate) struct Saved {
     pub(crate) layers: Vec<String>,
 }
 
+/// An image's id, its names, and itself.
+pub(crate) type Named = (String, Vec<String>, Saved);
+
 #[derive(Deserialize)]
 struct Listed {
     #[serde(rename = "Config")]
     config: String,
+    #[serde(rename = "RepoTags", default)]
+    tags: Option<Vec<String>>,
     #[serde(rename = "Layers")]
     layers: Vec<String>,
 }
@@ -91,41 +96,24 @@ pub(crate) fn take_apart<S: Shelf>(
     layers: &BTreeSet<String>,
     shelf: &mut S,
 ) -> Result<BTreeMap<String, Saved>, S::Error> {
-    let mut parts = Parts::default();
     let mut archive = tar::Archive::new(archive);
-    let read = |source| ArchiveError::Read { source };
-    for (index, entry) in archive.entries().map_err(read)?.enumerate() {
-        let mut entry = entry.map_err(read)?;
-        let name = name_of(&entry.path_bytes())?;
-        let refused = |why| ArchiveError::Entry { name: name.clone(), why };
-        if index >= MOST {
-            return Err(refused("it has more than 100000 files").into());
-        }
-        match entry.header().entry_type() {
-            EntryType::Directory => continue,
-            EntryType::Regular => {}
-            EntryType::Symlink if name.ends_with("/layer.tar") => {
-                let target = entry.link_name_bytes().unwrap_or_default();
-                let target = linked(&target).ok_or_else(|| refused("a link to something else than a layer"))?;
-                parts.links.insert(name, target);
-                continue;
-            }
-            _ => return Err(refused("neither a file nor a folder").into()),
-        }
-        let size = entry.size();
-        let digest = name.strip_prefix("blobs/sha256/").map(|hex| format!("sha256:{hex}"));
-        let is_layer = digest.as_ref().map_or(name.ends_with("/layer.tar"), |digest| layers.contains(digest));
-        if is_layer {
-            let found = shelf.take(digest.as_deref(), size, &mut entry)?;
-            if digest.is_some_and(|digest| digest != found) {
-                return Err(refused("its content is not what its name says").into());
-            }
-            parts.layers.insert(name, found);
-        } else {
-            parts.keep(name, size, &mut entry)?;
-        }
-    }
-    Ok(parts.images(ids)?)
+    let entries = archive.entries().map_err(|source| ArchiveError::Read { source })?;
+    let is_layer = |digest: &str, _| layers.contains(digest);
+    Ok(Parts::read(entries, &is_layer, shelf)?
+        .images(Some(ids))?
+        .into_iter()
+        .map(|(id, _, saved)| (id, saved))
+        .collect())
+}
+
+/// Takes an archive apart that nobody knows, and gives all images of it with their names, each checked against its id. Extended
+/// headers are refused: no archive of images needs any.
+pub(crate) fn take_all<S: Shelf>(archive: impl Read, shelf: &mut S) -> Result<Vec<Named>, S::Error> {
+    let mut archive = tar::Archive::new(archive);
+    let entries = archive.entries().map_err(|source| ArchiveError::Read { source })?.raw(true);
+    // Whether something small is a layer, its digest tells.
+    let is_layer = |_: &str, size| size > SMALL;
+    Ok(Parts::read(entries, &is_layer, shelf)?.images(None)?)
 }
 
 /// What came by.
@@ -138,6 +126,47 @@ struct Parts {
 }
 
 impl Parts {
+    /// Reads all entries. `is_layer` says of a blob's digest and size whether it is a layer.
+    fn read<R: Read, S: Shelf>(
+        entries: tar::Entries<'_, R>,
+        is_layer: &dyn Fn(&str, u64) -> bool,
+        shelf: &mut S,
+    ) -> Result<Self, S::Error> {
+        let mut parts = Self::default();
+        for (index, entry) in entries.enumerate() {
+            let mut entry = entry.map_err(|source| ArchiveError::Read { source })?;
+            let name = name_of(&entry.path_bytes())?;
+            let refused = |why| ArchiveError::Entry { name: name.clone(), why };
+            if index >= MOST {
+                return Err(refused("it has more than 100000 files").into());
+            }
+            match entry.header().entry_type() {
+                EntryType::Directory => continue,
+                EntryType::Regular => {}
+                EntryType::Symlink if name.ends_with("/layer.tar") => {
+                    let target = entry.link_name_bytes().unwrap_or_default();
+                    let target = linked(&target).ok_or_else(|| refused("a link to something else than a layer"))?;
+                    parts.links.insert(name, target);
+                    continue;
+                }
+                _ => return Err(refused("neither a file nor a folder").into()),
+            }
+            let size = entry.size();
+            let digest = name.strip_prefix("blobs/sha256/").map(|hex| format!("sha256:{hex}"));
+            let is_layer = digest.as_ref().map_or(name.ends_with("/layer.tar"), |digest| is_layer(digest, size));
+            if is_layer {
+                let found = shelf.take(digest.as_deref(), size, &mut entry)?;
+                if digest.is_some_and(|digest| digest != found) {
+                    return Err(refused("its content is not what its name says").into());
+                }
+                parts.layers.insert(name, found);
+            } else {
+                parts.keep(name, size, &mut entry)?;
+            }
+        }
+        Ok(parts)
+    }
+
     fn keep(&mut self, name: String, size: u64, content: &mut impl Read) -> Result<(), ArchiveError> {
         let is_blob = name.starts_with("blobs/");
         // Of the older layout's folders, nothing but the layers is needed.
@@ -160,14 +189,15 @@ impl Parts {
         Ok(())
     }
 
-    fn images(self, ids: &BTreeSet<String>) -> Result<BTreeMap<String, Saved>, ArchiveError> {
+    /// The images `ids`, or all: their ids, their names, themselves.
+    fn images(self, ids: Option<&BTreeSet<String>>) -> Result<Vec<Named>, ArchiveError> {
         let list = self.small.get("manifest.json").map(Vec::as_slice).unwrap_or_default();
         let list: Vec<Listed> = serde_json::from_slice(list).map_err(|source| ArchiveError::List { source })?;
-        let mut found = BTreeMap::new();
+        let mut found = Vec::new();
         for listed in list {
             let Some(config) = self.small.get(&listed.config) else { continue };
             let id = format!("sha256:{}", vault::digest::sha256_hex(config));
-            if !ids.contains(&id) {
+            if ids.is_some_and(|ids| !ids.contains(&id)) {
                 continue;
             }
             let refused = |why| ArchiveError::Image { id: id.clone(), why };
@@ -178,20 +208,25 @@ impl Parts {
             if parsed.rootfs.diff_ids != layers {
                 return Err(refused("its layers are not those that its configuration names"));
             }
-            found.insert(id.clone(), Saved { config: config.clone(), layers });
+            found.push((id, listed.tags.unwrap_or_default(), Saved { config: config.clone(), layers }));
         }
-        let missing = ids.iter().find(|id| !found.contains_key(*id));
-        missing.map_or(Ok(found), |id| Err(ArchiveError::Image { id: id.clone(), why: "it is not listed" }))
+        let is_missing = |id: &&String| found.iter().all(|(other, ..)| other != *id);
+        match ids.and_then(|ids| ids.iter().find(is_missing)) {
+            Some(id) => Err(ArchiveError::Image { id: id.clone(), why: "it is not listed" }),
+            None => Ok(found),
+        }
     }
 
     /// The digest of the layer of that name; a link leads to one, never to another link.
     fn layer(&self, name: &str) -> Option<String> {
-        self.layers.get(name).or_else(|| self.layers.get(self.links.get(name)?)).cloned()
+        let known = self.layers.get(name).or_else(|| self.layers.get(self.links.get(name)?)).cloned();
+        let small = || Some(format!("sha256:{}", vault::digest::sha256_hex(self.small.get(name)?)));
+        known.or_else(small)
     }
 }
 
 /// A name as engines write them: plain, relative, without a way up.
-fn name_of(bytes: &[u8]) -> Result<String, ArchiveError> {
+pub(crate) fn name_of(bytes: &[u8]) -> Result<String, ArchiveError> {
     let shown = String::from_utf8_lossy(bytes).chars().filter(|sign| !sign.is_control()).take(200).collect::<String>();
     let refused = |why| ArchiveError::Entry { name: shown.clone(), why };
     let text = std::str::from_utf8(bytes).map_err(|_| refused("its name is not plain text"))?;

@@ -74,14 +74,14 @@ pub struct Assembly {
 }
 
 impl Source {
-    fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::Packed(packed) => packed.size,
         }
     }
 
-    fn digest(&self) -> Digest {
+    pub(crate) fn digest(&self) -> Digest {
         match self {
             Self::Bytes(bytes) => Digest::of(bytes),
             Self::Packed(packed) => packed.digest,

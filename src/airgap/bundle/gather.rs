@@ -1,0 +1,177 @@
+//! Gathers what a bundle is made of: layers and configurations out of one `docker save` as far as the cache lacks them, the
+//! program, and what of the tree travels. The tree's files are those of its commit, unless it has changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use base::file::{FileError, read_bytes};
+use docker::{Engine, Reference};
+use git::{TreeFile, TreeKind, Worktree};
+
+use super::accompany::RUNSC;
+use super::build::{BuildPlan, Request};
+use super::build_error::BuildError;
+use super::cache::Cache;
+use super::save_archive::take_apart;
+use super::{Digest, EntryPath, Mode, Packed, Source, SourceImage, reference, rules};
+
+/// What of the tree travels: folders and files.
+const CARRIED: [&str; 5] = ["CHANGELOG.md", "LICENSE", "compose/", "docs/", "templates/"];
+/// The folders without which it is no tree of the product.
+const NEEDED: [&str; 2] = ["compose/", "docs/"];
+/// The largest file of the tree that travels, in bytes.
+const LARGEST: u64 = 64 << 20;
+/// How often an engine is asked for its archive: a second time when a layer was taken for one that begins alike.
+const ROUNDS: usize = 3;
+
+/// Files for a bundle.
+pub(crate) type Files = BTreeMap<EntryPath, (Mode, Source)>;
+
+/// What a bundle is made of. What was packed lies in the cache, which has to stay open.
+pub(crate) struct Gathered {
+    pub(crate) images: Vec<SourceImage>,
+    pub(crate) layers: BTreeMap<Digest, Packed>,
+    pub(crate) files: Files,
+}
+
+/// The tree must be whole, and what of it travels must be files that can lie beside each other in a bundle.
+pub(crate) fn check_tree(worktree: &Worktree) -> Result<(), BuildError> {
+    let refused = |path: &str, why| Err(BuildError::Part { path: path.into(), why });
+    if !worktree.inside.is_empty() {
+        return refused(&worktree.inside, "is a folder in it, and not the whole");
+    }
+    if let Some(link) = carried(worktree).find(|file| file.kind == TreeKind::Other) {
+        return refused(&link.path, "is a link or another repository, and no bundle carries those");
+    }
+    let mut folded = BTreeMap::new();
+    for file in carried(worktree) {
+        EntryPath::parse(&file.path).map_err(|source| BuildError::Path { source: Box::new(source) })?;
+        // A folder counts as what it is called first.
+        for (end, _) in file.path.match_indices('/').chain([(file.path.len(), "")]) {
+            let (part, _) = file.path.split_at(end);
+            if folded.insert(part.to_ascii_lowercase(), part).is_some_and(|other| other != part) {
+                return refused(
+                    &file.path,
+                    "differs from another in capitals alone, and not every file system has both",
+                );
+            }
+        }
+    }
+    match NEEDED.iter().find(|folder| !carried(worktree).any(|file| file.path.starts_with(**folder))) {
+        Some(folder) => refused(folder, "has no files"),
+        None => Ok(()),
+    }
+}
+
+/// What of the tree travels.
+fn carried(worktree: &Worktree) -> impl Iterator<Item = &TreeFile> {
+    worktree.files.iter().filter(move |file| is_carried(&file.path))
+}
+
+fn is_carried(path: &str) -> bool {
+    CARRIED.iter().any(|carried| path == *carried || (carried.ends_with('/') && path.starts_with(carried)))
+}
+
+/// Gathers what was planned.
+pub(crate) fn gather(
+    request: &Request,
+    plan: &BuildPlan,
+    engine: &Engine,
+    cache: &mut Cache<'_>,
+) -> Result<Gathered, BuildError> {
+    fetch(plan, engine, cache)?;
+    base::fault::point("bundle:build:fetched");
+    let mut layers = BTreeMap::new();
+    let mut images = Vec::new();
+    for (asked, image) in &plan.images {
+        let id = Digest::parse_named(&image.id).ok_or(BuildError::Cache)?;
+        let config = cache.config(&id).ok_or(BuildError::Cache)?;
+        let digests: Option<Vec<Digest>> = image.layers.iter().map(|layer| Digest::parse_named(layer)).collect();
+        let digests = digests.ok_or(BuildError::Cache)?;
+        for digest in &digests {
+            layers.insert(*digest, cache.layer(digest).ok_or(BuildError::Cache)?);
+        }
+        let reference = reference::whole(asked.reference.as_str());
+        images.push(SourceImage { name: asked.name.clone(), reference, config, layers: digests });
+    }
+    Ok(Gathered { images, layers, files: files(request, plan, cache)? })
+}
+
+/// Gets what the cache lacks out of one archive. An image whose parts are all there is not asked for.
+fn fetch(plan: &BuildPlan, engine: &Engine, cache: &mut Cache<'_>) -> Result<(), BuildError> {
+    for _ in 0..ROUNDS {
+        let lacking: Vec<&docker::Image> = lacking(plan, cache).collect();
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        let ids: BTreeSet<String> = lacking.iter().map(|image| image.id.clone()).collect();
+        let layers: BTreeSet<String> = lacking.iter().flat_map(|image| image.layers.iter().cloned()).collect();
+        cache.expect(layers.iter().filter_map(|layer| Digest::parse_named(layer)));
+        let references: Result<Vec<Reference>, _> = ids.iter().map(|id| Reference::parse(id)).collect();
+        let archive = engine.save(&references.map_err(docker::EngineError::from)?);
+        let saved = take_apart(archive, &ids, &layers, cache)?;
+        saved.values().try_for_each(|image| cache.keep_config(&image.config))?;
+    }
+    if lacking(plan, cache).next().is_none() { Ok(()) } else { Err(BuildError::Cache) }
+}
+
+/// The images of which a part is not in the cache.
+fn lacking<'p>(plan: &'p BuildPlan, cache: &Cache<'_>) -> impl Iterator<Item = &'p docker::Image> {
+    let is_there = |digest: &String, find: &dyn Fn(&Digest) -> bool| {
+        Digest::parse_named(digest).is_some_and(|digest| find(&digest))
+    };
+    plan.images.iter().map(|(_, image)| image).filter(move |image| {
+        !is_there(&image.id, &|id| cache.config(id).is_some())
+            || !image.layers.iter().all(|layer| is_there(layer, &|layer| cache.layer(layer).is_some()))
+    })
+}
+
+/// The program, gVisor's, and what of the tree travels.
+fn files(request: &Request, plan: &BuildPlan, cache: &mut Cache<'_>) -> Result<Files, BuildError> {
+    let mut files = Files::new();
+    let mut program = |path: &str, file: &Path| {
+        files.insert(EntryPath::parse(path)?, (Mode::Program, Source::Packed(cache.file(file)?)));
+        Ok::<_, BuildError>(())
+    };
+    program(rules::PROGRAM, &request.program)?;
+    request.runsc.iter().try_for_each(|file| program(RUNSC, file))?;
+    let kinds: BTreeMap<&str, TreeKind> =
+        plan.worktree.files.iter().map(|file| (file.path.as_str(), file.kind)).collect();
+    for (path, content) in tree_contents(request, plan, is_carried)? {
+        let mode = if kinds.get(path.as_str()) == Some(&TreeKind::Program) { Mode::Program } else { Mode::Plain };
+        files.insert(EntryPath::parse(&path)?, (mode, Source::Bytes(content)));
+    }
+    Ok(files)
+}
+
+/// The files of the tree whose paths are `wanted`, sorted by path. Links and other repositories are left out.
+pub(crate) fn tree_contents(
+    request: &Request,
+    plan: &BuildPlan,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<BTreeMap<String, Vec<u8>>, BuildError> {
+    let is_meant = |file: &&TreeFile| file.kind != TreeKind::Other && wanted(&file.path);
+    let files: Vec<&TreeFile> = plan.worktree.files.iter().filter(is_meant).collect();
+    let contents = if plan.worktree.dirty.is_none() {
+        Worktree::contents(&request.source, &files)
+            .map_err(|source| BuildError::Tree { path: request.source.clone(), source })?
+    } else {
+        let lying = files.iter().map(|file| lying(&request.source, &file.path));
+        lying.collect::<Result<_, _>>()?
+    };
+    Ok(files.into_iter().map(|file| file.path.clone()).zip(contents).collect())
+}
+
+/// What lies in a tree with changes. No link is followed: it leads to what is no file of the tree.
+fn lying(source: &Path, path: &str) -> Result<Vec<u8>, BuildError> {
+    let mut place = source.to_path_buf();
+    for part in Path::new(path) {
+        place.push(part);
+        let facts = std::fs::symlink_metadata(&place);
+        let facts = facts.map_err(|source| FileError::Read { path: place.clone(), source })?;
+        if facts.is_symlink() {
+            return Err(BuildError::Part { path: path.into(), why: "is behind a link, and no bundle carries those" });
+        }
+    }
+    Ok(read_bytes(&place, LARGEST)?)
+}

@@ -1,0 +1,183 @@
+//! What the first installers took: an archive of all images that `docker load` takes, and a compressed archive with it, the files of
+//! compose and the manual. Made of the same parts as a bundle, streamed, the same bytes each time; signed by nobody.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use base::file::{FileError, create_dir, write_atomic};
+use docker::Engine;
+use flate2::{Compression, GzBuilder};
+use vault::digest::Sha256;
+
+use super::build::{BuildPlan, Request, check_room};
+use super::build_error::BuildError;
+use super::cache::Cache;
+use super::draft::Draft;
+use super::gather::{Gathered, gather};
+use super::{BundleError, Digest, Image, Mode, Packed, Source, oci, ustar};
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installer {
+    /// The archive of images.
+    pub archive: PathBuf,
+    /// The compressed archive.
+    pub package: PathBuf,
+    /// The compressed archive's SHA-256, as `sha256sum -c` takes it.
+    pub sum: PathBuf,
+}
+
+impl Installer {
+    /// Where the files of a tag lie.
+    pub fn of(out: &Path, tag: &str) -> Self {
+        Self {
+            archive: out.join(format!("gitgrit-bundle-{tag}.tar")),
+            package: out.join(format!("gitgrit-install-{tag}.tgz")),
+            sum: out.join(format!("gitgrit-install-{tag}.tgz.sha256")),
+        }
+    }
+}
+
+/// Writes the files that were planned. `tell` hears of the bytes of layers as they come by.
+pub fn apply(
+    request: &Request,
+    plan: &BuildPlan,
+    engine: &Engine,
+    tell: &dyn Fn(u64),
+) -> Result<Installer, BuildError> {
+    let mut cache = Cache::open(&request.cache, request.profile, request.threads, tell)?;
+    let gathered = gather(request, plan, engine, &mut cache)?;
+    create_dir(&request.out, 0o755)?;
+    // The archive as it is, and compressed; that is no larger.
+    check_room(2 * gathered.layers.values().map(|layer| layer.size).sum::<u64>(), &request.out)?;
+    let epoch = request.epoch.unwrap_or(plan.worktree.seconds);
+    let files = Installer::of(&request.out, &request.tag);
+    Draft::begin(&files.archive)?.filled(|out| archive(&gathered, epoch, out))?;
+    base::fault::point("bundle:tgz:archive");
+    let mut hash = None;
+    Draft::begin(&files.package)?.filled(|out| {
+        hash = Some(package(&gathered, epoch, &files.archive, out)?);
+        Ok::<_, BuildError>(())
+    })?;
+    let name = files.package.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let hash = hash.ok_or(BuildError::Cache)?;
+    write_atomic(&files.sum, format!("{hash}  {name}\n").as_bytes(), 0o644)?;
+    Ok(files)
+}
+
+/// Docker's archive: its list, the configurations, each layer once.
+fn archive(gathered: &Gathered, epoch: u64, out: &mut dyn Write) -> Result<(), BuildError> {
+    let image = |image: &super::SourceImage| {
+        let id = Digest::of(&image.config);
+        Image {
+            name: image.name.clone(),
+            reference: image.reference.clone(),
+            id,
+            manifest: id,
+            layers: image.layers.clone(),
+        }
+    };
+    let images: Vec<Image> = gathered.images.iter().map(image).collect();
+    let list = oci::docker(&images).unwrap_or_default();
+    put(out, "manifest.json", (list.len() as u64, Mode::Plain), epoch, |out| bytes(&list, out))?;
+    let configs: BTreeMap<Digest, &[u8]> =
+        gathered.images.iter().map(|image| (Digest::of(&image.config), image.config.as_slice())).collect();
+    let blob = |digest: &Digest| format!("blobs/sha256/{digest}");
+    for (digest, config) in configs {
+        put(out, &blob(&digest), (config.len() as u64, Mode::Plain), epoch, |out| bytes(config, out))?;
+    }
+    for (digest, layer) in &gathered.layers {
+        put(out, &blob(digest), (layer.size, Mode::Plain), epoch, |out| unpacked(layer, out))?;
+    }
+    bytes(&[0; ustar::END], out)
+}
+
+/// The archive of images, compose's files beside it as they were ever started from, the manual and the release notes. Gives the SHA-256
+/// of what was written.
+fn package(gathered: &Gathered, epoch: u64, images: &Path, out: &mut dyn Write) -> Result<Digest, BuildError> {
+    let mut hashed = Hashed { inner: out, hash: Sha256::default() };
+    // No name and no time: the same content has the same header.
+    let mut packed = GzBuilder::new().mtime(0).write(&mut hashed, Compression::default());
+    let name = images.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut files: BTreeMap<&str, Option<(Mode, &Source)>> = BTreeMap::from([(name.as_str(), None)]);
+    for (path, (mode, source)) in &gathered.files {
+        let path = path.as_str();
+        let own = path.strip_prefix("compose/");
+        let is_kept = path.starts_with("docs/") || matches!(path, "CHANGELOG.md" | "LICENSE");
+        if let Some(place) = own.or(is_kept.then_some(path)) {
+            files.entry(place).or_insert(Some((*mode, source)));
+        }
+    }
+    for (path, file) in files {
+        if let Some((mode, source)) = file {
+            put(&mut packed, path, (source.size(), mode), epoch, |out| match source {
+                Source::Bytes(content) => bytes(content, out),
+                Source::Packed(content) => unpacked(content, out),
+            })?;
+            continue;
+        }
+        let read = |source| FileError::Read { path: images.into(), source };
+        let file = File::open(images).map_err(read)?;
+        let size = file.metadata().map_err(read)?.len();
+        put(&mut packed, path, (size, Mode::Plain), epoch, |out| {
+            copied(&mut BufReader::with_capacity(1 << 20, file).take(size), size, out)
+        })?;
+    }
+    bytes(&[0; ustar::END], &mut packed)?;
+    packed.finish().map_err(written)?;
+    Ok(Digest(hashed.hash.finish()))
+}
+
+/// One file with its header and its padding.
+fn put(
+    out: &mut dyn Write,
+    path: &str,
+    (size, mode): (u64, Mode),
+    epoch: u64,
+    content: impl FnOnce(&mut dyn Write) -> Result<(), BuildError>,
+) -> Result<(), BuildError> {
+    let why = "does not fit an archive's header";
+    let header = ustar::header(path, size, mode, epoch).ok_or(BundleError::Entry { path: path.into(), why })?;
+    bytes(&header, out)?;
+    content(out)?;
+    bytes(&[0; ustar::BLOCK][..ustar::padding(size)], out)
+}
+
+fn bytes(content: &[u8], out: &mut dyn Write) -> Result<(), BuildError> {
+    out.write_all(content).map_err(written)
+}
+
+fn unpacked(content: &Packed, out: &mut dyn Write) -> Result<(), BuildError> {
+    Ok(content.unpack_to(out)?)
+}
+
+fn copied(content: &mut dyn Read, size: u64, out: &mut dyn Write) -> Result<(), BuildError> {
+    match io::copy(content, out).map_err(written)? {
+        found if found == size => Ok(()),
+        _ => Err(written(io::ErrorKind::UnexpectedEof.into())),
+    }
+}
+
+fn written(source: io::Error) -> BuildError {
+    BundleError::Write { path: "the archive".into(), source }.into()
+}
+
+/// What is written, hashed on the way.
+struct Hashed<'o> {
+    inner: &'o mut dyn Write,
+    hash: Sha256,
+}
+
+impl Write for Hashed<'_> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let size = self.inner.write(buffer)?;
+        self.hash.update(buffer.get(..size).unwrap_or_default());
+        Ok(size)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}

@@ -1,0 +1,165 @@
+//! Bills of materials: what an image or the program is made of, as far as it is known, in the two formats that others read.
+//! The same content gives the same bytes: identifiers come from digests, and every time is the bundle's.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::Digest;
+use super::dpkg::OsRelease;
+use super::layer_facts::Inventory;
+
+/// Where bills lie in a bundle.
+pub(crate) const FOLDER: &str = ".gitgrit/sbom";
+/// What the program's is called; no image may be called so.
+pub(crate) const PROGRAM: &str = "gitgrit-ops";
+
+/// What a bill is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whole {
+    /// An image; its digest is its id.
+    Image,
+    /// A program; its digest is its file's.
+    Program,
+}
+
+/// A part of the whole.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Part {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    /// Where it is known under this name; <https://github.com/package-url/purl-spec>.
+    pub(crate) purl: String,
+    /// The SHA-256 of what it was made from, where that is known.
+    pub(crate) sha256: Option<String>,
+}
+
+/// A bill of materials.
+#[derive(Clone, Debug)]
+pub(crate) struct Bill {
+    pub(crate) of: Whole,
+    /// What it is called, as in `docker.io/library/gitgrit-app`.
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) digest: Digest,
+    /// In words: where the parts were read, and what is not known.
+    pub(crate) note: String,
+    /// How much of the whole the parts are, in CycloneDX's words: `complete`, `incomplete` or `unknown`.
+    pub(crate) aggregate: &'static str,
+    pub(crate) release: Option<OsRelease>,
+    /// Sorted, each once.
+    pub(crate) parts: Vec<Part>,
+    /// Of everything in the bundle, in seconds since 1970.
+    pub(crate) epoch: u64,
+    /// The version of the program that wrote it.
+    pub(crate) tool: String,
+}
+
+impl Bill {
+    /// The bill of an image, from what its layers say.
+    pub(crate) fn of_image(
+        reference: &str,
+        digest: Digest,
+        found: Inventory,
+        layers: usize,
+        (epoch, tool): (u64, &str),
+    ) -> Self {
+        let (name, version) = reference.rsplit_once(':').unwrap_or((reference, ""));
+        let release = found.release;
+        let files = found.files;
+        let (is_known, aggregate) = match &found.packages {
+            Some(_) => (true, "incomplete"),
+            None => (false, "unknown"),
+        };
+        let note = if is_known {
+            format!(
+                "The packages are those that dpkg lists in the image's {layers} layers. Files that belong to no package are not listed."
+            )
+        } else {
+            format!("No list of packages is in the image's {layers} layers: only files are known, {files} of them.")
+        };
+        let parts = found.packages.unwrap_or_default().into_iter().map(|package| {
+            let distribution = release.as_ref().map_or("debian", |release| release.id.as_str());
+            let version =
+                release.as_ref().map(|release| release.version.as_str()).filter(|version| !version.is_empty());
+            let of = version.map(|version| format!("&distro={distribution}-{version}")).unwrap_or_default();
+            // Advisories are about source packages.
+            let source = package.source.map(|source| format!("&upstream={}", encoded(&source))).unwrap_or_default();
+            let (name, version) = (encoded(&package.name), encoded(&package.version));
+            let purl = format!("pkg:deb/{distribution}/{name}@{version}?arch={}{of}{source}", package.arch);
+            Part { name: package.name, version: package.version, purl, sha256: None }
+        });
+        let parts = parts.collect();
+        let (name, version, tool) = (name.to_owned(), version.to_owned(), tool.to_owned());
+        Self { of: Whole::Image, name, version, digest, note, aggregate, release, parts, epoch, tool }
+    }
+
+    /// Both documents with the paths that they have in a bundle, for the image or program `name`.
+    pub(crate) fn documents(&self, name: &str) -> [(String, Vec<u8>); 2] {
+        [
+            (path(name, "spdx"), super::sbom_spdx::document(self)),
+            (path(name, "cdx"), super::sbom_cyclonedx::document(self)),
+        ]
+    }
+
+    /// A UUID of this bill: the same for the same content. RFC 9562, 5.8, "UUID version 8".
+    pub(crate) fn uuid(&self, format: &str) -> String {
+        let Self { name, version, digest, note, epoch, tool, .. } = self;
+        let parts: Vec<_> = self.parts.iter().map(|part| part.purl.as_str()).collect();
+        let said = format!("{format}\n{name}\n{version}\n{digest}\n{note}\n{epoch}\n{tool}\n{}", parts.join("\n"));
+        let hex = Digest::of(said.as_bytes()).to_string();
+        let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+        format!("{}-{}-8{}-a{}-{}", part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32))
+    }
+
+    /// When everything in the bundle was made.
+    pub(crate) fn time(&self) -> String {
+        let seconds = i64::try_from(self.epoch).unwrap_or_default();
+        let time = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        time.format(&Rfc3339).unwrap_or_default()
+    }
+
+    /// Where the whole is known under its name; the program is nowhere.
+    pub(crate) fn purl(&self) -> String {
+        let last = self.name.rsplit('/').next().unwrap_or(&self.name);
+        match self.of {
+            Whole::Image => format!("pkg:docker/{}@sha256%3A{}", encoded(last), self.digest),
+            Whole::Program => {
+                format!("pkg:generic/{}@{}?checksum=sha256:{}", encoded(last), encoded(&self.version), self.digest)
+            }
+        }
+    }
+}
+
+/// Where the document of `format` lies for `name`.
+pub(crate) fn path(name: &str, format: &str) -> String {
+    format!("{FOLDER}/{name}.{format}.json")
+}
+
+/// `text` as a part of a package URL.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b".-_~:".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a text has no way to fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+/// JSON with two spaces of indentation, and a line feed at its end.
+pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
+    // Plain texts have no way to fail.
+    let mut bytes = serde_json::to_vec_pretty(value).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
+}
+
+#[cfg(test)]
+#[path = "sbom_test.rs"]
+mod tests;

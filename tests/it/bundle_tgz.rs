@@ -1,0 +1,194 @@
+//! What the first installers took, written by the script that has always written it: stock Docker loads it, two runs give the same bytes.
+//! And loading it with this program, which says that nobody has signed it, and takes no file that is not what it says.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use base::process::{Finished, Program};
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use tar::{Builder, EntryType, Header};
+
+use crate::bundle_travel::{Workshop, said};
+use crate::engine::Engine;
+use crate::site::{binary, out};
+
+/// The script, in the workshop's tree.
+fn script(workshop: &Workshop, arguments: &[&str], environment: &[(&str, &str)]) -> Finished {
+    let program = Program::new("tree/scripts/build-airgap-bundle.sh").options(arguments);
+    let program = program.directory(&workshop.path(".")).env("GITGRIT_OPS", binary());
+    let program = program.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    let program = program.env("DOCKER_HOST", workshop.engine.address()).env("HOME", workshop.path("."));
+    environment.iter().fold(program, |program, (name, value)| program.env(name, value)).run(b"").unwrap()
+}
+
+const IMAGES: [&str; 6] = ["--image", "gitgrit-app:v1", "--image", "gitgrit-sandbox:v1", "--image", "redis:7"];
+
+fn shop() -> Option<Workshop> {
+    let mut workshop = Workshop::open()?;
+    std::fs::create_dir_all(workshop.path("tree/scripts")).unwrap();
+    let from = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/build-airgap-bundle.sh");
+    std::fs::copy(from, workshop.path("tree/scripts/build-airgap-bundle.sh")).unwrap();
+    std::fs::write(workshop.path("tree/compose/.env.example"), "SITE_URL=\n").unwrap();
+    workshop.commit();
+    Some(workshop)
+}
+
+fn load(workshop: &Workshop, file: &str, engine: &Engine, more: &[&str]) -> Finished {
+    let all = [&["load", file, "--json"], more].concat();
+    workshop.bundle(&all).env("DOCKER_HOST", engine.address()).run(b"").unwrap()
+}
+
+fn is_empty(engine: &Engine) -> bool {
+    engine.docker(&["image", "ls", "--all", "--quiet"]).stdout.is_empty()
+}
+
+#[test]
+fn the_script_writes_what_stock_docker_loads_and_the_same_bytes_each_time() {
+    let Some(workshop) = shop() else { return };
+    let program = workshop.path("program").display().to_string();
+    let more = [&["v1", "--program", &program], &IMAGES[..]].concat();
+    let planned = script(&workshop, &[&more[..], &["--dry-run"]].concat(), &[("OUT_DIR", "planned")]);
+    assert!(
+        planned.stderr.contains("would write") && std::fs::read_dir(workshop.path("planned")).unwrap().next().is_none()
+    );
+    let done = script(&workshop, &more, &[]);
+    assert!(done.status.success(), "{}{}", out(&done), done.stderr);
+    let commit = workshop.git(&["rev-parse", "HEAD"]);
+    let answer = out(&done);
+    assert!(answer.starts_with(&format!("→ Bundle source: HEAD={}\n", commit.trim())), "{answer}");
+    assert!(answer.contains("\nBundle ready:\n"), "{answer}");
+    // By default beside the tree's own files, and not in the way of the next run.
+    let at = |folder: &str, name: &str| -> PathBuf { workshop.path(folder).join(name) };
+    let again = script(&workshop, &more, &[("OUT_DIR", "dist"), ("TZ", "Asia/Tokyo")]);
+    assert!(again.status.success(), "{}{}", out(&again), again.stderr);
+    for name in ["gitgrit-bundle-v1.tar", "gitgrit-install-v1.tgz", "gitgrit-install-v1.tgz.sha256"] {
+        let (one, two) = (std::fs::read(at("tree", name)).unwrap(), std::fs::read(at("dist", name)).unwrap());
+        assert!(one == two, "{name} differs");
+    }
+    let sum =
+        Program::new("sha256sum").options(["-c", "gitgrit-install-v1.tgz.sha256"]).directory(&workshop.path("dist"));
+    assert_eq!(out(&sum.run(b"").unwrap()), "gitgrit-install-v1.tgz: OK\n");
+
+    let target = Engine::start("{}", "");
+    let archive = at("dist", "gitgrit-bundle-v1.tar").display().to_string();
+    target.does(&["load", "-i", &archive]);
+    assert_eq!(Workshop::ids(&target), Workshop::ids(&workshop.engine));
+    let listed = Program::new("tar").options(["tzf"]).option(at("dist", "gitgrit-install-v1.tgz")).run(b"").unwrap();
+    let wanted = [".env.example", "CHANGELOG.md", "docker-compose.full.yaml", "docs/index.md", "gitgrit-bundle-v1.tar"];
+    assert_eq!(out(&listed).lines().collect::<Vec<_>>(), wanted);
+
+    // Killed half-way, and run again.
+    let killed = script(&workshop, &more, &[("OUT_DIR", "killed"), ("GITGRIT_FAULT", "bundle:tgz:archive")]);
+    assert!(!killed.status.success() && !at("killed", "gitgrit-install-v1.tgz").exists(), "{}", out(&killed));
+    let again = script(&workshop, &more, &[("OUT_DIR", "killed")]);
+    assert!(again.status.success() && again.stderr.starts_with("note: "), "{}{}", out(&again), again.stderr);
+    assert_eq!(std::fs::read_dir(workshop.path("killed")).unwrap().count(), 3);
+    let name = "gitgrit-install-v1.tgz";
+    assert!(std::fs::read(at("killed", name)).unwrap() == std::fs::read(at("dist", name)).unwrap());
+
+    // A tree with changes is refused, and nothing is written; what no commit has does not count.
+    std::fs::write(workshop.path("tree/docs/index.md"), "# Changed\n").unwrap();
+    let done = script(&workshop, &more, &[("OUT_DIR", "dirty")]);
+    assert_eq!((done.status.code(), done.stdout.len()), (Some(1), 0), "{}", out(&done));
+    let errors = done.stderr.lines().filter(|line| line.starts_with("error: ")).count();
+    assert!(errors == 3 && std::fs::read_dir(workshop.path("dirty")).unwrap().next().is_none(), "{}", done.stderr);
+    let done = script(&workshop, &more, &[("OUT_DIR", "dirty"), ("ALLOW_DIRTY", "1")]);
+    assert!(done.status.success() && done.stderr.contains("bundling anyway because ALLOW_DIRTY=1"), "{}", done.stderr);
+    let absent =
+        script(&workshop, &more, &[("OUT_DIR", "dirty"), ("ALLOW_DIRTY", "1"), ("DOCKER_HOST", "unix:///nonexistent")]);
+    assert_eq!(absent.status.code(), Some(18), "{}", absent.stderr);
+}
+
+#[test]
+fn an_installer_is_loaded_only_by_who_knows_that_nobody_signed_it() {
+    let Some(workshop) = shop() else { return };
+    let program = workshop.path("program").display().to_string();
+    let done = script(&workshop, &[&["v1", "--program", &program], &IMAGES[..]].concat(), &[("OUT_DIR", "dist")]);
+    assert!(done.status.success(), "{}{}", out(&done), done.stderr);
+    let target = Engine::start("{}", "");
+    let file = "dist/gitgrit-install-v1.tgz";
+    let done = load(&workshop, file, &target, &[]);
+    assert!(done.status.code() == Some(13) && out(&done).contains("GG-BUNDLE-120"), "{}", out(&done));
+    assert!(done.stderr.starts_with("warning: this file is unsigned") && is_empty(&target), "{}", done.stderr);
+    said(&load(&workshop, file, &target, &["--unsigned", "--dry-run"]));
+    assert!(is_empty(&target));
+    let loaded = said(&load(&workshop, file, &target, &["--unsigned"]));
+    assert_eq!((loaded["is_signed"].as_bool(), loaded["images"].as_array().map(Vec::len)), (Some(false), Some(3)));
+    assert_eq!(Workshop::ids(&target), Workshop::ids(&workshop.engine));
+
+    hostile(&workshop, &std::fs::read(workshop.path(file)).unwrap());
+}
+
+/// Takes the good installer apart and puts it together in ways that no installer has.
+fn hostile(workshop: &Workshop, good: &[u8]) {
+    let target = Engine::start("{}", "");
+    let mut archive = Vec::new();
+    GzDecoder::new(good).read_to_end(&mut archive).unwrap();
+    let mut images = Vec::new();
+    for entry in tar::Archive::new(archive.as_slice()).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        if entry.path().unwrap().ends_with("gitgrit-bundle-v1.tar") {
+            entry.read_to_end(&mut images).unwrap();
+        }
+    }
+    let name = "gitgrit-bundle-v1.tar";
+    let mut swapped = images.clone();
+    let place = swapped.len() / 2;
+    swapped[place] ^= 1;
+    let file = |name, content| packed(&[(name, EntryType::Regular, content)]);
+    let cases = [
+        (file("../gitgrit-bundle-v1.tar", &images), "GG-BUNDLE-121"),
+        (file("/gitgrit-bundle-v1.tar", &images), "GG-BUNDLE-121"),
+        (file("other.tar", &images), "GG-BUNDLE-121"),
+        (packed(&[(name, EntryType::Regular, &images), ("x", EntryType::Symlink, b"")]), "GG-BUNDLE-121"),
+        (packed(&[(name, EntryType::Regular, &images), ("x", EntryType::Link, b"")]), "GG-BUNDLE-121"),
+        (packed(&[(name, EntryType::Regular, &images), ("x", EntryType::Fifo, b"")]), "GG-BUNDLE-121"),
+        (packed(&[("x", EntryType::XHeader, b"11 path=../a\n"), (name, EntryType::Regular, &images)]), "GG-BUNDLE-121"),
+        (
+            packed(&[(name, EntryType::Regular, &images), ("gitgrit-bundle-v2.tar", EntryType::Regular, &images)]),
+            "GG-BUNDLE-121",
+        ),
+        (file(name, &swapped), "GG-BUNDLE-123"),
+        (file(name, &images[..images.len() / 2]), "GG-BUNDLE-123"),
+        (file(name, b"no archive at all"), "GG-BUNDLE-123"),
+        (file(name, &bomb()), "GG-BUNDLE-123"),
+    ];
+    for (content, wanted) in cases {
+        std::fs::write(workshop.path("hostile.tgz"), content).unwrap();
+        let done = load(workshop, "hostile.tgz", &target, &["--unsigned"]);
+        assert!(done.status.code() == Some(13) && out(&done).contains(wanted), "{wanted}: {}", out(&done));
+    }
+    for size in [3, 20, good.len() / 3, good.len() - 5] {
+        std::fs::write(workshop.path("hostile.tgz"), &good[..size]).unwrap();
+        let done = load(workshop, "hostile.tgz", &target, &["--unsigned"]);
+        assert_eq!(done.status.code(), Some(13), "{size}: {}", out(&done));
+    }
+    assert!(is_empty(&target));
+}
+
+/// A list of images that unpacks to much more than any is.
+fn bomb() -> Vec<u8> {
+    let mut builder = Builder::new(Vec::new());
+    let mut header = Header::new_ustar();
+    header.set_mode(0o644);
+    header.set_size(80 << 20);
+    builder.append_data(&mut header, "manifest.json", vec![b' '; 80 << 20].as_slice()).unwrap();
+    builder.into_inner().unwrap()
+}
+
+fn packed(entries: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
+    let mut builder = Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    for (name, kind, content) in entries {
+        let mut header = Header::new_ustar();
+        // Past the library's own scruples.
+        header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_entry_type(*kind);
+        header.set_mode(0o644);
+        header.set_size(content.len() as u64);
+        header.set_cksum();
+        builder.append(&header, *content).unwrap();
+    }
+    builder.into_inner().unwrap().finish().unwrap()
+}
