@@ -61,26 +61,32 @@ class Bench:
         self.home, self.temporary = self.folder("home"), self.folder("temporary")
         self.tree = self.work / "tree"
         subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", self.root, self.tree], check=True)
-        commit = subprocess.run(["git", "-C", self.tree, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+        self.commit = subprocess.run(["git", "-C", self.tree, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
         self.engine = measure.Engine(self.work / "engine")
         archive = self.work / "images.tar"
-        self.gitgrit("bundle", "images", "--recipes", self.tree / "bundle/images.toml", "--tag", "bench", "--git-tag", "bench", "--commit", commit,
+        self.gitgrit("bundle", "images", "--recipes", self.tree / "bundle/images.toml", "--tag", "bench", "--git-tag", "bench", "--commit", self.commit,
                      "--program", self.options.carried, "--cache", self.root / "target/images", "--out", archive)
         measure.command(["docker", "load", "--quiet", "--input", archive], engine=self.engine)
         archive.unlink()
         self.gitgrit("bundle", "keygen", self.work / "key", "--no-password")
         self.trusted = ["--public-key", self.work / "key.pub"]
         self.references = [f"gitgrit-{name}:bench" for name in NAMES]
-        print(f"bench: {len(NAMES)} images of {commit[:12]}, {self.image_bytes() / 1e6:.0f} MB as docker save gives them", flush=True)
+        print(f"bench: {len(NAMES)} images of {self.commit[:12]}, {self.image_bytes() / 1e6:.0f} MB as docker save gives them", flush=True)
 
     def image_bytes(self):
         line = "docker save " + " ".join(self.references) + " | wc -c"
         return int(measure.shell(line, engine=self.engine).said)
 
-    def build(self, profile, cache, out, *more, **options):
-        images = [word for name in NAMES for word in ("--image", f"{name}=gitgrit-{name}:bench")]
-        return self.gitgrit("bundle", "build", "--source", self.tree, "--tag", "bench", *images, "--out", out, "--cache", cache, "--profile", profile,
-                            "--program", self.options.carried, "--key", self.work / "key.key", *more, engine=self.engine, **options)
+    def build(self, profile, cache, out, *more, tag="bench", program=None, **options):
+        """The program that travels may be of another commit than the tree, and so the tree counts as changed."""
+        images = [word for name in NAMES for word in ("--image", f"{name}=gitgrit-{name}:{tag}")]
+        return self.gitgrit("bundle", "build", "--source", self.tree, "--tag", tag, *images, "--out", out, "--cache", cache, "--profile", profile,
+                            "--program", program or self.options.carried, "--key", self.work / "key.key", "--allow-dirty", *more,
+                            engine=self.engine, **options)
+
+    def built(self, profile, cache, out, tag, program):
+        self.build(profile, cache, out, tag=tag, program=program)
+        return out
 
     def the_bundle(self, out):
         return next(out.glob("*.ggb"))
@@ -214,11 +220,48 @@ class Bench:
 
     # ---- delta and parts: R6, R20 --------------------------------------------------------------------------------------
 
+    def deltas(self):
+        """The next version of the program alone: its image, the file beside it, nothing else."""
+        older = self.options.older
+        archive, cache, out = self.work / "older.tar", self.folder("cache"), self.folder("older")
+        self.gitgrit("bundle", "images", "--recipes", self.tree / "bundle/images.toml", "--tag", "older", "--git-tag", "older", "--commit", self.commit,
+                     "--program", older, "--cache", self.root / "target/images", "--out", archive)
+        measure.command(["docker", "load", "--quiet", "--input", archive], engine=self.engine)
+        archive.unlink()
+        for profile, newer in (("fast", self.fast), ("release", self.small)):
+            base = self.the_bundle(self.built(profile, cache, out / profile, "older", older))
+            deltas, made = self.folder("delta"), self.folder("made")
+            cost = self.gitgrit("bundle", "delta", newer, "--base", base, *self.trusted, "--out", deltas)
+            delta = next(deltas.glob("*.ggd"))
+            self.row("R6", f"the next version of the program alone, {profile}", delta.stat().st_size / 1e6, newer.stat().st_size / 1e6, ("0.02×",), "MB",
+                     f"made in {cost.wall:.1f} s; " + ("the same program" if older == self.options.carried else "another program"))
+            applied = self.gitgrit("bundle", "apply", delta, "--base", base, *self.trusted, "--out", made)
+            if subprocess.run(["cmp", newer, self.the_bundle(made)], check=False).returncode:
+                raise SystemExit("bench: what a delta made is another bundle")
+            self.row("R6", f"… applied, {profile}, equal byte for byte", applied.wall, None, None, "s", f"{applied.memory / 1.048576:.0f} MiB")
+
+    def parts(self):
+        media, joined = self.folder("media"), self.folder("joined")
+        size = self.fast.stat().st_size
+        cost = self.gitgrit("bundle", "split", self.fast, "--size", str(size // 3), "--parity", "--out", media, *self.trusted, "--sheet", self.work / "sheet")
+        self.row("R20", "split into parts with parity", cost.wall, None, None, "s", f"{len(list(media.glob('*.ggb.0*')))} parts")
+        measure.settle()
+        with measure.Watcher(self.home, self.temporary, joined) as watcher:
+            place = measure.median([self.gitgrit("bundle", "verify", media, *self.trusted) for _ in range(self.options.rounds)])
+        whole = measure.median([self.gitgrit("bundle", "verify", self.fast, *self.trusted) for _ in range(self.options.rounds)])
+        self.row("R20", "verified where the parts lie", place.wall, whole.wall, None, "s", "beside the same in one file")
+        self.row("R20", "… bytes written for that", watcher.most, None, (0,), "bytes", "the peers write a second copy")
+        sorted(media.glob("*.ggb.0*"))[1].unlink()
+        cost = self.gitgrit("bundle", "join", media, "--out", joined / self.fast.name, *self.trusted)
+        differs = subprocess.run(["cmp", "--silent", self.fast, joined / self.fast.name], check=False).returncode
+        self.row("R20", "joined with one part lost: differs (0: equal)", differs, None, (0,), "", f"{cost.wall:.1f} s")
+
     def all(self):
         self.prepare()
         print("%-4s %-52s %10s %10s %8s %9s %-5s" % ("id", "what", "ours", "peer", "ratio", "target", "unit"), flush=True)
         self.builds()
-        for names, part in ((("R19",), self.reproduced), (("R7", "R11"), self.verified), (("R4", "R5", "R8"), self.loads), (("R10",), self.killed)):
+        for names, part in ((("R19",), self.reproduced), (("R7", "R11"), self.verified), (("R4", "R5", "R8"), self.loads), (("R10",), self.killed),
+                            (("R6",), self.deltas), (("R20",), self.parts)):
             if self.wanted(*names):
                 part()
         print(f"{self.missed} not met", flush=True)
@@ -232,6 +275,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (5)")
     parser.add_argument("--only", type=lambda text: text.split(","), help="measure these ids alone, as in R4,R7; builds are always measured")
     parser.add_argument("--carried", type=pathlib.Path, help="the program that travels (a stripped copy of the one that is measured)")
+    parser.add_argument("--older", type=pathlib.Path, help="the program of the version before, for R6 (the same one)")
     options = parser.parse_args()
     for tool in ("docker", "dockerd", "git", "skopeo", "mmdebstrap", "strip"):
         if not shutil.which(tool):
@@ -244,6 +288,7 @@ def main():
     if not options.carried:
         options.carried = work / "gitgrit-ops"
         subprocess.run(["strip", "-o", options.carried, program], check=True)
+    options.older = options.older or options.carried
     bench = Bench(options, program, root, work)
     try:
         bench.all()

@@ -13,7 +13,7 @@ use super::BundleError;
 pub enum Profile {
     /// Frames of 8 MiB, level 3.
     Fast,
-    /// Frames of 16 MiB, level 9.
+    /// Frames of 16 MiB, level 9 with tables of 5 MB.
     Release,
 }
 
@@ -38,6 +38,22 @@ impl Profile {
         match self {
             Self::Fast => 23,
             Self::Release => 24,
+        }
+    }
+
+    /// What of the level is set otherwise: the level's own tables take some 40 MB a thread and find next to nothing more
+    /// in 16 MiB.
+    fn tables(self) -> Vec<CParameter> {
+        match self {
+            Self::Fast => Vec::new(),
+            Self::Release => vec![
+                CParameter::HashLog(20),
+                CParameter::ChainLog(20),
+                CParameter::SearchLog(5),
+                CParameter::MinMatch(5),
+                CParameter::TargetLength(32),
+                CParameter::Strategy(zstd_safe::Strategy::ZSTD_lazy2),
+            ],
         }
     }
 
@@ -71,7 +87,7 @@ impl Packer {
             CParameter::ContentSizeFlag(true),
             CParameter::WindowLog(profile.window_log()),
         ];
-        for parameter in wanted {
+        for parameter in wanted.into_iter().chain(profile.tables()) {
             compressor.set_parameter(parameter).map_err(packing)?;
         }
         Ok(Self(compressor))

@@ -1,6 +1,6 @@
 //! Packs what comes as a stream into frames, on as many threads as asked. Each frame is made by one thread alone from a
-//! fixed number of bytes, so that the bytes do not depend on the number of threads. Memory: threads + 1 frames of content,
-//! and one packed frame a thread.
+//! fixed number of bytes, so that the bytes do not depend on the number of threads. Memory: one frame of content a thread,
+//! one more where there are several, and one packed frame a thread.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -133,14 +133,20 @@ pub fn pack(source: &mut dyn Read, profile: Profile, threads: usize, into: &Path
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads.max(1)).map(|_| Worker::start(scope, profile)).collect();
         let mut spare = Vec::new();
-        let mut sent = 0;
-        let mut take = |worker: &Worker<'_>| -> Result<Vec<u8>, BundleError> {
+        let (mut sent, mut taken) = (0, 0);
+        let mut take = |taken: &mut usize| -> Result<Vec<u8>, BundleError> {
+            let worker = workers.get(*taken % workers.len()).ok_or_else(gone)?;
             let done = worker.done.recv().map_err(|_| gone())??;
             file.write_all(&done.packed).map_err(written)?;
             frames.push(done.frame);
+            *taken += 1;
             Ok(done.content)
         };
         loop {
+            // On one thread memory counts for more than reading ahead does.
+            if workers.len() == 1 && taken < sent {
+                spare = take(&mut taken)?;
+            }
             let mut content = std::mem::take(&mut spare);
             content.clear();
             source
@@ -152,16 +158,15 @@ pub fn pack(source: &mut dyn Read, profile: Profile, threads: usize, into: &Path
             }
             hash.update(&content);
             size += content.len() as u64;
-            let Some(worker) = workers.get(sent % workers.len()) else { break };
-            if sent >= workers.len() {
-                spare = take(worker)?;
+            if sent - taken == workers.len() {
+                spare = take(&mut taken)?;
             }
+            let worker = workers.get(sent % workers.len()).ok_or_else(gone)?;
             worker.work.send(content).map_err(|_| gone())?;
             sent += 1;
         }
-        for turn in sent.saturating_sub(workers.len())..sent {
-            let Some(worker) = workers.get(turn % workers.len()) else { break };
-            take(worker)?;
+        while taken < sent {
+            take(&mut taken)?;
         }
         Ok::<(), BundleError>(())
     })?;
