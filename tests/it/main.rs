@@ -25,6 +25,7 @@ mod bundle_hostile_manifest;
 mod bundle_keys;
 mod bundle_kills;
 mod bundle_plain;
+mod bundle_split;
 mod bundle_travel;
 mod ca;
 mod cli;
