@@ -124,6 +124,8 @@ fn unsigned(error: MinisignError) -> Failure {
 pub(crate) fn refused(error: BundleError) -> Failure {
     let exit = if error.is_space() {
         Exit::Space
+    } else if error.is_base() {
+        Exit::Base
     } else if error.is_outside() {
         Exit::Failure
     } else {

@@ -42,7 +42,7 @@ impl Bench {
         self.ground.home().join(name)
     }
 
-    fn verb(&self, arguments: &[&str]) -> Program {
+    pub(crate) fn verb(&self, arguments: &[&str]) -> Program {
         let program = self.ground.program().options(["bundle"]).options(arguments);
         program.directory(self.ground.home()).deadline(Duration::from_mins(1))
     }

@@ -176,6 +176,9 @@ pub enum BundleError {
     /// The parts of a split bundle do not make one.
     #[error(transparent)]
     Parts(#[from] super::split_error::PartsError),
+    /// A delta does not make a bundle.
+    #[error(transparent)]
+    Delta(#[from] super::delta_error::DeltaError),
     /// Packed content was changed since it was packed.
     #[error("the packed content in `{path}` is damaged: the BLAKE3 of a frame is {found}, not {expected}")]
     Packed {
@@ -219,6 +222,7 @@ impl BundleError {
             Self::Packed { .. } => "GG-BUNDLE-025",
             Self::Trust(error) => error.id(),
             Self::Parts(error) => error.id(),
+            Self::Delta(error) => error.id(),
         }
     }
 
@@ -226,8 +230,14 @@ impl BundleError {
     pub const fn is_outside(&self) -> bool {
         match self {
             Self::Parts(error) => error.is_outside(),
+            Self::Delta(error) => error.is_outside(),
             _ => matches!(self, Self::Read { .. } | Self::Write { .. } | Self::Absent { .. } | Self::Packed { .. }),
         }
+    }
+
+    /// Says whether another base bundle is needed.
+    pub const fn is_base(&self) -> bool {
+        matches!(self, Self::Delta(error) if error.is_base())
     }
 
     /// Says whether a file system was full.
@@ -253,6 +263,7 @@ impl Hint for BundleError {
         let said = match self {
             Self::Trust(error) => return error.hint(),
             Self::Parts(error) => return error.hint(),
+            Self::Delta(error) => return error.hint(),
             Self::Write { .. } if self.is_space() => "free some space on that file system, then run this again",
             Self::Read { .. } | Self::Write { .. } => return None,
             Self::NotABundle => {

@@ -1,10 +1,19 @@
 //! The bundle: one file that crosses the gap. A tar in independent zstd frames, signed, checked before anything of it is
 //! used (docs/bundle.md). Opens no socket and starts no program; nothing that a signature does not cover is ever decoded.
 
+pub mod apply;
 pub mod build;
 pub mod build_error;
 mod cache;
 mod content;
+pub mod delta;
+pub mod delta_error;
+pub mod delta_file;
+mod delta_find;
+pub mod delta_patch;
+mod delta_region;
+#[cfg(test)]
+mod delta_test;
 pub mod difference;
 mod digest;
 mod draft;
@@ -12,6 +21,7 @@ mod error;
 mod form;
 mod frame;
 mod head;
+pub mod inventory;
 pub mod join;
 mod join_medium;
 mod layout;

@@ -160,6 +160,11 @@ impl Bundle {
         if found == expected { Ok(bytes) } else { Err(BundleError::Packed { path, expected, found }) }
     }
 
+    /// The size of the head's frame, in bytes.
+    pub(crate) fn head_size(&self) -> u64 {
+        self.offsets.first().copied().unwrap_or_default()
+    }
+
     /// Fills `buffer` with bytes of the whole file, from the byte `from` of it on.
     pub(crate) fn whole(&self, from: u64, buffer: &mut [u8]) -> Result<(), BundleError> {
         self.fill(from, buffer)
@@ -205,9 +210,9 @@ impl Bundle {
 }
 
 /// A medium from one place on.
-struct From<'m> {
-    medium: &'m dyn Medium,
-    at: u64,
+pub(crate) struct From<'m> {
+    pub(crate) medium: &'m dyn Medium,
+    pub(crate) at: u64,
 }
 
 impl Read for From<'_> {

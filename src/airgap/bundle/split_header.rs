@@ -110,6 +110,13 @@ pub(crate) fn is_name(name: &str) -> bool {
     EntryPath::parse(name).is_ok() && !name.contains('/') && !name.starts_with('.') && is_bundle
 }
 
+/// The bundle in parts that a header of these bytes is of, and the header written again. `None` when it is none.
+pub fn read_header(bytes: &[u8]) -> Option<(Set, Vec<u8>)> {
+    let header = Header::parse(bytes).ok()?;
+    let written = header.bytes();
+    Some((header.set, written))
+}
+
 impl Header {
     fn json(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
