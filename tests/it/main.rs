@@ -28,6 +28,7 @@ mod bundle_kills;
 mod bundle_plain;
 mod bundle_split;
 mod bundle_split_hostile;
+mod bundle_split_load;
 mod bundle_travel;
 mod ca;
 mod cli;

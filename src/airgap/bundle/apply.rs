@@ -1,5 +1,5 @@
 //! Makes the new bundle out of a delta and the old one. Each frame that comes out is compared with the one that is signed
-//! before it is written, and the file has its name only when all of them were. Memory: a reference of at most 32 MiB, a frame with
+//! before it is written, and the file has its name only when all of them were. Memory: a reference of at most 24 MiB, a frame with
 //! its content, and what packing that takes: below 128 MiB on the one thread that it runs on.
 
 use std::collections::HashMap;

@@ -126,7 +126,7 @@ impl Patch {
     /// The reference is not too large, and what of it is the new bundle's own is made by then: `made` bytes.
     fn holds(&self, frame: usize, made: u64) -> Result<(), DeltaError> {
         if self.length > REFERENCE {
-            return Err(DeltaError::Index("a patch is against more than 32 MiB"));
+            return Err(DeltaError::Index("a patch is against more than 24 MiB"));
         }
         let end = self.from.checked_add(self.length).filter(|_| self.length > 0);
         let is_there = end.is_some_and(|end| self.of == Origin::Base || end <= made);

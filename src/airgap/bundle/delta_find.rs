@@ -18,7 +18,8 @@ pub(crate) struct Places {
     gear: [u64; 256],
     /// One of so many bytes is sampled: a power of two.
     rate: u32,
-    known: HashMap<u64, (Origin, u64)>,
+    /// Of each origin by itself: what both have may be found whole in one of them only.
+    known: BTreeMap<Origin, HashMap<u64, u64>>,
 }
 
 impl Places {
@@ -34,13 +35,15 @@ impl Places {
         };
         let gear = std::array::from_fn(|_| next());
         let rate = (10..32).find(|rate| size >> rate <= MOST).unwrap_or(32);
-        Self { gear, rate, known: HashMap::new() }
+        Self { gear, rate, known: BTreeMap::new() }
     }
 
     /// Remembers content that begins at the byte `from` of all that `origin` holds.
     pub(crate) fn add(&mut self, origin: Origin, from: u64, content: &[u8]) {
-        for (key, at) in self.samples(content) {
-            self.known.entry(key).or_insert((origin, from + at));
+        let samples = self.samples(content);
+        let known = self.known.entry(origin).or_default();
+        for (key, at) in samples {
+            known.entry(key).or_insert(from + at);
         }
     }
 
@@ -48,8 +51,10 @@ impl Places {
     pub(crate) fn find(&self, content: &[u8], sizes: &dyn Fn(Origin) -> u64) -> Option<(Origin, u64, u64)> {
         let mut votes: BTreeMap<(Origin, u64), usize> = BTreeMap::new();
         for (key, _) in self.samples(content) {
-            if let Some((origin, at)) = self.known.get(&key) {
-                *votes.entry((*origin, at / STEP)).or_default() += 1;
+            for (origin, known) in &self.known {
+                if let Some(at) = known.get(&key) {
+                    *votes.entry((*origin, at / STEP)).or_default() += 1;
+                }
             }
         }
         let votes: Vec<((Origin, u64), usize)> = votes.into_iter().collect();
@@ -62,7 +67,10 @@ impl Places {
             for ((_, at), count) in within {
                 (sum, last) = (sum + count, *at);
             }
-            if best.is_none_or(|(most, ..)| sum > most) {
+            // Of two that have as much, the new bundle's own: where nothing was sampled, it has what was changed.
+            let is_better =
+                |(most, other, ..): (usize, Origin, u64, u64)| sum > most || (sum == most && *origin > other);
+            if best.is_none_or(is_better) {
                 best = Some((sum, *origin, *first, last));
             }
         }

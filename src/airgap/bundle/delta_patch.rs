@@ -7,7 +7,7 @@ use super::Profile;
 use super::form::Walk;
 
 /// The most content that a patch may be against, in bytes.
-pub(crate) const REFERENCE: u64 = 32 << 20;
+pub(crate) const REFERENCE: u64 = 24 << 20;
 /// How hard it is packed: above this level a patch takes ten times as long and is hardly smaller (docs/bundle-delta.md).
 const LEVEL: i32 = 12;
 /// The window, as a power of two: the reference and a frame behind it.
