@@ -92,6 +92,10 @@ fn beside(args: &SignArgs, keys: &[SecretKey]) -> Result<Vec<PathBuf>, Failure> 
 fn inside(args: &SignArgs, keys: &[SecretKey]) -> Result<Vec<PathBuf>, Failure> {
     // Whose signatures it has does not matter to whoever adds one; that it is whole does.
     let (bundle, ()) = Bundle::open(&args.file, |_, _| Ok(())).map_err(refused)?;
+    if bundle.is_split() {
+        return Err(Failure::said(Exit::Usage, "a bundle in parts cannot be signed")
+            .hinted("join it first, or sign it before it is split"));
+    }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     bundle.verify(Thoroughness { hashes: Hashes::Blake3, is_full: true, threads }, &|_| ()).map_err(refused)?;
     let made = sign_manifest(bundle.manifest(), keys)?;
@@ -120,6 +124,8 @@ fn unsigned(error: MinisignError) -> Failure {
 pub(crate) fn refused(error: BundleError) -> Failure {
     let exit = if error.is_space() {
         Exit::Space
+    } else if error.is_base() {
+        Exit::Base
     } else if error.is_outside() {
         Exit::Failure
     } else {

@@ -37,6 +37,8 @@ exits! {
     KeyMismatch = 12, "the key does not match the data";
     /// A signature does not hold, or what was written was changed since.
     Integrity = 13, "signature or integrity";
+    /// A delta is for another bundle than the one that was named.
+    Base = 14, "base bundle needed";
     /// Not enough room, on a disk that the message names.
     Space = 15, "not enough resources";
     /// A newer program wrote the data.

@@ -11,6 +11,8 @@ mod bundle_manifest;
 mod bundle_reader;
 #[path = "../fuzz/fuzz_targets/checks/certificates.rs"]
 mod certificates;
+#[path = "../fuzz/fuzz_targets/checks/delta.rs"]
+mod delta;
 #[path = "../fuzz/fuzz_targets/checks/gitlab.rs"]
 mod gitlab;
 #[path = "../fuzz/fuzz_targets/checks/lfs_json.rs"]
@@ -84,6 +86,11 @@ fn no_bytes_are_a_bundle_that_does_not_read_back() {
 #[test]
 fn no_manifest_is_read_that_is_not_written_the_same() {
     walk("bundle_manifest", bundle_manifest::holds);
+}
+
+#[test]
+fn no_delta_makes_what_its_manifest_does_not_say() {
+    walk("delta", delta::holds);
 }
 
 #[test]

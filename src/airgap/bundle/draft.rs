@@ -7,7 +7,7 @@ use std::io::{BufWriter, ErrorKind, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use base::file::{FileError, Lock};
+use base::file::{FileError, Lock, free_bytes};
 use base::plain::plain;
 
 use super::{Blake3, Bundle, BundleError, Frame, Manifest, Signature, form, head, seek};
@@ -23,6 +23,8 @@ pub(crate) enum Body<'a> {
         /// Where the frame begins in it, in bytes.
         from: u64,
     },
+    /// In a bundle, under this number.
+    Lying(&'a Bundle, usize),
 }
 
 impl Body<'_> {
@@ -30,6 +32,7 @@ impl Body<'_> {
     pub(crate) fn bytes(&self, frame: &Frame) -> Result<Cow<'_, [u8]>, BundleError> {
         match self {
             Self::Made(bytes) => Ok(bytes.into()),
+            Self::Lying(bundle, index) => Ok(bundle.frame(*index, frame)?.into()),
             Self::Kept { file, from } => {
                 let failed = |source| BundleError::Read { path: (*file).into(), source };
                 let mut bytes = vec![0; usize::try_from(frame.packed).unwrap_or_default()];
@@ -95,31 +98,42 @@ impl Draft {
         let table = table(manifest, head.len() as u64, archive.len() as u64);
         self.put(&table.ok_or(BundleError::Frames("there are too many"))?)?;
         base::fault::point("bundle:written");
-        self.close()
+        self.seal()
     }
 
     /// Writes what `content` gives, and gives the file its name.
     pub(crate) fn filled<E: From<BundleError>>(
-        mut self,
+        self,
         content: impl FnOnce(&mut dyn Write) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut out = BufWriter::with_capacity(1 << 20, &self.file);
         content(&mut out)?;
         out.flush().map_err(|source| self.failed(source))?;
         drop(out);
-        Ok(self.close()?)
+        Ok(self.seal()?)
     }
 
-    fn close(&mut self) -> Result<(), BundleError> {
+    /// Puts what was written on the disk, and gives the file its name.
+    pub(crate) fn seal(mut self) -> Result<(), BundleError> {
         self.file.sync_all().map_err(|source| self.failed(source))?;
         fs::rename(&self.part, &self.out).map_err(|source| self.failed(source))?;
         self.is_finished = true;
-        let folder = self.out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| self.failed(source))
+        File::open(folder_of(&self.out)).and_then(|folder| folder.sync_all()).map_err(|source| self.failed(source))
     }
 
-    fn put(&mut self, bytes: &[u8]) -> Result<(), BundleError> {
+    /// Writes behind what was written last.
+    pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<(), BundleError> {
         self.file.write_all(bytes).map_err(|source| self.failed(source))
+    }
+
+    /// Writes at the byte `at`, wherever that is.
+    pub(crate) fn put_at(&self, bytes: &[u8], at: u64) -> Result<(), BundleError> {
+        self.file.write_all_at(bytes, at).map_err(|source| self.failed(source))
+    }
+
+    /// What is being written, to be read.
+    pub(crate) const fn file(&self) -> &File {
+        &self.file
     }
 
     fn failed(&self, source: std::io::Error) -> BundleError {
@@ -136,11 +150,28 @@ impl Drop for Draft {
     }
 }
 
+/// There must be room for `needed` bytes in the folder of `out`.
+pub(crate) fn check_room(folder: &Path, needed: u64) -> Result<(), BundleError> {
+    match free_bytes(folder) {
+        Some(free) if free < needed => {
+            let text = format!("it takes {needed} bytes, and {free} are free there");
+            let source = std::io::Error::new(ErrorKind::StorageFull, text);
+            Err(BundleError::Write { path: folder.into(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The folder that a file lies in.
+pub(crate) fn folder_of(out: &Path) -> &Path {
+    out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Writes the bundle once more, to `out`, with these signatures in place of those that it has. Its body stays as it is, and
 /// is checked while it is copied.
 pub fn reseal(bundle: &Bundle, signatures: &[Signature], out: &Path) -> Result<(), BundleError> {
     let manifest = bundle.manifest();
-    let body: Vec<_> = (0..manifest.frames.len()).map(|index| bundle.kept(index)).collect::<Result<_, _>>()?;
+    let body: Vec<_> = (0..manifest.frames.len()).map(|index| Body::Lying(bundle, index)).collect();
     Draft::begin(out)?.finish(manifest, &manifest.bytes(), signatures, &body)
 }
 

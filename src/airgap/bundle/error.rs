@@ -173,6 +173,12 @@ pub enum BundleError {
     /// Not enough of the trusted keys have signed it, or it is too old.
     #[error(transparent)]
     Trust(#[from] super::trust::TrustError),
+    /// The parts of a split bundle do not make one.
+    #[error(transparent)]
+    Parts(#[from] super::split_error::PartsError),
+    /// A delta does not make a bundle.
+    #[error(transparent)]
+    Delta(#[from] super::delta_error::DeltaError),
     /// Packed content was changed since it was packed.
     #[error("the packed content in `{path}` is damaged: the BLAKE3 of a frame is {found}, not {expected}")]
     Packed {
@@ -215,12 +221,23 @@ impl BundleError {
             Self::Absent { .. } => "GG-BUNDLE-024",
             Self::Packed { .. } => "GG-BUNDLE-025",
             Self::Trust(error) => error.id(),
+            Self::Parts(error) => error.id(),
+            Self::Delta(error) => error.id(),
         }
     }
 
     /// Says whether the medium or the operator is at fault, not what the file says.
     pub const fn is_outside(&self) -> bool {
-        matches!(self, Self::Read { .. } | Self::Write { .. } | Self::Absent { .. } | Self::Packed { .. })
+        match self {
+            Self::Parts(error) => error.is_outside(),
+            Self::Delta(error) => error.is_outside(),
+            _ => matches!(self, Self::Read { .. } | Self::Write { .. } | Self::Absent { .. } | Self::Packed { .. }),
+        }
+    }
+
+    /// Says whether another base bundle is needed.
+    pub const fn is_base(&self) -> bool {
+        matches!(self, Self::Delta(error) if error.is_base())
     }
 
     /// Says whether a file system was full.
@@ -245,9 +262,13 @@ impl Hint for BundleError {
     fn hint(&self) -> Option<String> {
         let said = match self {
             Self::Trust(error) => return error.hint(),
+            Self::Parts(error) => return error.hint(),
+            Self::Delta(error) => return error.hint(),
             Self::Write { .. } if self.is_space() => "free some space on that file system, then run this again",
             Self::Read { .. } | Self::Write { .. } => return None,
-            Self::NotABundle => "name the file that ends in .ggb; a part of a split bundle has to be joined first",
+            Self::NotABundle => {
+                "name the file that ends in .ggb, or the folder or first part of a split one; a delta (.ggd) has to be applied first"
+            }
             Self::CutShort { .. } | Self::FrameDigest { .. } | Self::SeekTable => {
                 "the copy is damaged: verify the source medium, then copy again"
             }

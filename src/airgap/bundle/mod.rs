@@ -2,6 +2,7 @@
 //! used (docs/bundle.md). Opens no socket and starts no program; nothing that a signature does not cover is ever decoded.
 
 mod accompany;
+pub mod apply;
 mod asked;
 pub mod build;
 pub mod build_error;
@@ -9,6 +10,14 @@ mod cache;
 mod content;
 pub mod contents;
 mod crates;
+pub mod delta;
+pub mod delta_error;
+pub mod delta_file;
+mod delta_find;
+pub mod delta_patch;
+mod delta_region;
+#[cfg(test)]
+mod delta_test;
 pub mod difference;
 mod digest;
 mod dpkg;
@@ -19,6 +28,9 @@ mod frame;
 mod gather;
 mod head;
 pub mod installer;
+pub mod inventory;
+pub mod join;
+mod join_medium;
 mod layer_facts;
 mod layer_scan;
 mod layout;
@@ -31,6 +43,7 @@ mod manifest;
 mod oci;
 mod open;
 mod pack;
+mod parity;
 mod path;
 pub mod program_mark;
 mod provenance;
@@ -45,6 +58,9 @@ mod sbom_cyclonedx;
 mod sbom_spdx;
 mod seek;
 mod signature;
+pub mod split;
+pub mod split_error;
+pub mod split_header;
 pub mod trust;
 pub mod trust_file;
 #[cfg(test)]

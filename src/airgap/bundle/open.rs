@@ -6,9 +6,9 @@ use std::io::{self, BufReader, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::draft::{self, Body};
+use super::draft;
 use super::layout::{self, Held, Piece, Planned};
-use super::{BundleError, Entry, Manifest, Signature, form, head};
+use super::{Blake3, BundleError, Entry, Frame, Manifest, Signature, form, head, join};
 
 /// What a bundle is read from, at any place and by many threads at once.
 pub trait Medium: Send + Sync {
@@ -51,6 +51,7 @@ pub struct Bundle {
     offsets: Vec<u64>,
     /// The first frame with content of each entry.
     first: Vec<Option<usize>>,
+    is_split: bool,
 }
 
 impl Bundle {
@@ -63,6 +64,10 @@ impl Bundle {
         // Opening a pipe waits for its writer, unless asked not to; a regular file is read as ever.
         let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
         let file = File::options().read(true).custom_flags(flags).open(path).map_err(failed)?;
+        if let Some(parts) = join::in_place(path, &file) {
+            return Self::on(Box::new(parts?), path, judge)
+                .map(|(bundle, judged)| (Self { is_split: true, ..bundle }, judged));
+        }
         if !file.metadata().map_err(failed)?.is_file() {
             return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")));
         }
@@ -95,7 +100,8 @@ impl Bundle {
         let plan = plan.ok_or(BundleError::Frames("there are too few"))?;
         let first = first_frames(&plan, manifest.entries.len());
         let size = end.saturating_add(table.len() as u64);
-        let bundle = Self { medium, path: path.into(), manifest, signatures, size, plan, offsets, first };
+        let path = path.into();
+        let bundle = Self { medium, path, manifest, signatures, size, plan, offsets, first, is_split: false };
         bundle.is_whole(end, &table)?;
         Ok((bundle, judged))
     }
@@ -113,6 +119,11 @@ impl Bundle {
     /// Where it was opened.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Says whether it lies there in parts.
+    pub const fn is_split(&self) -> bool {
+        self.is_split
     }
 
     /// The size of the file, in bytes.
@@ -140,10 +151,23 @@ impl Bundle {
         self.first.get(entry).copied().flatten()
     }
 
-    /// A frame as it lies in the file, for a copy.
-    pub(crate) fn kept(&self, frame: usize) -> Result<Body<'_>, BundleError> {
-        let from = self.offsets.get(frame).copied().ok_or(BundleError::Frames("there are too few"))?;
-        Ok(Body::Kept { file: &self.path, from })
+    /// A frame as it lies in the file. Fails when it is not the one that the manifest says.
+    pub(crate) fn frame(&self, index: usize, frame: &Frame) -> Result<Vec<u8>, BundleError> {
+        let mut bytes = vec![0; usize::try_from(frame.packed).unwrap_or_default()];
+        self.read(index, 0, &mut bytes)?;
+        let (expected, found) = (frame.blake3, Blake3::of(&bytes));
+        let path = self.path.clone();
+        if found == expected { Ok(bytes) } else { Err(BundleError::Packed { path, expected, found }) }
+    }
+
+    /// The size of the head's frame, in bytes.
+    pub(crate) fn head_size(&self) -> u64 {
+        self.offsets.first().copied().unwrap_or_default()
+    }
+
+    /// Fills `buffer` with bytes of the whole file, from the byte `from` of it on.
+    pub(crate) fn whole(&self, from: u64, buffer: &mut [u8]) -> Result<(), BundleError> {
+        self.fill(from, buffer)
     }
 
     /// Fills `buffer` with bytes of a frame, from the byte `from` of it on.
@@ -186,9 +210,9 @@ impl Bundle {
 }
 
 /// A medium from one place on.
-struct From<'m> {
-    medium: &'m dyn Medium,
-    at: u64,
+pub(crate) struct From<'m> {
+    pub(crate) medium: &'m dyn Medium,
+    pub(crate) at: u64,
 }
 
 impl Read for From<'_> {

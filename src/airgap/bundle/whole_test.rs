@@ -9,13 +9,13 @@ use base64::Engine;
 use super::*;
 
 /// Something in the form of a signature, by the key with this number.
-fn signature(key: u8) -> Signature {
+pub(crate) fn signature(key: u8) -> Signature {
     let encode = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
     let blob = encode(&[b"ED".as_slice(), &[key; 8], &[9; 64]].concat());
     Signature::take(&format!("untrusted comment: x\n{blob}\ntrusted comment: y\n{}\n", encode(&[7; 64]))).unwrap()
 }
 
-fn noise(size: usize, seed: u64) -> Vec<u8> {
+pub(crate) fn noise(size: usize, seed: u64) -> Vec<u8> {
     let mut state = seed | 1;
     let mut next = || {
         state ^= state << 13;
@@ -34,6 +34,11 @@ fn packed(content: &[u8], threads: usize, folder: &Path) -> Packed {
 
 fn assembly(threads: usize, folder: &Path) -> Assembly {
     let layers = [noise(9 << 20, 1), noise(70_000, 2), noise(1024, 3), noise(8 << 20, 4)];
+    assembly_of(&layers, &noise(200_000, 6), threads, folder)
+}
+
+/// Two images of four layers, and a program.
+pub(crate) fn assembly_of(layers: &[Vec<u8>; 4], program: &[u8], threads: usize, folder: &Path) -> Assembly {
     let digests: Vec<_> = layers.iter().map(|layer| Digest::of(layer)).collect();
     let image = |name: &str, layers: &[Digest]| {
         let ids: Vec<_> = layers.iter().map(Digest::named).collect();
@@ -47,7 +52,7 @@ fn assembly(threads: usize, folder: &Path) -> Assembly {
     files.insert(path("docs/a.md"), (Mode::Plain, Source::Bytes(b"# a".to_vec())));
     files.insert(path("docs/empty.md"), (Mode::Plain, Source::Bytes(Vec::new())));
     files.insert(path("docs/large.md"), (Mode::Plain, Source::Bytes(noise(100_000, 5))));
-    files.insert(path("bin/gitgrit-ops"), (Mode::Program, Source::Packed(packed(&noise(200_000, 6), threads, folder))));
+    files.insert(path("bin/gitgrit-ops"), (Mode::Program, Source::Packed(packed(program, threads, folder))));
     Assembly {
         version: "1.2.3".into(),
         arch: Arch::Amd64,
