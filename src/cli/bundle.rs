@@ -8,6 +8,8 @@ use super::bundle_images::{self, ImagesArgs};
 use super::bundle_inspect::{self, InspectArgs};
 use super::bundle_keygen::{self, KeygenArgs};
 use super::bundle_load::{self, LoadArgs};
+use super::bundle_push::{self, PushArgs};
+use super::bundle_serve::{self, BundleServeArgs};
 use super::bundle_sign::{self, SignArgs};
 use super::bundle_trust::{self, TrustVerbArgs};
 use super::bundle_verify::{self, VerifyArgs};
@@ -27,6 +29,8 @@ enum BundleVerb {
     Inspect(InspectArgs),
     Diff(BundleDiffArgs),
     Load(LoadArgs),
+    Serve(BundleServeArgs),
+    Push(PushArgs),
     Keygen(KeygenArgs),
     Sign(SignArgs),
     Trust(TrustVerbArgs),
@@ -40,6 +44,8 @@ pub(crate) fn run(args: &BundleArgs, console: &mut Console) -> Result<Exit, Fail
         BundleVerb::Inspect(args) => bundle_inspect::run(args, console),
         BundleVerb::Diff(args) => bundle_diff::run(args, console),
         BundleVerb::Load(args) => bundle_load::run(args, console),
+        BundleVerb::Serve(args) => bundle_serve::run(args, console),
+        BundleVerb::Push(args) => bundle_push::run(args, console),
         BundleVerb::Keygen(args) => bundle_keygen::run(args, console),
         BundleVerb::Sign(args) => bundle_sign::run(args, console),
         BundleVerb::Trust(args) => bundle_trust::run(args, console),

@@ -142,7 +142,7 @@ fn view<'v>(file: &Path, bundle: &'v Bundle, signed_by: &'v [String]) -> Inspect
 fn images(bundle: &Bundle) -> Vec<ImageView<'_>> {
     let one = |image: &'_ airgap::bundle::Digest| LayerView {
         digest: image.named(),
-        size: bundle.manifest().blob_size(image).unwrap_or_default(),
+        size: bundle.blob_size(image).unwrap_or_default(),
         packed: bundle.packed_size(&format!("blobs/sha256/{image}")),
     };
     let images = bundle.manifest().images.iter();

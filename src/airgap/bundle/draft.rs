@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -95,6 +95,24 @@ impl Draft {
         let table = table(manifest, head.len() as u64, archive.len() as u64);
         self.put(&table.ok_or(BundleError::Frames("there are too many"))?)?;
         base::fault::point("bundle:written");
+        self.named()
+    }
+
+    /// Writes what `from` gives to its end, and gives the file its name. Tells failures to read from those to write.
+    pub(crate) fn copy(mut self, from: &mut dyn Read) -> Result<(), BundleError> {
+        let mut piece = vec![0; 256 << 10];
+        loop {
+            let size = match from.read(&mut piece) {
+                Ok(0) => return self.named(),
+                Ok(size) => size,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(source) => return Err(BundleError::within(source, &self.part)),
+            };
+            self.put(piece.get(..size).unwrap_or_default())?;
+        }
+    }
+
+    fn named(mut self) -> Result<(), BundleError> {
         self.file.sync_all().map_err(|source| self.failed(source))?;
         fs::rename(&self.part, &self.out).map_err(|source| self.failed(source))?;
         self.is_finished = true;

@@ -1,5 +1,6 @@
 //! The bundle: one file that crosses the gap. A tar in independent zstd frames, signed, checked before anything of it is
-//! used (docs/bundle.md). Opens no socket and starts no program; nothing that a signature does not cover is ever decoded.
+//! used (docs/bundle.md). Nothing that a signature does not cover is ever decoded. Opens no socket and starts no program, but for `serve`,
+//! which listens, and `push`, which starts `ssh`.
 
 pub mod build;
 pub mod build_error;
@@ -7,28 +8,38 @@ mod cache;
 mod content;
 pub mod difference;
 mod digest;
+pub(crate) mod docker_archive;
 mod draft;
 mod error;
+pub mod export;
+pub mod export_registry;
 mod form;
 mod frame;
 mod head;
 mod layout;
 pub mod load;
-mod load_archive;
 pub mod load_error;
 pub mod load_plan;
+pub mod load_state;
+pub mod load_stream;
 mod manifest;
 mod oci;
 mod open;
 mod pack;
 mod path;
+pub mod push;
 mod reference;
 mod rules;
 mod save_archive;
 #[cfg(test)]
 mod save_archive_test;
 mod seek;
+pub mod serve;
+mod serve_question;
 mod signature;
+pub mod source;
+pub mod ssh;
+pub mod stream;
 pub mod trust;
 pub mod trust_file;
 #[cfg(test)]
