@@ -21,6 +21,8 @@ use crate::trust::Trust;
 const PIECE: usize = 4 << 20;
 /// How long one request may take, also one that carries a piece over a slow line.
 const PATIENCE: Duration = Duration::from_mins(5);
+/// What an OCI manifest is called.
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// How much of a refusal is read, in bytes.
 const WORDS: usize = 2000;
 
@@ -260,18 +262,17 @@ impl Registry {
         self.expect(done, 201, &what).map(drop)
     }
 
-    /// Gives the repository an image's manifest under a tag.
+    /// Gives the repository an image's OCI manifest under a tag.
     pub fn put_manifest(
         &self,
         repository: &str,
         tag: &str,
-        media_type: &str,
         manifest: Vec<u8>,
         digest: &str,
     ) -> Result<(), RegistryError> {
         let what = format!("name the image `{repository}:{tag}`");
         let response = self.ask(Method::PUT, &format!("/v2/{repository}/manifests/{tag}"), &what, |request| {
-            request.header(CONTENT_TYPE, media_type).body(manifest)
+            request.header(CONTENT_TYPE, MANIFEST).body(manifest)
         })?;
         let done = self.expect(response, 201, &what)?;
         let found = done.headers().get("docker-content-digest").map(|value| String::from_utf8_lossy(value.as_bytes()));

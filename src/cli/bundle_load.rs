@@ -76,14 +76,14 @@ pub(crate) struct LoadArgs {
 /// Verified content, or content that is verified while it passes.
 pub(crate) enum Opened<'o> {
     File(Verified<'o>),
-    Stream(Passing<'o>),
+    Stream(Box<Passing<'o>>),
 }
 
 impl Opened<'_> {
     pub(crate) fn source(&self) -> &dyn Source {
         match self {
             Self::File(verified) => verified,
-            Self::Stream(passing) => passing,
+            Self::Stream(passing) => passing.as_ref(),
         }
     }
 }
@@ -147,7 +147,7 @@ fn with_content(args: &LoadArgs, trust: &Trust, console: &mut Console, take: &mu
         let (passing, signed) = Passing::open(medium, &args.file, hashes, judge, &tell).map_err(refused)?;
         bar.set_length(passing.manifest().packed_size());
         warn(&signed, console)?;
-        return take(&Opened::Stream(passing), &signed, &ProgressBar::hidden(), console);
+        return take(&Opened::Stream(Box::new(passing)), &signed, &ProgressBar::hidden(), console);
     }
     let (bundle, signed) = Bundle::open(&args.file, judge).map_err(refused)?;
     warn(&signed, console)?;

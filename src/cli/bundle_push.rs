@@ -126,7 +126,7 @@ pub(crate) fn run(args: &PushArgs, console: &mut Console) -> Result<Exit, Failur
         keeps: args.keep,
         is_dry: args.dry_run,
     };
-    let views = all(&push, &hosts, usize::from(args.at_once), console)?;
+    let views = all(&push, &hosts, usize::from(args.at_once), console);
     if console.is_json {
         console.json(&views)?;
     }
@@ -135,7 +135,7 @@ pub(crate) fn run(args: &PushArgs, console: &mut Console) -> Result<Exit, Failur
 }
 
 /// Serves all hosts, some at a time, and prints each one's line as it ends. Gives all of them in the order of their names.
-fn all(push: &Push, hosts: &[Host], at_once: usize, console: &mut Console) -> Result<Vec<HostView>, Failure> {
+fn all(push: &Push, hosts: &[Host], at_once: usize, console: &mut Console) -> Vec<HostView> {
     let next = AtomicUsize::new(0);
     let total = (push.bundle.size() + push.program.size()) * hosts.len() as u64;
     let bar = progress(console, total, "copying");
@@ -162,7 +162,7 @@ fn all(push: &Push, hosts: &[Host], at_once: usize, console: &mut Console) -> Re
     });
     drop(bar);
     views.sort_by(|one, next| one.host.cmp(&next.host));
-    Ok(views)
+    views
 }
 
 fn line(view: &HostView, is_dry: bool) -> String {

@@ -211,8 +211,10 @@ fn a_registry_gets_what_it_lacks_and_its_tags_last() {
 #[test]
 fn a_registry_that_knows_its_people_and_speaks_tls() {
     let (ground, line) = signed();
-    let make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj '/CN=registry' \
-                -addext 'subjectAltName=IP:127.0.0.1' -keyout tls.key -out tls.pem 2>/dev/null";
+    let make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=Site -keyout ca.key \
+                -out ca.pem 2>/dev/null; openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=registry \
+                -keyout tls.key -out tls.csr 2>/dev/null; echo subjectAltName=IP:127.0.0.1 >ext; \
+                openssl x509 -req -in tls.csr -CA ca.pem -CAkey ca.key -days 30 -extfile ext -out tls.pem 2>/dev/null";
     does(ground.home(), make);
     std::fs::write(ground.home().join("users"), PASSWORDS).unwrap();
     std::fs::write(ground.home().join("secret"), "correct horse\n").unwrap();
@@ -224,7 +226,7 @@ fn a_registry_that_knows_its_people_and_speaks_tls() {
     let target = format!("registry:https://127.0.0.1:{}", registry.port);
     let push = |more: &[&str]| load(&ground, &line, &[&["x.ggb", "--to", &target][..], more].concat());
     is(&push(&[]).run(b"").unwrap(), 1, "give the authority that issued its certificate: --ca FILE");
-    let ca = ["--ca", "tls.pem"];
+    let ca = ["--ca", "ca.pem"];
     is(&push(&ca).run(b"").unwrap(), 1, "GG-BUNDLE-177");
     let user = [&ca[..], &["--registry-user", "it"]].concat();
     is(&push(&user).run(b"").unwrap(), 1, "no password for the registry's user `it`");

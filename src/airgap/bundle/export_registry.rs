@@ -12,9 +12,6 @@ use super::load_error::LoadError;
 use super::source::Source;
 use super::{BundleError, Digest, Image, Verified, reference};
 
-/// What an OCI manifest is called.
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-
 /// What was done.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pushed {
@@ -67,7 +64,7 @@ pub fn push(source: &Verified<'_>, registry: &Registry, is_dry: bool, tell: &Tel
     for image in manifest.images.iter().filter(|_| !is_dry) {
         let (name, tag) = target(image);
         let document = document(source, &image.manifest)?;
-        registry.put_manifest(&registry.repository(&name), &tag, MANIFEST, document, &image.manifest.named())?;
+        registry.put_manifest(&registry.repository(&name), &tag, document, &image.manifest.named())?;
     }
     Ok(pushed)
 }

@@ -201,7 +201,7 @@ pub(crate) fn listed(image: &Wanted, is_named: bool) -> Listed {
 }
 
 /// The content of a blob, opened when its turn comes.
-pub(crate) fn piece<'c>(source: &'c dyn Source, digest: Digest, size: u64, is_hashed: bool) -> Piece<'c> {
+pub(crate) fn piece(source: &dyn Source, digest: Digest, size: u64, is_hashed: bool) -> Piece<'_> {
     Piece::Stream(size, Box::new(move || source.blob(&digest, is_hashed)))
 }
 

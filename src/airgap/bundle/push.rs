@@ -218,27 +218,32 @@ impl Push {
         let make = if self.is_dry { String::new() } else { format!("umask 077; mkdir -p {FOLDER} || exit 1; ") };
         let look = format!(
             "{make}command -v sha256sum >/dev/null || {{ echo 'there is no sha256sum' >&2; exit 1; }}; \
-             cd {FOLDER} 2>/dev/null; if [ -f {name} ]; then echo {size}; elif [ -f {name}.part ]; then wc -c <{name}.part; else echo 0; fi; \
+             cd {FOLDER} 2>/dev/null; if [ -f {name} ]; then echo whole {size}; elif [ -f {name}.part ]; then echo part; wc -c <{name}.part; else echo none 0; fi; \
              df -Pk . | awk 'NR == 2 {{ print $4 }}'",
             size = cargo.size
         );
         let found = self.ask(host, &look, None, &|_| ())?;
         let said = String::from_utf8_lossy(&found.said).into_owned();
-        let mut numbers = said.split_whitespace().map(str::parse::<u64>);
+        let mut words = said.split_whitespace();
+        let kind = words.next().unwrap_or_default();
+        let mut numbers = words.map(str::parse::<u64>);
         let (Some(Ok(there)), true) = (numbers.next(), found.status.success()) else {
             return Err(lost(host, "look at what is there", &found));
         };
-        let from = if there > cargo.size { 0 } else { there };
+        let mut from = if there > cargo.size { 0 } else { there };
+        if kind == "whole" && !self.is_dry && !self.is_whole(host, cargo)? {
+            from = 0;
+        }
         let missing = cargo.size - from;
         if let Some(Ok(free)) = numbers.next().map(|free| free.map(|free| free.saturating_mul(1024)))
             && free < missing
         {
             return Err(PushError::Space { host: host.as_str().to_owned(), free, needed: missing });
         }
-        if self.is_dry || (missing == 0 && there == cargo.size && self.is_whole(host, cargo)?) {
-            return Ok(if self.is_dry { missing } else { 0 });
+        let is_there = kind == "whole" && missing == 0;
+        if !self.is_dry && !is_there {
+            self.append(host, cargo, from, tell)?;
         }
-        self.append(host, cargo, from, tell)?;
         Ok(missing)
     }
 

@@ -18,7 +18,7 @@ const BLOBS: &str = "blobs/sha256/";
 
 /// The most images that a bundle has, layers that an image has (engines take 127), and files. Whoever reads an unsigned manifest
 /// does no more work than these allow.
-const MOST_IMAGES: usize = 256;
+const MOST_IMAGES: usize = 1000;
 const MOST_LAYERS: usize = 127;
 const MOST_FILES: usize = 100_000;
 
@@ -55,7 +55,7 @@ pub(crate) fn sums<'e>(entries: impl Iterator<Item = &'e Entry>) -> String {
 
 fn counts(manifest: &Manifest) -> Result<(), BundleError> {
     let most = |field, why, is_so| if is_so { Ok(()) } else { Err(BundleError::Field { field, why }) };
-    most("images", "there are more than 256", manifest.images.len() <= MOST_IMAGES)?;
+    most("images", "there are more than 1000", manifest.images.len() <= MOST_IMAGES)?;
     let is_low = manifest.images.iter().all(|image| image.layers.len() <= MOST_LAYERS);
     most("images", "one has more than 127 layers", is_low)?;
     most("entries", "there are more than 100000", manifest.entries.len() <= MOST_FILES)
