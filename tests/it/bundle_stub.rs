@@ -1,10 +1,11 @@
 //! An engine that says what the test wants, and what a load makes of it: which refusals are tried again, which exit code each has, and that
 //! the engine's own words are kept. And the ids of all refusals of trust and load.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Cursor, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use vault::minisign::SecretKey;
 
@@ -21,6 +22,10 @@ const MISSING: &str =
     r#"{"errorDetail":{"message":"open /tmp/x/blobs/sha256/ab: no such file or directory"},"error":"open"}"#;
 const REFUSED: &str = r#"{"errorDetail":{"message":"archive/tar: invalid tar header"},"error":"archive"}"#;
 const LOADED: &str = r#"{"stream":"Loaded image ID: sha256:00\n"}"#;
+
+/// The engine unpacks for a second, and says so; or it says nothing more.
+const SLOW: &str = "slow";
+const SILENT: &str = "silent";
 
 /// An engine that has one image, of the bundle's lowest layer.
 struct Stub {
@@ -92,6 +97,9 @@ fn answer(stream: &UnixStream, arch: &str, layer: &str, loads: &AtomicUsize, say
                 return;
             }
         }
+        if matches!(said, SLOW | SILENT) {
+            return unpack(stream, said == SLOW);
+        }
         ("200 OK", said.to_owned())
     } else {
         ("404 Not Found", r#"{"message":"No such image"}"#.to_owned())
@@ -102,6 +110,36 @@ fn answer(stream: &UnixStream, arch: &str, layer: &str, loads: &AtomicUsize, say
     );
     let mut writer = stream;
     let _ = writer.write_all(format!("{head}{body}").as_bytes());
+}
+
+/// An answer in pieces: ten of them over a second, or none for two.
+fn unpack(mut stream: &UnixStream, is_told: bool) {
+    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n");
+    for step in 1..=10 {
+        std::thread::sleep(Duration::from_millis(if is_told { 100 } else { 200 }));
+        let line =
+            format!(r#"{{"status":"Loading layer","progressDetail":{{"current":{step}00,"total":1000}},"id":"ab"}}"#);
+        if is_told && stream.write_all(format!("{line}\r\n").as_bytes()).is_err() {
+            return;
+        }
+    }
+    let _ = stream.write_all(LOADED.as_bytes());
+}
+
+/// A large layer takes as long as it takes; only silence has a limit.
+#[test]
+fn an_engine_that_says_how_far_it_is_may_take_its_time() {
+    let load = |says: Says| {
+        let stub = Stub::start("amd64", &lowest(), says);
+        let engine = docker::Engine::connect(&stub.address()).unwrap().patient(Duration::from_millis(500));
+        let mut heard = 0;
+        let done = engine.load_telling(&mut Cursor::new(vec![0; 1024]), &mut |more| heard += more);
+        (done, heard)
+    };
+    let (done, heard) = load(|_| SLOW);
+    assert_eq!((done.unwrap().as_slice(), heard), (&["sha256:00".to_owned()][..], 1000));
+    let (done, _) = load(|_| SILENT);
+    assert!(matches!(done, Err(docker::EngineError::Silent { .. })), "{done:?}");
 }
 
 fn bundle(ground: &Ground, arguments: &[&str], host: &str) -> (Option<i32>, String) {

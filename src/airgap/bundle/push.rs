@@ -189,7 +189,6 @@ impl Push {
         if self.is_dry {
             return Ok(arrived);
         }
-        base::fault::point("bundle:push:copied");
         let words: Vec<String> = self.options.iter().map(|word| quoted(word)).collect();
         let (program, bundle) = (self.program.name(), self.bundle.name());
         let load = format!("cd {FOLDER} && ./{program} bundle load ./{bundle} --json {}", words.join(" "));
