@@ -29,7 +29,7 @@ use super::{Console, Exit, Failure};
 
 const EXAMPLES: &str = "Examples:\n  gitgrit-ops bundle load gitgrit-v1.0.0-amd64.ggb --public-key release.pub\n  \
                         gitgrit-ops bundle load gitgrit-v1.0.0-amd64.ggb --trust /etc/gitgrit/trust.json --dry-run\n  \
-                        cat /dev/sr0 | gitgrit-ops bundle load - --public-key release.pub\n  \
+                        ssh vault cat gitgrit-v1.0.0-amd64.ggb | gitgrit-ops bundle load - --public-key release.pub\n  \
                         gitgrit-ops bundle load gitgrit-v1.0.0-amd64.ggb --to registry:https://registry.site --ca site-ca.pem";
 
 /// The state of an installation on this host, which root's loads share.
