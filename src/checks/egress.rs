@@ -1,6 +1,6 @@
 //! The one HTTP client of this room: HTTPS to one base address, no redirects, no proxy, a deadline and a cap on what is
-//! read. Never follows a server to another host, and never sends anything but a GET without credentials. Besides it only
-//! `presented`, the isolation probe and the checks of resolvers and clocks open connections, none of which is a client.
+//! read. Never follows a server to another host, and never sends anything but a GET without credentials, unless `registry` asks
+//! it to push. Besides it only `presented`, the isolation probe and the checks of resolvers and clocks open connections, none of which is a client.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -140,7 +140,12 @@ impl Egress {
         Ok(Answer { status: response.status().as_u16(), content_type, date, body })
     }
 
-    fn explain(&self, error: &reqwest::Error) -> EgressError {
+    /// A request for `path`, which begins with a slash, to be filled by `registry`.
+    pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base))
+    }
+
+    pub(crate) fn explain(&self, error: &reqwest::Error) -> EgressError {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         explain::egress(error, &seen, &self.trust)
     }

@@ -71,6 +71,7 @@ pub mod probe_report;
 mod probe_resolvers;
 pub mod probe_target;
 pub mod probe_vantage;
+pub mod registry;
 pub mod remedy;
 pub mod render;
 mod render_junit;

@@ -12,6 +12,8 @@ use super::bundle_inventory::{self, InventoryArgs};
 use super::bundle_join::{self, JoinArgs};
 use super::bundle_keygen::{self, KeygenArgs};
 use super::bundle_load::{self, LoadArgs};
+use super::bundle_push::{self, PushArgs};
+use super::bundle_serve::{self, BundleServeArgs};
 use super::bundle_sign::{self, SignArgs};
 use super::bundle_split::{self, SplitArgs};
 use super::bundle_tgz::{self, TgzArgs};
@@ -38,6 +40,8 @@ enum BundleVerb {
     Apply(ApplyArgs),
     Split(SplitArgs),
     Join(JoinArgs),
+    Serve(BundleServeArgs),
+    Push(PushArgs),
     Keygen(KeygenArgs),
     Sign(SignArgs),
     Trust(TrustVerbArgs),
@@ -57,6 +61,8 @@ pub(crate) fn run(args: &BundleArgs, console: &mut Console) -> Result<Exit, Fail
         BundleVerb::Apply(args) => bundle_apply::run(args, console),
         BundleVerb::Split(args) => bundle_split::run(args, console),
         BundleVerb::Join(args) => bundle_join::run(args, console),
+        BundleVerb::Serve(args) => bundle_serve::run(args, console),
+        BundleVerb::Push(args) => bundle_push::run(args, console),
         BundleVerb::Keygen(args) => bundle_keygen::run(args, console),
         BundleVerb::Sign(args) => bundle_sign::run(args, console),
         BundleVerb::Trust(args) => bundle_trust::run(args, console),

@@ -174,7 +174,7 @@ fn packages(listed: Vec<Listed>, is_wanted: bool) -> Vec<PackagesView> {
 fn images(bundle: &Bundle) -> Vec<ImageView<'_>> {
     let one = |image: &'_ airgap::bundle::Digest| LayerView {
         digest: image.named(),
-        size: bundle.manifest().blob_size(image).unwrap_or_default(),
+        size: bundle.blob_size(image).unwrap_or_default(),
         packed: bundle.packed_size(&format!("blobs/sha256/{image}")),
     };
     let images = bundle.manifest().images.iter();

@@ -1,48 +1,67 @@
 //! Loads a bundle's images into the engine: verified as a whole first, then only what is missing is sent.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use airgap::bundle::load::{self, State, apply, check_room, least, wanted};
+use airgap::bundle::load::{self, Told, check_room, fits, wanted};
 use airgap::bundle::load_error::LoadError;
 use airgap::bundle::load_plan::{Action, Plan};
-use airgap::bundle::{Bundle, BundleError, Digest, Hashes, Manifest, Thoroughness};
+use airgap::bundle::load_state::{self, State, least};
+use airgap::bundle::load_stream;
+use airgap::bundle::source::Source;
+use airgap::bundle::stream::Passing;
+use airgap::bundle::trust::{Signed, Trust};
+use airgap::bundle::{Bundle, BundleError, Hashes, Manifest, Thoroughness, Verified};
 use base::Clock;
 use base::clock::SystemClock;
 use base::site::SiteDir;
 use clap::Args;
 use docker::EngineError;
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::bundle_engine::{engine, engine_failure, progress};
+use super::bundle_export::{self, ExportArgs};
 use super::bundle_load_tgz;
 use super::bundle_sign::refused;
 use super::bundle_trust::TrustArgs;
-use super::sources::found_site;
 use super::{Console, Exit, Failure};
 
 const EXAMPLES: &str = "Examples:\n  gitgrit-ops bundle load gitgrit-v1.0.0-amd64.ggb --public-key release.pub\n  \
-                        gitgrit-ops bundle load gitgrit-v1.0.0-amd64.ggb --trust /etc/gitgrit/trust.json --dry-run";
+                        gitgrit-ops bundle load gitgrit-v1.0.0-amd64.ggb --trust /etc/gitgrit/trust.json --dry-run\n  \
+                        ssh vault cat gitgrit-v1.0.0-amd64.ggb | gitgrit-ops bundle load - --public-key release.pub\n  \
+                        gitgrit-ops bundle load gitgrit-v1.0.0-amd64.ggb --to registry:https://registry.site --ca site-ca.pem";
 
-/// Load a bundle's images into the engine
+/// The state of an installation on this host, which root's loads share.
+const SYSTEM_SITE: &str = "/var/lib/gitgrit";
+
+/// Load a bundle's images into the engine, a registry, an archive or a folder
 ///
 /// The bundle is verified as a whole before the engine hears of it. Then the engine (`DOCKER_HOST`) is asked what it has, and gets the
 /// layers that it lacks, each image by itself: a run that was ended is run again, and goes on with the next image. Afterwards the engine's image
-/// ids are compared with the bundle's.
+/// ids are compared with the bundle's. With `--stream` the bundle is read once, and the engine can make nothing of it until all of it held.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct LoadArgs {
-    /// The bundle
+    /// The bundle; `-` is standard input, read as with --stream
     file: PathBuf,
 
     #[command(flatten)]
     trust: TrustArgs,
 
-    /// Where the journal and the last bundle's sequence are kept [default: the site's state, or a folder of your own]
+    /// Read the bundle once from its beginning to its end: for pipes, and media that cannot go back
+    #[arg(long)]
+    stream: bool,
+
+    #[command(flatten)]
+    export: ExportArgs,
+
+    /// Where the journal and the last bundle's sequence are kept [default: /var/lib/gitgrit/state for root, else ~/.local/state/gitgrit]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 
-    /// Take a bundle that is older than the last one
+    /// Take a bundle that is older than the last one, or another one with its sequence
     #[arg(long)]
     allow_older: bool,
 
@@ -57,6 +76,21 @@ pub(crate) struct LoadArgs {
     /// Verify, say what would be sent, and change nothing
     #[arg(long)]
     dry_run: bool,
+}
+
+/// Verified content, or content that is verified while it passes.
+pub(crate) enum Opened<'o> {
+    File(Verified<'o>),
+    Stream(Box<Passing<'o>>),
+}
+
+impl Opened<'_> {
+    pub(crate) fn source(&self) -> &dyn Source {
+        match self {
+            Self::File(verified) => verified,
+            Self::Stream(passing) => passing.as_ref(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -83,38 +117,106 @@ struct ImageView {
 }
 
 pub(crate) fn run(args: &LoadArgs, console: &mut Console) -> Result<Exit, Failure> {
-    if let Some(exit) = bundle_load_tgz::run(&args.file, args.unsigned, args.dry_run, console)? {
+    // Looking at a file's first bytes would take them from a pipe.
+    let is_stream = args.stream || args.file == Path::new("-");
+    if !is_stream && let Some(exit) = bundle_load_tgz::run(&args.file, args.unsigned, args.dry_run, console)? {
         return Ok(exit);
     }
-    let folder = state_folder(args.state.as_deref());
+    if let Some(target) = args.export.target() {
+        let trust = args.trust.read()?;
+        return with_content(args, &trust, console, &mut |opened, signed, bar, console| {
+            let exported = bundle_export::Export { args: &args.export, target, is_dry: args.dry_run };
+            exported.run(opened, signed, bar, console)
+        });
+    }
+    let folder = state_folder(args.state.as_deref())?;
     let least = if args.allow_older { 0 } else { least(&folder).map_err(failed)? };
     let trust = args.trust.read()?.not_before(least);
+    with_content(args, &trust, console, &mut |opened, signed, bar, console| {
+        into_engine(args, &folder, (opened, signed, bar), console)
+    })
+}
+
+/// What is done with content: whoever signed it, and a bar for its bytes, come along.
+type Use<'u> = dyn FnMut(&Opened<'_>, &Signed, &ProgressBar, &mut Console) -> Result<Exit, Failure> + 'u;
+
+/// Verifies the bundle, or as much of a stream as comes before the layers, and hands it on.
+fn with_content(args: &LoadArgs, trust: &Trust, console: &mut Console, take: &mut Use<'_>) -> Result<Exit, Failure> {
     let judge = |bytes: &[u8], signatures: &[airgap::bundle::Signature]| Ok(trust.judge(bytes, signatures)?);
-    let (bundle, signed) = Bundle::open(&args.file, judge).map_err(refused)?;
-    if let Some(warning) = signed.warning(SystemClock.now()) {
-        writeln!(console.err, "warning: {warning}")?;
-    }
-    let manifest = bundle.manifest();
-    fits(manifest)?;
-    let bar = progress(console, manifest.packed_size(), "verifying");
     let hashes = if args.sha256 { Hashes::Sha256 } else { Hashes::Blake3 };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let verified =
-        bundle.verify(Thoroughness { hashes, is_full: false, threads }, &|more| bar.inc(more)).map_err(refused)?;
-    drop(bar);
-    let engine = engine()?;
-    let (plan, store) = load::plan(wanted(manifest), &engine).map_err(failed)?;
-    if let Some(store) = &store {
-        check_room(&plan, store, engine.host()).map_err(failed)?;
+    let is_stdin = args.file == Path::new("-");
+    if args.stream || is_stdin {
+        let medium: Box<dyn Read + Send> = if is_stdin {
+            Box::new(io::stdin())
+        } else {
+            let unreadable = |source| refused(BundleError::Read { path: args.file.clone(), source });
+            Box::new(File::open(&args.file).map_err(unreadable)?)
+        };
+        let bar = progress(console, 0, "reading");
+        let tell = |more| bar.inc(more);
+        let (passing, signed) = Passing::open(medium, &args.file, hashes, judge, &tell).map_err(refused)?;
+        bar.set_length(passing.manifest().packed_size());
+        warn(&signed, console)?;
+        return take(&Opened::Stream(Box::new(passing)), &signed, &ProgressBar::hidden(), console);
     }
-    if !args.dry_run {
-        let open = |digest: &Digest| -> io::Result<Box<dyn io::Read + Send>> { Ok(Box::new(verified.layer(digest)?)) };
+    let (bundle, signed) = Bundle::open(&args.file, judge).map_err(refused)?;
+    warn(&signed, console)?;
+    let bar = progress(console, bundle.manifest().packed_size(), "verifying");
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let how = Thoroughness { hashes, is_full: false, threads };
+    let verified = bundle.verify(how, &|more| bar.inc(more)).map_err(refused)?;
+    drop(bar);
+    let bar = progress(console, 0, "loading");
+    take(&Opened::File(verified), &signed, &bar, console)
+}
+
+fn warn(signed: &Signed, console: &mut Console) -> io::Result<()> {
+    match signed.warning(SystemClock.now()) {
+        Some(warning) => writeln!(console.err, "warning: {warning}"),
+        None => Ok(()),
+    }
+}
+
+fn into_engine(
+    args: &LoadArgs,
+    folder: &Path,
+    (opened, signed, bar): (&Opened<'_>, &Signed, &ProgressBar),
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    let source = opened.source();
+    let manifest = source.manifest();
+    if !args.allow_older {
+        load_state::admit(folder, manifest).map_err(failed)?;
+    }
+    let engine = engine()?;
+    fits(manifest, &engine).map_err(failed)?;
+    let (plan, store) = load::plan(wanted(manifest), &engine).map_err(failed)?;
+    let room = if matches!(opened, Opened::Stream(_)) { plan.room_at_once() } else { plan.room() };
+    if let Some(store) = &store {
+        check_room(room, store, engine.host()).map_err(failed)?;
+    }
+    if args.dry_run {
+        source.hold().map_err(refused)?;
+    } else {
         let clock = SystemClock;
-        let mut state = State::open(&folder, &clock).map_err(failed)?;
-        let bar = progress(console, plan.bytes().0, "loading");
-        apply(&plan, &engine, &open, &mut state, &|more| bar.inc(more)).map_err(failed)?;
+        let mut state = State::open(folder, &clock).map_err(failed)?;
+        // Another run may have come between the first look and the lock.
+        if !args.allow_older {
+            state.admit(manifest).map_err(failed)?;
+        }
+        // Every byte goes to the engine once, and once the engine unpacks it.
+        bar.set_length(2 * plan.bytes().0);
+        let tell = |told: Told| match told {
+            Told::Sent(more) | Told::Unpacked(more) => bar.inc(more),
+        };
+        let done = match opened {
+            Opened::File(_) => load::apply(&plan, &engine, source, &mut state, &tell),
+            Opened::Stream(_) => load_stream::apply(&plan, &engine, source, &mut state, &tell),
+        };
+        done.map_err(failed)?;
         state.reached(manifest).map_err(failed)?;
     }
+    bar.finish_and_clear();
     let signers = signed.by.iter().map(ToString::to_string).collect();
     show(manifest, &plan, signers, args.dry_run, console)
 }
@@ -160,45 +262,49 @@ fn show(
     Ok(Exit::Ok)
 }
 
-/// The bundle must be for this processor.
-fn fits(manifest: &Manifest) -> Result<(), Failure> {
-    let host = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    let found = manifest.arch.name();
-    if found == host { Ok(()) } else { Err(failed(LoadError::Arch { found, host: host.into() })) }
-}
-
-/// Where a site's operations leave what they did; without a site, in the home of whoever loads.
-fn state_folder(named: Option<&Path>) -> PathBuf {
+/// Where loads leave what they did: one place for a host's engine, or, for whoever is not root, one in the user's home.
+fn state_folder(named: Option<&Path>) -> Result<PathBuf, Failure> {
     if let Some(named) = named {
-        return named.into();
+        return Ok(named.into());
     }
-    if let Some(site) = found_site() {
-        return SiteDir::new(site).state();
+    if rustix::process::geteuid().is_root() {
+        return Ok(SiteDir::new(SYSTEM_SITE).state());
     }
-    let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("."), PathBuf::from);
-    home.join(".local/state/gitgrit")
+    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+    let homeless = || {
+        let failure =
+            Failure::said(Exit::Failure, "could not tell where the last bundle's sequence is kept: HOME is not set");
+        failure.hinted("name the folder: --state DIR")
+    };
+    Ok(home.ok_or_else(homeless)?.join(".local/state/gitgrit"))
 }
 
-fn failed(error: LoadError) -> Failure {
+/// A load that stopped, with its exit code.
+pub(crate) fn failed(error: LoadError) -> Failure {
     let id = error.id();
     let failure = match error {
         LoadError::Bundle(error) => return refused(error),
-        LoadError::Engine(EngineError::Archive { source }) if BundleError::of(&source).is_some() => {
-            // The medium changed after it was verified.
-            Failure::new(Exit::Integrity, LoadError::Engine(EngineError::Archive { source }))
-        }
+        LoadError::Engine(EngineError::Archive { source }) => return unread(source),
+        LoadError::Engine(error @ EngineError::Refused { .. }) => Failure::new(Exit::Engine, LoadError::Engine(error)),
         LoadError::Engine(error) => engine_failure(error),
         LoadError::File(error) => error.into(),
-        LoadError::Space { .. } => Failure::new(Exit::Space, error),
-        LoadError::Differs { .. } => Failure::new(Exit::Integrity, error),
+        LoadError::Space { .. } | LoadError::Full { .. } | LoadError::Room { .. } => Failure::new(Exit::Space, error),
+        LoadError::Write { ref source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+            Failure::new(Exit::Space, error)
+        }
+        LoadError::Differs { .. } | LoadError::Sibling { .. } => Failure::new(Exit::Integrity, error),
         other => Failure::new(Exit::Failure, other),
     };
     match id {
         Some(id) => failure.identified(id),
         None => failure,
+    }
+}
+
+/// What was to be sent did not read: most often because it is not what was signed.
+fn unread(source: io::Error) -> Failure {
+    match source.downcast::<BundleError>() {
+        Ok(error) => refused(error),
+        Err(source) => Failure::new(Exit::Failure, EngineError::Archive { source }),
     }
 }

@@ -9,9 +9,9 @@ use bollard::query_parameters::{
     ImportImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, Sender};
 
 use crate::error::EngineError;
 use crate::passage::{self, Archive, Stopped};
@@ -23,6 +23,8 @@ pub const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 const ANSWER: Duration = Duration::from_secs(30);
 /// How long an archive may stand still: an engine that unpacks a large layer on a slow disk says nothing meanwhile.
 const PATIENCE: Duration = Duration::from_mins(10);
+/// How many words of the engine may wait to be heard.
+const SAID: usize = 256;
 /// The client's own limit, which counts from the beginning and would cut a long archive off: out of the way.
 const NEVER: u64 = 60 * 60 * 24 * 365;
 
@@ -66,6 +68,7 @@ pub struct Engine {
     runtime: Runtime,
     docker: Docker,
     host: String,
+    patience: Duration,
 }
 
 impl Engine {
@@ -96,7 +99,19 @@ impl Engine {
                 return Err(EngineError::Silent { host, what: "say its version".into(), seconds: ANSWER.as_secs() });
             }
         };
-        Ok(Self { runtime, docker, host })
+        Ok(Self { runtime, docker, host, patience: PATIENCE })
+    }
+
+    /// The same engine, which may stand still this long in the middle of an archive. Default 10 minutes.
+    #[must_use]
+    pub const fn patient(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// The processor of its host, as in `amd64`.
+    pub fn architecture(&self) -> Result<String, EngineError> {
+        Ok(self.ask("say its version", self.docker.version())?.arch.unwrap_or_default())
     }
 
     /// Where it was reached.
@@ -141,44 +156,48 @@ impl Engine {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             docker.export_images(&names).boxed()
         };
-        Archive::new(&self.runtime, futures_util::stream::once(stream).flatten(), PATIENCE)
+        Archive::new(&self.runtime, futures_util::stream::once(stream).flatten(), self.patience)
     }
 
     /// Sends an archive (`docker load`), and gives what the engine says that it loaded. When `archive` fails to read, the
     /// request breaks off and the engine keeps no image of it.
     pub fn load(&self, archive: &mut (dyn Read + Send)) -> Result<Vec<String>, EngineError> {
+        self.load_telling(archive, &mut |_| ())
+    }
+
+    /// The same. `heard` is told how many bytes of layers the engine unpacked since it spoke last; each word of it begins its time
+    /// anew.
+    pub fn load_telling(
+        &self,
+        archive: &mut (dyn Read + Send),
+        heard: &mut dyn FnMut(u64),
+    ) -> Result<Vec<String>, EngineError> {
         let what = "load an archive";
         let (sender, receiver) = mpsc::channel(2);
-        let options = ImportImageOptionsBuilder::new().quiet(true).build();
+        let options = ImportImageOptionsBuilder::new().quiet(false).build();
         let answer = self.docker.import_image_stream(options, passage::stream(receiver), None);
-        let listening = self.runtime.spawn(answer.collect::<Vec<_>>());
-        match self.runtime.block_on(passage::pump(archive, sender, PATIENCE)) {
+        let (speaking, mut words) = mpsc::channel(SAID);
+        self.runtime.spawn(listen(answer, speaking));
+        match self.runtime.block_on(passage::pump(archive, sender, self.patience)) {
             Ok(()) => {}
             Err(Stopped::Archive(source)) => {
                 // The engine must have let go of it before anybody tries again.
-                let _ = self.runtime.block_on(async { tokio::time::timeout(ANSWER, listening).await });
+                let until_silent = async { while words.recv().await.is_some() {} };
+                let _ = self.runtime.block_on(async { tokio::time::timeout(ANSWER, until_silent).await });
                 return Err(EngineError::Archive { source });
             }
-            Err(Stopped::Silent) => return Err(self.silent(what, PATIENCE)),
+            Err(Stopped::Silent) => return Err(self.silent(what, self.patience)),
         }
-        let said = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, listening).await });
-        let said = said.map_err(|_| self.silent(what, PATIENCE))?;
-        let said = said.map_err(|error| EngineError::Answer { what: what.into(), source: error.into() })?;
         let mut loaded = Vec::new();
-        for message in said {
-            let BuildInfo { stream, error_detail, .. } = message.map_err(|error| self.failed(what, error))?;
-            if let Some(message) = error_detail.and_then(|detail| detail.message) {
-                return Err(EngineError::Refused { what: what.into(), message: plain(&message) });
+        loop {
+            let next = self.runtime.block_on(async { tokio::time::timeout(self.patience, words.recv()).await });
+            match next.map_err(|_| self.silent(what, self.patience))? {
+                None => return Ok(loaded),
+                Some(Word::Unpacked(more)) => heard(more),
+                Some(Word::Loaded(names)) => loaded.extend(names),
+                Some(Word::Failed(error)) => return Err(self.failed(what, error)),
             }
-            let lines = stream.unwrap_or_default();
-            loaded.extend(
-                lines
-                    .lines()
-                    .filter_map(|line| line.strip_prefix("Loaded image"))
-                    .map(|line| line.trim_start_matches(" ID").trim_start_matches(':').trim().to_owned()),
-            );
         }
-        Ok(loaded)
     }
 
     /// Gives the image another name.
@@ -226,6 +245,51 @@ impl Engine {
             other => EngineError::Answer { what: what.into(), source: other.into() },
         }
     }
+}
+
+/// What an engine says while it loads.
+enum Word {
+    /// That it unpacked so many bytes of a layer since it spoke of that layer last.
+    Unpacked(u64),
+    /// What it loaded.
+    Loaded(Vec<String>),
+    /// That it will not, or is gone.
+    Failed(bollard::errors::Error),
+}
+
+/// Hands on what the engine says until it ends, or nobody listens. Of progress, what nobody has time to hear is left out.
+async fn listen(answer: impl Stream<Item = Result<BuildInfo, bollard::errors::Error>>, speaking: Sender<Word>) {
+    let mut answer = std::pin::pin!(answer);
+    let mut layers: BTreeMap<String, i64> = BTreeMap::new();
+    while let Some(message) = answer.next().await {
+        let word = match message {
+            Err(error) => Word::Failed(error),
+            Ok(BuildInfo { error_detail: Some(bollard::models::ErrorDetail { message: Some(error), .. }), .. }) => {
+                Word::Failed(bollard::errors::Error::DockerStreamError { error })
+            }
+            Ok(BuildInfo { id, progress_detail: Some(progress), .. }) => {
+                // Keys are the engine's; an engine has not more layers at a time than these.
+                if layers.len() > 10_000 {
+                    layers.clear();
+                }
+                let now = progress.current.unwrap_or_default();
+                let before = layers.insert(id.unwrap_or_default(), now).unwrap_or_default();
+                let _ = speaking.try_send(Word::Unpacked(u64::try_from(now - before).unwrap_or_default()));
+                continue;
+            }
+            Ok(BuildInfo { stream, .. }) => Word::Loaded(loaded(&stream.unwrap_or_default())),
+        };
+        let is_last = matches!(word, Word::Failed(_));
+        if speaking.send(word).await.is_err() || is_last {
+            return;
+        }
+    }
+}
+
+/// The names and ids in what the engine says of images that it loaded.
+fn loaded(lines: &str) -> Vec<String> {
+    let names = lines.lines().filter_map(|line| line.strip_prefix("Loaded image"));
+    names.map(|name| name.trim_start_matches(" ID").trim_start_matches(':').trim().to_owned()).collect()
 }
 
 /// The engine's words in one line, without what a terminal would obey.

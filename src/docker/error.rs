@@ -69,6 +69,25 @@ impl EngineError {
     pub const fn is_unavailable(&self) -> bool {
         matches!(self, Self::Address { .. } | Self::Absent { .. } | Self::Silent { .. })
     }
+
+    /// Says whether the engine misses the content of a layer that was left out because it had it.
+    pub fn is_missing_layer(&self) -> bool {
+        let Self::Refused { message, .. } = self else { return false };
+        let message = message.to_lowercase();
+        let is_missing =
+            ["no such file", "not found", "does not exist", "not exist"].iter().any(|words| message.contains(words));
+        is_missing
+            && ["blobs/sha256", "sha256:", "layer", "diffid", "content digest"]
+                .iter()
+                .any(|words| message.contains(words))
+    }
+
+    /// Says whether a disk of the engine is full.
+    pub fn is_full(&self) -> bool {
+        let Self::Refused { message, .. } = self else { return false };
+        let message = message.to_lowercase();
+        ["no space left on device", "disk quota exceeded", "enospc"].iter().any(|words| message.contains(words))
+    }
 }
 
 impl Hint for EngineError {
@@ -84,6 +103,31 @@ impl Hint for EngineError {
             }
             Self::Reference(_) => Some("write NAME:TAG, with lower-case letters, digits, `.`, `_`, `-` and `/`".into()),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What engines of different ages say, and what it means for whoever sent an archive without all layers.
+    #[test]
+    fn the_engines_words_are_told_apart() {
+        let cases = [
+            ("open /var/lib/docker/tmp/docker-import-1/blobs/sha256/ab: no such file or directory", true, false),
+            ("lstat /var/lib/docker/tmp/docker-import-1/blobs: no such file or directory, layer missing", true, false),
+            ("content digest sha256:ab: not found", true, false),
+            ("unable to copy from source docker-archive: file \"blobs/sha256/ab\" not found in tar", true, false),
+            ("Error processing tar file(exit status 1): write /blobs/sha256/ab: no space left on device", false, true),
+            ("failed to copy files: disk quota exceeded", false, true),
+            ("invalid diffID for layer 0: expected \"sha256:ab\", got \"sha256:cd\"", false, false),
+            ("archive/tar: invalid tar header", false, false),
+            ("repository does not allow this", false, false),
+        ];
+        for (message, is_missing, is_full) in cases {
+            let error = EngineError::Refused { what: "load".into(), message: message.into() };
+            assert_eq!((error.is_missing_layer(), error.is_full()), (is_missing, is_full), "{message}");
         }
     }
 }

@@ -64,6 +64,9 @@ impl Judge {
 
     pub(crate) fn refuses_with(&mut self, name: &str, number: u32, bytes: &[u8], more: &[&str]) {
         assert_eq!(self.says(bytes, more), (Some(13), format!("GG-BUNDLE-{number:03}")), "{name}");
+        if matches!(more, [] | ["--full"]) {
+            crate::bundle_stream::is_refused(&self.ground, &self.key.public().line(), name, bytes);
+        }
         assert!(self.cases.insert(name.to_owned()), "{name} is there twice");
     }
 

@@ -12,7 +12,7 @@ use crate::require;
 use crate::site::{Ground, out};
 
 /// A layer with one file, and the image's configuration.
-fn image() -> Draft {
+pub(crate) fn image() -> Draft {
     let mut archive = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_ustar();
     header.set_path("hello").unwrap();
@@ -28,20 +28,20 @@ fn image() -> Draft {
     Draft::of_image(&config, &[layer])
 }
 
-fn shell(home: &Path, script: &str) -> (bool, String) {
+pub(crate) fn shell(home: &Path, script: &str) -> (bool, String) {
     let program = Program::new("sh").options(["-euc", script]).directory(home).env("HOME", home);
     let program = program.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     let done = program.run(b"").unwrap();
     (done.status.success(), format!("{}{}", out(&done), done.stderr))
 }
 
-fn does(home: &Path, script: &str) -> String {
+pub(crate) fn does(home: &Path, script: &str) -> String {
     let (is_done, said) = shell(home, script);
     assert!(is_done, "{script}: {said}");
     said
 }
 
-fn has(program: &str) -> bool {
+pub(crate) fn has(program: &str) -> bool {
     require::has(program, require::program(program).map(drop))
 }
 

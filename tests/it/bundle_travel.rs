@@ -176,7 +176,7 @@ pub(crate) fn noise(seed: u64, size: usize) -> Vec<u8> {
     bytes
 }
 
-fn has_nothing(engine: &Engine) -> bool {
+pub(crate) fn has_nothing(engine: &Engine) -> bool {
     let done = engine.docker(&["image", "ls", "--all", "--quiet"]);
     assert!(done.status.success(), "{}", done.stderr);
     done.stdout.is_empty()

@@ -78,6 +78,26 @@ impl<'b> Content<'b> {
         Ok(Self { bundle, entry, index, hashes, unpacking, ready: 0..0, done: 0, next, hash })
     }
 
+    /// The same content from the byte `from` on. The file's own hash is not compared then; its frames' are.
+    pub(crate) fn starting_at(mut self, from: u64) -> Result<Self, BundleError> {
+        self.hash = None;
+        let step = self.bundle.manifest().profile.frame_size() as u64;
+        let is_own =
+            |frame: usize| matches!(self.bundle.plan.get(frame).map(|plan| &plan.held), Some(Held::Part { .. }));
+        if let Some(first) = self.next.filter(|frame| is_own(*frame)) {
+            let passed = (from / step).min(self.entry.size / step);
+            self.next = usize::try_from(passed).ok().map(|passed| first + passed);
+            self.done = passed * step;
+        }
+        let mut skip = usize::try_from(from - self.done.min(from)).unwrap_or(usize::MAX);
+        while skip > 0 && self.fill()? {
+            let now = skip.min(self.ready.len());
+            self.ready.start += now;
+            skip -= now;
+        }
+        Ok(self)
+    }
+
     /// Its size, in bytes.
     pub const fn size(&self) -> u64 {
         self.entry.size

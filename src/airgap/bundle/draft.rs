@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::fs::{self, File};
-use std::io::{BufWriter, ErrorKind, Write};
+use std::io::{BufWriter, ErrorKind, Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -111,6 +111,20 @@ impl Draft {
         out.flush().map_err(|source| self.failed(source))?;
         drop(out);
         Ok(self.seal()?)
+    }
+
+    /// Writes what `from` gives to its end, and gives the file its name. Tells failures to read from those to write.
+    pub(crate) fn copy(mut self, from: &mut dyn Read) -> Result<(), BundleError> {
+        let mut piece = vec![0; 256 << 10];
+        loop {
+            let size = match from.read(&mut piece) {
+                Ok(0) => return self.seal(),
+                Ok(size) => size,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(source) => return Err(BundleError::within(source, &self.part)),
+            };
+            self.put(piece.get(..size).unwrap_or_default())?;
+        }
     }
 
     /// Puts what was written on the disk, and gives the file its name.

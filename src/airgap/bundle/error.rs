@@ -245,6 +245,14 @@ impl BundleError {
         matches!(self, Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull)
     }
 
+    /// The reason that a reader of content got, or that what is called `path` does not read.
+    pub(crate) fn within(error: io::Error, path: &std::path::Path) -> Self {
+        match error.downcast::<Self>() {
+            Ok(inner) => inner,
+            Err(source) => Self::Read { path: path.into(), source },
+        }
+    }
+
     /// The reason inside what a reader of [`super::Content`] got.
     pub fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()

@@ -2,37 +2,48 @@
 //! and looks afterwards. Names are given when all images are there. Writes nothing but a journal and the sequence that was reached; a run that was killed is run again.
 
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use base::Clock;
-use base::file::{FileError, Lock, create_dir, free_bytes, read_bytes, write_atomic};
+use base::file::free_bytes;
 use docker::{Engine, EngineError, Reference, Store};
-use serde::{Deserialize, Serialize};
 
-use super::load_archive::{Outgoing, Piece};
+use super::docker_archive::{LIST, Listed, Outgoing, Piece};
 use super::load_error::LoadError;
 use super::load_plan::{Action, Layer, Plan, Present, Wanted};
+use super::load_state::State;
+use super::source::Source;
 use super::{Digest, Manifest, reference};
-use crate::journal::{Event, Journal};
+use crate::journal::Event;
 
-/// What the journal calls this.
-const OPERATION: &str = "bundle load";
-/// The largest note of a sequence, in bytes.
-const NOTE_LIMIT: u64 = 4096;
+/// What is heard of a load on its way.
+#[derive(Clone, Copy, Debug)]
+pub enum Told {
+    /// So many more bytes were sent, or written.
+    Sent(u64),
+    /// The engine unpacked so many more bytes of layers.
+    Unpacked(u64),
+}
 
-/// Opens a file of the bundle, whose content was verified.
-pub type Open<'o> = dyn Fn(&Digest) -> io::Result<Box<dyn Read + Send + 'o>> + Sync + 'o;
+/// Whoever hears of it.
+pub type Tell<'t> = dyn Fn(Told) + Sync + 't;
 
 /// The images of a manifest, as an engine will know them.
 pub fn wanted(manifest: &Manifest) -> Vec<Wanted> {
+    let sizes = manifest.sizes();
     let layer =
-        |digest: &Digest| Layer { digest: digest.named(), size: manifest.blob_size(digest).unwrap_or_default() };
+        |digest: &Digest| Layer { digest: digest.named(), size: sizes.get(digest).copied().unwrap_or_default() };
     let images = manifest.images.iter().map(|image| Wanted {
         reference: reference::short(&image.reference).to_owned(),
         id: image.id.named(),
         layers: image.layers.iter().map(layer).collect(),
     });
     images.collect()
+}
+
+/// The engine's host must have the bundle's processor.
+pub fn fits(manifest: &Manifest, engine: &Engine) -> Result<(), LoadError> {
+    let (found, host) = (manifest.arch.name(), engine.architecture()?);
+    if found == host { Ok(()) } else { Err(LoadError::Arch { found, host }) }
 }
 
 /// Looks what the engine has, and plans. When every image is there by its id, nothing else is asked, and no store is given.
@@ -58,9 +69,8 @@ fn look(engine: &Engine, id: &str) -> Result<Option<Present>, EngineError> {
     Ok(found.map(|image| Present { id: image.id, tags: image.tags, layers: image.layers }))
 }
 
-/// Says whether the engine's disk has room for the plan, as far as this host can see it: one on another host is not asked.
-pub fn check_room(plan: &Plan, store: &Store, host: &str) -> Result<(), LoadError> {
-    let needed = plan.room();
+/// Says whether the engine's disk has room for `needed` bytes, as far as this host can see it: one on another host is not asked.
+pub fn check_room(needed: u64, store: &Store, host: &str) -> Result<(), LoadError> {
     let root = Path::new(&store.root);
     if !host.starts_with("unix:") || !root.is_dir() {
         return Ok(());
@@ -71,32 +81,39 @@ pub fn check_room(plan: &Plan, store: &Store, host: &str) -> Result<(), LoadErro
     }
 }
 
-/// Carries a plan out. `tell` hears of every byte that is sent.
+/// Carries a plan out, image by image. When the engine's disk is full, what this run brought is taken away again.
 pub fn apply(
     plan: &Plan,
     engine: &Engine,
-    open: &Open<'_>,
+    source: &dyn Source,
     state: &mut State<'_>,
-    tell: &(dyn Fn(u64) + Sync),
+    tell: &Tell<'_>,
 ) -> Result<(), LoadError> {
     state.write("", Event::Begun)?;
+    let mut brought = Vec::new();
     for (image, action) in &plan.steps {
         let Action::Send { below } = *action else { continue };
         state.write(&image.reference, Event::Begun)?;
-        if let Err(error) = step(image, below, plan.sends_all, engine, &Way { open, tell }) {
+        if let Err(error) = step(image, below, plan.sends_all, engine, &Way { source, tell }) {
             state.write(&image.reference, Event::Failed)?;
-            return Err(error);
+            return Err(told_full(error, plan.room(), engine, &brought));
         }
+        brought.push(image);
         state.write(&image.reference, Event::Done)?;
         base::fault::point("bundle:load:image");
     }
-    // Until here every name is still what it was. Images of an engine with ids of its own came with their names.
+    name_all(plan, engine, state)?;
+    state.write("", Event::Done)
+}
+
+/// Gives all images their names. Until here every name is still what it was; images of an engine with ids of its own came with theirs.
+pub(crate) fn name_all(plan: &Plan, engine: &Engine, state: &mut State<'_>) -> Result<(), LoadError> {
     for (image, action) in &plan.steps {
         if *action == Action::Name || (*action != Action::Nothing && !plan.sends_all) {
             name(image, plan.sends_all, engine, state)?;
         }
     }
-    state.write("", Event::Done)
+    Ok(())
 }
 
 /// Gives an image that is there its name. Which image had that name is in the journal before.
@@ -112,16 +129,38 @@ fn name(image: &Wanted, has_own_ids: bool, engine: &Engine, state: &mut State<'_
     is_there(image, &reference, has_own_ids, engine)
 }
 
-/// Where content comes from, and who hears of it.
-struct Way<'w, 'o> {
-    open: &'w Open<'o>,
-    tell: &'w (dyn Fn(u64) + Sync),
+/// A full disk of the engine's, with what it takes; the images that were brought until then go, as far as nobody has given them a name.
+pub(crate) fn told_full(error: LoadError, needed: u64, engine: &Engine, brought: &[&Wanted]) -> LoadError {
+    let LoadError::Engine(refused) = &error else { return error };
+    let EngineError::Refused { message, .. } = refused else { return error };
+    if !refused.is_full() {
+        return error;
+    }
+    take_away(engine, brought);
+    let root = engine.store().map(|store| store.root).unwrap_or_default();
+    LoadError::Full { root, needed, message: message.clone() }
 }
 
-fn step(image: &Wanted, below: usize, has_own_ids: bool, engine: &Engine, way: &Way<'_, '_>) -> Result<(), LoadError> {
+/// Removes images that have no name: nobody but this run knows of them. One that the engine does not let go stays.
+pub(crate) fn take_away(engine: &Engine, brought: &[&Wanted]) {
+    for image in brought.iter().rev() {
+        let Ok(id) = Reference::parse(&image.id) else { continue };
+        if engine.image(&id).is_ok_and(|found| found.is_some_and(|found| found.tags.is_empty())) {
+            let _ = engine.remove(&id);
+        }
+    }
+}
+
+/// Where content comes from, and who hears of it.
+struct Way<'w> {
+    source: &'w dyn Source,
+    tell: &'w Tell<'w>,
+}
+
+fn step(image: &Wanted, below: usize, has_own_ids: bool, engine: &Engine, way: &Way<'_>) -> Result<(), LoadError> {
     match send(image, below, has_own_ids, engine, way) {
-        // Some engines want the content also of layers that they have.
-        Err(EngineError::Refused { .. }) if below > 0 => send(image, 0, has_own_ids, engine, way)?,
+        // An image that was there when the plan was made may be gone; some engines want the content also of layers that they have.
+        Err(error) if below > 0 && error.is_missing_layer() => send(image, 0, has_own_ids, engine, way)?,
         other => other?,
     }
     let known_as = if has_own_ids { &image.reference } else { &image.id };
@@ -129,7 +168,12 @@ fn step(image: &Wanted, below: usize, has_own_ids: bool, engine: &Engine, way: &
 }
 
 /// The engine has the image by that name or id, and it is the bundle's.
-fn is_there(image: &Wanted, reference: &Reference, has_own_ids: bool, engine: &Engine) -> Result<(), LoadError> {
+pub(crate) fn is_there(
+    image: &Wanted,
+    reference: &Reference,
+    has_own_ids: bool,
+    engine: &Engine,
+) -> Result<(), LoadError> {
     let found = engine.image(reference)?;
     let is_it = |found: &docker::Image| {
         let has_layers = found.layers.iter().eq(image.layers.iter().map(|layer| &layer.digest));
@@ -142,105 +186,56 @@ fn is_there(image: &Wanted, reference: &Reference, has_own_ids: bool, engine: &E
     Err(LoadError::Differs { image: image.reference.clone(), wanted: image.id.clone(), found })
 }
 
-/// The engine's own list of what an archive holds.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Listed<'l> {
-    config: String,
-    repo_tags: Option<[&'l str; 1]>,
-    layers: Vec<String>,
+/// Where an archive has what is called `sha256:…`.
+pub(crate) fn place(digest: &str) -> String {
+    format!("blobs/sha256/{}", digest.strip_prefix("sha256:").unwrap_or(digest))
+}
+
+/// What the archive's list says of an image.
+pub(crate) fn listed(image: &Wanted, is_named: bool) -> Listed {
+    Listed {
+        config: place(&image.id),
+        repo_tags: is_named.then(|| vec![image.reference.clone()]),
+        layers: image.layers.iter().map(|layer| place(&layer.digest)).collect(),
+    }
+}
+
+/// The content of a blob, opened when its turn comes.
+pub(crate) fn piece(source: &dyn Source, digest: Digest, size: u64, is_hashed: bool) -> Piece<'_> {
+    Piece::Stream(size, Box::new(move || source.blob(&digest, is_hashed)))
 }
 
 /// Sends an image, without its name unless the engine would not find it again.
-fn send(image: &Wanted, below: usize, is_named: bool, engine: &Engine, way: &Way<'_, '_>) -> Result<(), EngineError> {
-    let Way { open, tell } = *way;
-    let path = |digest: &str| format!("blobs/sha256/{}", digest.strip_prefix("sha256:").unwrap_or(digest));
+fn send(image: &Wanted, below: usize, is_named: bool, engine: &Engine, way: &Way<'_>) -> Result<(), EngineError> {
+    let Way { source, tell } = *way;
     let broken = |source| EngineError::Archive { source };
     let unnamed = || broken(io::Error::new(io::ErrorKind::InvalidData, "a digest is none"));
     let digest = |text: &str| Digest::parse_named(text).ok_or_else(unnamed);
-    let listed = Listed {
-        config: path(&image.id),
-        repo_tags: is_named.then_some([image.reference.as_str()]),
-        layers: image.layers.iter().map(|layer| path(&layer.digest)).collect(),
-    };
-    let list = serde_json::to_vec(&[listed]).map_err(|error| broken(error.into()))?;
+    let list = serde_json::to_vec(&[listed(image, is_named)]).map_err(|error| broken(error.into()))?;
     let mut config = Vec::new();
-    open(&digest(&image.id)?).and_then(|mut file| file.read_to_end(&mut config)).map_err(broken)?;
-    let mut files = vec![("manifest.json".to_owned(), Piece::Bytes(list)), (path(&image.id), Piece::Bytes(config))];
+    source.blob(&digest(&image.id)?, false).and_then(|mut file| file.read_to_end(&mut config)).map_err(broken)?;
+    let mut files = vec![(LIST.to_owned(), Piece::Bytes(list)), (place(&image.id), Piece::Bytes(config))];
     for layer in image.layers.iter().skip(below) {
-        let name = path(&layer.digest);
+        let name = place(&layer.digest);
         // An image may hold the same layer twice; an archive need not.
         if files.iter().all(|(other, _)| *other != name) {
-            let digest = digest(&layer.digest)?;
-            files.push((name, Piece::Stream(layer.size, Box::new(move || open(&digest)))));
+            files.push((name, piece(source, digest(&layer.digest)?, layer.size, false)));
         }
     }
+    let mut archive = Outgoing::new(files, 0, sending(tell));
+    engine.load_telling(&mut archive, &mut |more| tell(Told::Unpacked(more))).map(drop)
+}
+
+/// Tells of what goes out.
+pub(crate) fn sending<'t>(tell: &'t Tell<'t>) -> Box<dyn FnMut(u64) + Send + 't> {
     let mut sent = 0_u64;
-    let mut archive = Outgoing::new(
-        files,
-        Box::new(move |more| {
-            tell(more);
-            sent += more;
-            if sent > 1 << 20 {
-                base::fault::point("bundle:load:sent");
-            }
-        }),
-    );
-    engine.load(&mut archive).map(drop)
-}
-
-/// What loading leaves behind: a journal, and the highest sequence that was loaded. Held by one run at a time.
-pub struct State<'c> {
-    folder: PathBuf,
-    journal: Journal,
-    clock: &'c dyn Clock,
-    _lock: Lock,
-}
-
-/// The note of the bundle that was loaded last.
-#[derive(Debug, Serialize, Deserialize)]
-struct Reached {
-    sequence: u64,
-    version: String,
-}
-
-impl<'c> State<'c> {
-    /// Opens the folder, or makes it. Fails when another run holds it.
-    pub fn open(folder: &Path, clock: &'c dyn Clock) -> Result<Self, LoadError> {
-        create_dir(folder, 0o755)?;
-        let lock = Lock::take(&folder.join("bundle.lock"))?;
-        let journal = Journal::open(&folder.join("bundle.jsonl"))?;
-        Ok(Self { folder: folder.into(), journal, clock, _lock: lock })
-    }
-
-    fn write(&mut self, step: &str, event: Event) -> Result<(), LoadError> {
-        Ok(self.journal.write(self.clock.now(), OPERATION, step, event)?)
-    }
-
-    /// Remembers that this bundle was loaded, so that no older one comes after it. Going back on purpose is remembered too.
-    pub fn reached(&self, manifest: &Manifest) -> Result<(), LoadError> {
-        let note = Reached { sequence: manifest.sequence, version: manifest.version.clone() };
-        let bytes = serde_json::to_vec(&note).unwrap_or_default();
-        Ok(write_atomic(&note_of(&self.folder), &bytes, 0o644)?)
-    }
-}
-
-/// The sequence of the bundle that was loaded last; 0 when there was none.
-pub fn least(folder: &Path) -> Result<u64, LoadError> {
-    let path = note_of(folder);
-    match read_bytes(&path, NOTE_LIMIT) {
-        Ok(bytes) => {
-            let note: Result<Reached, _> = serde_json::from_slice(&bytes);
-            let broken = |error: serde_json::Error| FileError::Read { path, source: error.into() };
-            Ok(note.map_err(broken)?.sequence)
+    Box::new(move |more| {
+        tell(Told::Sent(more));
+        sent += more;
+        if sent > 1 << 20 {
+            base::fault::point("bundle:load:sent");
         }
-        Err(FileError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(0),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn note_of(folder: &Path) -> PathBuf {
-    folder.join("bundle.json")
+    })
 }
 
 #[cfg(test)]
@@ -258,21 +253,11 @@ mod tests {
         let root = home.path().display().to_string();
         let store =
             Store { version: String::new(), root: root.clone(), driver: "overlay2".into(), is_containerd: false };
-        check_room(&plan_of(1000), &store, "unix:///docker.sock").unwrap();
-        let large = plan_of(1 << 60);
-        let error = check_room(&large, &store, "unix:///docker.sock").unwrap_err();
+        check_room(plan_of(1000).room(), &store, "unix:///docker.sock").unwrap();
+        let large = plan_of(1 << 60).room();
+        let error = check_room(large, &store, "unix:///docker.sock").unwrap_err();
         assert!(matches!(&error, LoadError::Space { root: there, needed, .. } if *there == root && *needed > 1 << 61));
         assert_eq!(error.id(), Some("GG-BUNDLE-201"));
-        check_room(&large, &store, "tcp://host:2375").unwrap();
-    }
-
-    #[test]
-    fn the_sequence_that_was_reached_is_remembered_and_a_broken_note_is_not_passed_over() {
-        let home = tempfile::tempdir().unwrap();
-        assert_eq!(least(home.path()).unwrap(), 0);
-        std::fs::write(note_of(home.path()), r#"{"sequence":7,"version":"v1"}"#).unwrap();
-        assert_eq!(least(home.path()).unwrap(), 7);
-        std::fs::write(note_of(home.path()), "7").unwrap();
-        assert!(matches!(least(home.path()), Err(LoadError::File(_))));
+        check_room(large, &store, "tcp://host:2375").unwrap();
     }
 }

@@ -95,6 +95,12 @@ impl Plan {
         let largest = self.steps.iter().map(|(image, action)| sent_of(image, *action)).max().unwrap_or_default();
         if sent == 0 { 0 } else { sent + largest + OVERHEAD }
     }
+
+    /// The room that the engine needs when all images come in one archive, in bytes: it unpacks from a copy of everything.
+    pub fn room_at_once(&self) -> u64 {
+        let (sent, _) = self.bytes();
+        if sent == 0 { 0 } else { 2 * sent + OVERHEAD }
+    }
 }
 
 fn sent_of(image: &Wanted, action: Action) -> u64 {

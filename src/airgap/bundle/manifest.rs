@@ -1,6 +1,8 @@
 //! The manifest: what a bundle is, what it holds, and what each of its frames hashes to. Everything about the file follows
 //! from it. Read only after its signatures were judged, and still as hostile: its fields are closed and it has one form.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::path::EntryPath;
@@ -193,10 +195,9 @@ impl Manifest {
         self.entries.iter().find(|entry| entry.path.as_str() == path)
     }
 
-    /// The size of the blob with the digest `digest`, in bytes.
-    pub fn blob_size(&self, digest: &Digest) -> Option<u64> {
-        let wanted = EntryPath::of_blob(digest);
-        self.entries.iter().find(|entry| entry.path == wanted).map(|entry| entry.size)
+    /// The sizes of all files by their digests, in bytes.
+    pub fn sizes(&self) -> HashMap<Digest, u64> {
+        self.entries.iter().map(|entry| (entry.sha256, entry.size)).collect()
     }
 
     /// The bytes of all frames, packed.

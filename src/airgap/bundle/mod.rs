@@ -1,5 +1,6 @@
 //! The bundle: one file that crosses the gap. A tar in independent zstd frames, signed, checked before anything of it is
-//! used (docs/bundle.md). Opens no socket and starts no program; nothing that a signature does not cover is ever decoded.
+//! used (docs/bundle.md). Nothing that a signature does not cover is ever decoded. Opens no socket and starts no program, but for `serve`,
+//! which listens, and `push`, which starts `ssh`.
 
 mod accompany;
 pub mod apply;
@@ -20,9 +21,12 @@ mod delta_region;
 mod delta_test;
 pub mod difference;
 mod digest;
+pub(crate) mod docker_archive;
 mod dpkg;
 mod draft;
 mod error;
+pub mod export;
+pub mod export_registry;
 mod form;
 mod frame;
 mod gather;
@@ -35,9 +39,10 @@ mod layer_facts;
 mod layer_scan;
 mod layout;
 pub mod load;
-mod load_archive;
 pub mod load_error;
 pub mod load_plan;
+pub mod load_state;
+pub mod load_stream;
 pub mod load_tgz;
 mod manifest;
 mod oci;
@@ -47,6 +52,7 @@ mod parity;
 mod path;
 pub mod program_mark;
 mod provenance;
+pub mod push;
 mod reference;
 mod release_notes;
 mod rules;
@@ -57,10 +63,15 @@ mod sbom;
 mod sbom_cyclonedx;
 mod sbom_spdx;
 mod seek;
+pub mod serve;
+mod serve_question;
 mod signature;
+pub mod source;
 pub mod split;
 pub mod split_error;
 pub mod split_header;
+pub mod ssh;
+pub mod stream;
 pub mod trust;
 pub mod trust_file;
 #[cfg(test)]

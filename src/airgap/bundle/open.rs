@@ -1,6 +1,7 @@
 //! Opens a bundle: reads its head, has the signatures judged, and only then reads the manifest; makes head and seek table
 //! again from it and compares. Unpacks nothing.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::draft;
 use super::layout::{self, Held, Piece, Planned};
-use super::{Blake3, BundleError, Entry, Frame, Manifest, Signature, form, head, join};
+use super::{Blake3, BundleError, Digest, Entry, Frame, Manifest, Signature, form, head, join};
 
 /// What a bundle is read from, at any place and by many threads at once.
 pub trait Medium: Send + Sync {
@@ -52,6 +53,45 @@ pub struct Bundle {
     /// The first frame with content of each entry.
     first: Vec<Option<usize>>,
     is_split: bool,
+    /// The index of each entry, by its path.
+    paths: HashMap<String, usize>,
+}
+
+/// A head that was judged, and what follows from it.
+pub(crate) struct Judged {
+    pub(crate) manifest: Manifest,
+    pub(crate) signatures: Vec<Signature>,
+    /// How long the head is in the file, in bytes.
+    pub(crate) packed: u64,
+    /// The seek table that has to stand at the end.
+    pub(crate) table: Vec<u8>,
+    /// What each frame holds.
+    pub(crate) plan: Vec<Planned>,
+    /// The first frame with content of each entry.
+    pub(crate) first: Vec<Option<usize>>,
+}
+
+impl Judged {
+    /// Reads a head from the beginning of `start`, and no byte behind it; called `path` in messages.
+    pub(crate) fn read<T>(
+        start: &mut dyn Read,
+        path: &Path,
+        judge: impl FnOnce(&[u8], &[Signature]) -> Result<T, BundleError>,
+    ) -> Result<(Self, T), BundleError> {
+        let (archive, packed) = form::read_stored(start, head::LIMIT).map_err(|error| named(error, path))?;
+        let head::Head { manifest: bytes, signatures } = head::take(&archive)?;
+        let judged = judge(&bytes, &signatures)?;
+        let manifest = Manifest::parse(&bytes)?;
+        if head::archive(&manifest, &bytes, &signatures)? != archive {
+            return Err(BundleError::Head("it is not what follows from its manifest"));
+        }
+        let table = draft::table(&manifest, packed, archive.len() as u64);
+        let table = table.ok_or(BundleError::Frames("there are too many"))?;
+        let plan = layout::plan(&manifest.entries, head::DERIVED.len(), manifest.profile, manifest.frames.len());
+        let plan = plan.ok_or(BundleError::Frames("there are too few"))?;
+        let first = first_frames(&plan, manifest.entries.len());
+        Ok((Self { manifest, signatures, packed, table, plan, first }, judged))
+    }
 }
 
 impl Bundle {
@@ -81,27 +121,18 @@ impl Bundle {
         judge: impl FnOnce(&[u8], &[Signature]) -> Result<T, BundleError>,
     ) -> Result<(Self, T), BundleError> {
         let mut start = BufReader::with_capacity(256 << 10, From { medium: medium.as_ref(), at: 0 });
-        let (archive, packed) = form::read_stored(&mut start, head::LIMIT).map_err(|error| named(error, path))?;
-        let head::Head { manifest: bytes, signatures } = head::take(&archive)?;
-        let judged = judge(&bytes, &signatures)?;
-        let manifest = Manifest::parse(&bytes)?;
-        if head::archive(&manifest, &bytes, &signatures)? != archive {
-            return Err(BundleError::Head("it is not what follows from its manifest"));
-        }
-        let table = draft::table(&manifest, packed, archive.len() as u64);
-        let table = table.ok_or(BundleError::Frames("there are too many"))?;
+        let (Judged { manifest, signatures, packed, table, plan, first }, judged) =
+            Judged::read(&mut start, path, judge)?;
         let mut offsets = Vec::with_capacity(manifest.frames.len());
         let mut end = packed;
         for frame in &manifest.frames {
             offsets.push(end);
             end = end.saturating_add(frame.packed);
         }
-        let plan = layout::plan(&manifest.entries, head::DERIVED.len(), manifest.profile, manifest.frames.len());
-        let plan = plan.ok_or(BundleError::Frames("there are too few"))?;
-        let first = first_frames(&plan, manifest.entries.len());
         let size = end.saturating_add(table.len() as u64);
-        let path = path.into();
-        let bundle = Self { medium, path, manifest, signatures, size, plan, offsets, first, is_split: false };
+        let paths = manifest.entries.iter().enumerate().map(|(index, entry)| (entry.path.to_string(), index));
+        let (path, paths) = (path.into(), paths.collect());
+        let bundle = Self { medium, path, manifest, signatures, size, plan, offsets, first, is_split: false, paths };
         bundle.is_whole(end, &table)?;
         Ok((bundle, judged))
     }
@@ -140,9 +171,14 @@ impl Bundle {
         (sum > 0).then_some(sum)
     }
 
+    /// The size of the blob with the digest `digest`, in bytes.
+    pub fn blob_size(&self, digest: &Digest) -> Option<u64> {
+        self.find(&format!("blobs/sha256/{digest}")).ok().map(|(_, entry)| entry.size)
+    }
+
     /// The index of the file at `path`, and itself.
     pub(crate) fn find(&self, path: &str) -> Result<(usize, &Entry), BundleError> {
-        let found = self.manifest.entries.iter().enumerate().find(|(_, entry)| entry.path.as_str() == path);
+        let found = self.paths.get(path).and_then(|index| Some((*index, self.manifest.entries.get(*index)?)));
         found.ok_or_else(|| BundleError::Absent { path: super::path::shown(path) })
     }
 

@@ -16,8 +16,15 @@ pub(crate) const PROGRAM: &str = "bin/gitgrit-ops";
 /// Where blobs are.
 const BLOBS: &str = "blobs/sha256/";
 
+/// The most images that a bundle has, layers that an image has (engines take 127), and files. Whoever reads an unsigned manifest
+/// does no more work than these allow.
+const MOST_IMAGES: usize = 1000;
+const MOST_LAYERS: usize = 127;
+const MOST_FILES: usize = 100_000;
+
 /// Refuses a manifest that breaks a rule.
 pub(crate) fn hold(manifest: &Manifest) -> Result<(), BundleError> {
+    counts(manifest)?;
     values(manifest)?;
     paths(&manifest.entries)?;
     for image in &manifest.images {
@@ -44,6 +51,14 @@ pub(crate) fn sums<'e>(entries: impl Iterator<Item = &'e Entry>) -> String {
     let sorted: BTreeMap<&str, &Digest> = entries.map(|entry| (entry.path.as_str(), &entry.sha256)).collect();
     let others = sorted.iter().filter(|(path, _)| **path != SUMS);
     others.fold(String::new(), |text, (path, digest)| text + &format!("{digest}  {path}\n"))
+}
+
+fn counts(manifest: &Manifest) -> Result<(), BundleError> {
+    let most = |field, why, is_so| if is_so { Ok(()) } else { Err(BundleError::Field { field, why }) };
+    most("images", "there are more than 1000", manifest.images.len() <= MOST_IMAGES)?;
+    let is_low = manifest.images.iter().all(|image| image.layers.len() <= MOST_LAYERS);
+    most("images", "one has more than 127 layers", is_low)?;
+    most("entries", "there are more than 100000", manifest.entries.len() <= MOST_FILES)
 }
 
 fn values(manifest: &Manifest) -> Result<(), BundleError> {

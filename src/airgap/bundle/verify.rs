@@ -10,7 +10,7 @@ use super::content::{Content, Unpacking};
 use super::form::Walk;
 use super::head::DERIVED;
 use super::layout::{Held, OWN, Piece};
-use super::{Blake3, Bundle, BundleError, Digest, Entry, Frame, Manifest, oci, ustar};
+use super::{Blake3, Bundle, BundleError, Digest, Entry, Frame, Manifest, source, ustar};
 
 /// How much of a frame is read at a time, in bytes: enough for BLAKE3 to use all lanes, little enough for a cache.
 const SLICE: usize = 256 << 10;
@@ -73,20 +73,14 @@ impl<'b> Verified<'b> {
         Content::new(self.bundle, &format!("blobs/sha256/{digest}"), self.hashes, false)
     }
 
+    /// The content of a blob from the byte `from` on, its frames checked.
+    pub(crate) fn part(&self, digest: &Digest, from: u64) -> Result<Content<'b>, BundleError> {
+        self.layer(digest)?.starting_at(from)
+    }
+
     /// Each image's configuration says what the manifest says.
     fn images(&self) -> Result<(), BundleError> {
-        for image in &self.manifest().images {
-            let refused = |why| BundleError::Image { name: image.name.clone(), why };
-            let path = format!("blobs/sha256/{}", image.id);
-            if self.bundle.find(&path)?.1.size > oci::CONFIG_LIMIT {
-                return Err(refused("has a configuration of more than 4 MiB"));
-            }
-            let config = self.content(&path)?.whole()?;
-            if let Some(why) = oci::config_fault(&config, self.manifest().arch, &image.layers) {
-                return Err(refused(why));
-            }
-        }
-        Ok(())
+        source::configurations(self.manifest(), |id| self.content(&format!("blobs/sha256/{id}"))?.whole())
     }
 
     /// Unpacks the files that have frames of their own, layers only when that was asked for: an engine hashes them itself. All
@@ -126,7 +120,7 @@ impl<'b> Looker<'b> {
             Held::Part { .. } => self.pass(index, frame),
             Held::Shared(pieces) => {
                 self.unpacking.frame(self.bundle, index, self.hashes)?;
-                shared(self.bundle, pieces, &self.unpacking.content)
+                shared(self.bundle.manifest(), pieces, &self.unpacking.content)
             }
         }
     }
@@ -147,8 +141,7 @@ impl<'b> Looker<'b> {
 }
 
 /// The pieces of an unpacked frame are what the manifest's entries make them.
-fn shared(bundle: &Bundle, pieces: &[Piece], content: &[u8]) -> Result<(), BundleError> {
-    let manifest = bundle.manifest();
+pub(crate) fn shared(manifest: &Manifest, pieces: &[Piece], content: &[u8]) -> Result<(), BundleError> {
     let mut rest = content;
     let mut next = |size: u64| -> &[u8] {
         let size = usize::try_from(size).unwrap_or(usize::MAX).min(rest.len());

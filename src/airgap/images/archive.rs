@@ -3,24 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Read};
 use std::path::Path;
 
 use base::file::free_bytes;
-use serde::Serialize;
-use tar::{Builder, EntryType, Header};
 
 use super::Built;
 use super::error::ImagesError;
-
-/// One image of Docker's `manifest.json`.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Listed {
-    config: String,
-    repo_tags: [String; 1],
-    layers: Vec<String>,
-}
+use crate::bundle::docker_archive::{LIST, Listed, Outgoing, Piece};
 
 /// Writes `images` into `out`, which is replaced; everything in it is of the time `epoch`.
 pub(super) fn write(images: &[Built], epoch: u64, out: &Path) -> Result<(), ImagesError> {
@@ -32,9 +22,10 @@ pub(super) fn write(images: &[Built], epoch: u64, out: &Path) -> Result<(), Imag
         return Err(failed(io::ErrorKind::StorageFull.into()));
     }
     let draft = tempfile::NamedTempFile::new_in(folder).map_err(&failed)?;
-    let mut tar = Builder::new(BufWriter::with_capacity(1 << 20, draft));
-    fill(&mut tar, images, epoch).map_err(&failed)?;
-    let draft = tar.into_inner().map_err(&failed)?.into_inner().map_err(|error| failed(error.into_error()))?;
+    let mut writer = BufWriter::with_capacity(1 << 20, draft);
+    let mut archive = whole(images, epoch).map_err(&failed)?;
+    io::copy(&mut archive, &mut writer).map_err(&failed)?;
+    let draft = writer.into_inner().map_err(|error| failed(error.into_error()))?;
     draft.as_file().sync_all().map_err(&failed)?;
     readable(draft.as_file()).map_err(&failed)?;
     draft.persist(out).map_err(|error| failed(error.error))?;
@@ -47,39 +38,28 @@ fn readable(file: &File) -> io::Result<()> {
     file.set_permissions(std::fs::Permissions::from_mode(0o644))
 }
 
-fn fill(tar: &mut Builder<impl Write>, images: &[Built], epoch: u64) -> io::Result<()> {
+fn whole(images: &[Built], epoch: u64) -> io::Result<Outgoing<'_>> {
     let blob = |digest: &str| format!("blobs/sha256/{digest}");
     let listed: Vec<_> = images
         .iter()
         .map(|image| Listed {
             config: blob(&image.id),
-            repo_tags: [image.reference.clone()],
+            repo_tags: Some(vec![image.reference.clone()]),
             layers: image.layers.iter().map(|layer| blob(&layer.digest)).collect(),
         })
         .collect();
-    let list = serde_json::to_vec(&listed)?;
-    put(tar, "manifest.json", list.len() as u64, epoch, list.as_slice())?;
+    let mut files = vec![(LIST.to_owned(), Piece::Bytes(serde_json::to_vec(&listed)?))];
     let mut written = BTreeSet::new();
     for image in images {
         if written.insert(&image.id) {
-            put(tar, &blob(&image.id), image.config.len() as u64, epoch, image.config.as_slice())?;
+            files.push((blob(&image.id), Piece::Bytes(image.config.clone())));
         }
     }
     for layer in images.iter().flat_map(|image| &image.layers) {
         if written.insert(&layer.digest) {
-            put(tar, &blob(&layer.digest), layer.size, epoch, File::open(&layer.path)?)?;
+            let open = move || -> io::Result<Box<dyn Read + Send>> { Ok(Box::new(File::open(&layer.path)?)) };
+            files.push((blob(&layer.digest), Piece::Stream(layer.size, Box::new(open))));
         }
     }
-    Ok(())
-}
-
-fn put(tar: &mut Builder<impl Write>, path: &str, size: u64, epoch: u64, content: impl Read) -> io::Result<()> {
-    let mut header = Header::new_ustar();
-    header.set_entry_type(EntryType::Regular);
-    header.set_mode(0o644);
-    header.set_mtime(epoch);
-    header.set_size(size);
-    header.set_uid(0);
-    header.set_gid(0);
-    tar.append_data(&mut header, path, content)
+    Ok(Outgoing::new(files, epoch, Box::new(|_| ())))
 }

@@ -1,13 +1,28 @@
 //! A Docker archive made on the fly, of some images and some of their layers: nothing of it ever lies on a disk or whole in
-//! memory. What it says of a layer's content is the caller's, who has verified it.
+//! memory. What it says of a layer's content is the caller's, who has verified it. The one writer of such archives.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
-use tar::{EntryType, Header};
+use serde::Serialize;
+
+use super::{Mode, ustar};
 
 /// The size of a tar's record, in bytes.
-const RECORD: u64 = 512;
+const RECORD: u64 = ustar::BLOCK as u64;
+
+/// One image of the list that `docker load` reads.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Listed {
+    pub(crate) config: String,
+    /// None when it is to have no name yet.
+    pub(crate) repo_tags: Option<Vec<String>>,
+    pub(crate) layers: Vec<String>,
+}
+
+/// Where that list is.
+pub(crate) const LIST: &str = "manifest.json";
 
 /// A file of the archive.
 pub(crate) enum Piece<'c> {
@@ -25,14 +40,16 @@ pub(crate) struct Outgoing<'c> {
     left: u64,
     padding: u64,
     is_at_end: bool,
+    /// The time of all files, in seconds since 1970.
+    epoch: u64,
     tell: Box<dyn FnMut(u64) + Send + 'c>,
 }
 
 impl<'c> Outgoing<'c> {
     /// An archive of these files, in this order. `tell` hears of every content's bytes as they go out.
-    pub(crate) fn new(files: Vec<(String, Piece<'c>)>, tell: Box<dyn FnMut(u64) + Send + 'c>) -> Self {
+    pub(crate) fn new(files: Vec<(String, Piece<'c>)>, epoch: u64, tell: Box<dyn FnMut(u64) + Send + 'c>) -> Self {
         let waiting = files.into();
-        Self { waiting, now: Box::new(io::empty()), left: 0, padding: 0, is_at_end: false, tell }
+        Self { waiting, now: Box::new(io::empty()), left: 0, padding: 0, is_at_end: false, epoch, tell }
     }
 
     /// Goes on to what comes after what was read whole. `false` at the end.
@@ -54,7 +71,9 @@ impl<'c> Outgoing<'c> {
             Piece::Bytes(bytes) => (bytes.len() as u64, Box::new(io::Cursor::new(bytes))),
             Piece::Stream(size, open) => (size, open()?),
         };
-        let header = header(&name, size)?;
+        let header = ustar::header(&name, size, Mode::Plain, self.epoch);
+        let header =
+            header.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a file is too large for an archive"))?;
         self.now = Box::new(io::Cursor::new(header).chain(content));
         self.left = RECORD + size;
         self.padding = size.next_multiple_of(RECORD) - size;
@@ -81,17 +100,6 @@ impl Read for Outgoing<'_> {
     }
 }
 
-fn header(name: &str, size: u64) -> io::Result<Vec<u8>> {
-    let mut header = Header::new_ustar();
-    header.set_path(name)?;
-    header.set_size(size);
-    header.set_mode(0o644);
-    header.set_mtime(0);
-    header.set_entry_type(EntryType::Regular);
-    header.set_cksum();
-    Ok(header.as_bytes().to_vec())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,7 +120,7 @@ mod tests {
         });
         let mut told = 0;
         let mut whole = Vec::new();
-        let mut archive = Outgoing::new(files.collect(), Box::new(|more| told += more));
+        let mut archive = Outgoing::new(files.collect(), 7, Box::new(|more| told += more));
         archive.read_to_end(&mut whole).unwrap();
         assert_eq!(archive.read(&mut [0; 10]).unwrap(), 0, "the end stays the end");
         drop(archive);
@@ -133,7 +141,7 @@ mod tests {
     #[test]
     fn a_content_that_is_shorter_than_it_was_said_to_be_breaks_the_archive() {
         let piece = Piece::Stream(10, Box::new(|| Ok(Box::new(io::Cursor::new(vec![1_u8; 9])) as Box<_>)));
-        let mut archive = Outgoing::new(vec![("a".into(), piece)], Box::new(|_| ()));
+        let mut archive = Outgoing::new(vec![("a".into(), piece)], 0, Box::new(|_| ()));
         let error = archive.read_to_end(&mut Vec::new()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     }

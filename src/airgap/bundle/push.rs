@@ -1,0 +1,302 @@
+//! Takes a bundle to further hosts over the system's `ssh`, and has each of them load it. What arrives is compared by its SHA-256 before it
+//! gets its name, a copy that broke off goes on where it was, and each host verifies the bundle by itself. Asks nobody for a password,
+//! forwards nothing, and never lets a host's name be an option.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use base::Hint;
+use serde::Deserialize;
+use vault::digest::Sha256;
+
+use super::Digest;
+use super::ssh::{Done, Host, Ssh, last_line, plain, quoted};
+
+/// Where the files lie on a host, below the home of whoever signs in.
+const FOLDER: &str = ".local/state/gitgrit/push";
+
+/// Why a host does not have the bundle's images.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    /// Not a host's name.
+    #[error("`{host}` is no host's name")]
+    Name {
+        /// The text, with what is not plain replaced.
+        host: String,
+    },
+    /// `ssh` did not get through, or the host cannot do what is asked.
+    #[error("could not {what} on `{host}`: {words}")]
+    Ssh {
+        /// The host.
+        host: String,
+        /// What was to be done.
+        what: &'static str,
+        /// What was said last.
+        words: String,
+    },
+    /// The host has no room for the files.
+    #[error("`{host}` has {free} bytes free in `{FOLDER}`, and the copy needs {needed}")]
+    Space {
+        /// The host.
+        host: String,
+        /// What is free there, in bytes.
+        free: u64,
+        /// What is needed there, in bytes.
+        needed: u64,
+    },
+    /// What arrived is not what was sent.
+    #[error("what arrived on `{host}` is not what was sent")]
+    Damaged {
+        /// The host.
+        host: String,
+    },
+    /// The host's own load failed.
+    #[error("`{host}` did not load the bundle (exit code {code}): {words}")]
+    Load {
+        /// The host.
+        host: String,
+        /// Its exit code.
+        code: i32,
+        /// What it said.
+        words: String,
+    },
+    /// A file of this host does not read, or `ssh` does not start.
+    #[error("could not use `{path}`")]
+    Here {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl PushError {
+    /// The stable id of the refusal.
+    pub const fn id(&self) -> &'static str {
+        match self {
+            Self::Name { .. } => "GG-BUNDLE-180",
+            Self::Ssh { .. } => "GG-BUNDLE-181",
+            Self::Space { .. } => "GG-BUNDLE-182",
+            Self::Damaged { .. } => "GG-BUNDLE-183",
+            Self::Load { .. } => "GG-BUNDLE-184",
+            Self::Here { .. } => "GG-BUNDLE-185",
+        }
+    }
+}
+
+impl Hint for PushError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Name { .. } => {
+                Some("write HOST or USER@HOST; ports and keys belong into an ssh configuration (--ssh-config)".into())
+            }
+            Self::Ssh { host, .. } => Some(format!("try `ssh -o BatchMode=yes {host} true`")),
+            Self::Damaged { .. } | Self::Space { .. } => Some("run this again".into()),
+            _ => None,
+        }
+    }
+}
+
+/// A file that is to arrive, and its digest.
+#[derive(Clone, Debug)]
+pub struct Cargo {
+    path: PathBuf,
+    size: u64,
+    digest: Digest,
+    /// What it is called there, behind its digest.
+    end: &'static str,
+}
+
+impl Cargo {
+    /// The bundle. `tell` hears how many bytes were read.
+    pub fn bundle(path: &Path, tell: &dyn Fn(u64)) -> Result<Self, PushError> {
+        Self::read(path, "ggb", tell)
+    }
+
+    /// The program that loads it there.
+    pub fn program(path: &Path) -> Result<Self, PushError> {
+        Self::read(path, "program", &|_| ())
+    }
+
+    fn read(path: &Path, end: &'static str, tell: &dyn Fn(u64)) -> Result<Self, PushError> {
+        let failed = |source| PushError::Here { path: path.into(), source };
+        let mut file = File::open(path).map_err(failed)?;
+        let (mut hash, mut size, mut piece) = (Sha256::default(), 0, vec![0; 1 << 20]);
+        loop {
+            let got = file.read(&mut piece).map_err(failed)?;
+            if got == 0 {
+                return Ok(Self { path: path.into(), size, digest: Digest(hash.finish()), end });
+            }
+            hash.update(piece.get(..got).unwrap_or_default());
+            size += got as u64;
+            tell(got as u64);
+        }
+    }
+
+    /// Its size, in bytes.
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn name(&self) -> String {
+        format!("{}.{}", self.digest, self.end)
+    }
+}
+
+/// What is taken to every host.
+#[derive(Clone, Debug)]
+pub struct Push {
+    /// The bundle.
+    pub bundle: Cargo,
+    /// The program.
+    pub program: Cargo,
+    /// What the host's load gets beside the bundle: whom to trust.
+    pub options: Vec<String>,
+    /// How hosts are reached.
+    pub ssh: Ssh,
+    /// Says whether the files stay when the images are loaded.
+    pub keeps: bool,
+    /// Says whether hosts are only asked what they have.
+    pub is_dry: bool,
+}
+
+/// What a host said of its load.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+struct Loaded {
+    sent: u64,
+    spared: u64,
+}
+
+/// What was done on a host.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Arrived {
+    /// Bytes of bundle and program that were copied.
+    pub copied: u64,
+    /// Bytes of layers that its engine got, and of those that it had.
+    pub sent: u64,
+    /// The others.
+    pub spared: u64,
+}
+
+impl Push {
+    /// Does everything on one host. `tell` hears of every byte that was copied.
+    pub fn run(&self, host: &Host, tell: &dyn Fn(u64)) -> Result<Arrived, PushError> {
+        let mut arrived = Arrived::default();
+        for cargo in [&self.program, &self.bundle] {
+            arrived.copied += self.copy(host, cargo, tell)?;
+        }
+        if self.is_dry {
+            return Ok(arrived);
+        }
+        let words: Vec<String> = self.options.iter().map(|word| quoted(word)).collect();
+        let (program, bundle) = (self.program.name(), self.bundle.name());
+        let load = format!("cd {FOLDER} && ./{program} bundle load ./{bundle} --json {}", words.join(" "));
+        let done = self.ask(host, &load, None, &|_| ())?;
+        let said = String::from_utf8_lossy(&done.said).into_owned();
+        if done.is_lost() {
+            return Err(lost(host, "load the bundle", &done));
+        }
+        if !done.status.success() {
+            let code = done.status.code().unwrap_or(-1);
+            return Err(PushError::Load { host: host.as_str().to_owned(), code, words: told(&said, &done.words) });
+        }
+        let loaded: Loaded = serde_json::from_str(&said).unwrap_or_default();
+        (arrived.sent, arrived.spared) = (loaded.sent, loaded.spared);
+        if !self.keeps {
+            let remove = format!("cd {FOLDER} && rm -f ./{program} ./{bundle} lock");
+            // What stays there harms nothing, and the next run uses it.
+            let _ = self.ask(host, &remove, None, &|_| ());
+        }
+        Ok(arrived)
+    }
+
+    /// Brings a file to a host, as much of it as is missing there. Gives how much was.
+    fn copy(&self, host: &Host, cargo: &Cargo, tell: &dyn Fn(u64)) -> Result<u64, PushError> {
+        let name = cargo.name();
+        let make = if self.is_dry { String::new() } else { format!("umask 077; mkdir -p {FOLDER} || exit 1; ") };
+        let look = format!(
+            "{make}command -v sha256sum >/dev/null || {{ echo 'there is no sha256sum' >&2; exit 1; }}; \
+             cd {FOLDER} 2>/dev/null; if [ -f {name} ]; then echo whole {size}; elif [ -f {name}.part ]; then echo part; wc -c <{name}.part; else echo none 0; fi; \
+             df -Pk . | awk 'NR == 2 {{ print $4 }}'",
+            size = cargo.size
+        );
+        let found = self.ask(host, &look, None, &|_| ())?;
+        let said = String::from_utf8_lossy(&found.said).into_owned();
+        let mut words = said.split_whitespace();
+        let kind = words.next().unwrap_or_default();
+        let mut numbers = words.map(str::parse::<u64>);
+        let (Some(Ok(there)), true) = (numbers.next(), found.status.success()) else {
+            return Err(lost(host, "look at what is there", &found));
+        };
+        let mut from = if there > cargo.size { 0 } else { there };
+        if kind == "whole" && !self.is_dry && !self.is_whole(host, cargo)? {
+            from = 0;
+        }
+        let missing = cargo.size - from;
+        if let Some(Ok(free)) = numbers.next().map(|free| free.map(|free| free.saturating_mul(1024)))
+            && free < missing
+        {
+            return Err(PushError::Space { host: host.as_str().to_owned(), free, needed: missing });
+        }
+        let is_there = kind == "whole" && missing == 0;
+        if !self.is_dry && !is_there {
+            self.append(host, cargo, from, tell)?;
+        }
+        Ok(missing)
+    }
+
+    /// What lies there under its own name is what it should be; else it goes.
+    fn is_whole(&self, host: &Host, cargo: &Cargo) -> Result<bool, PushError> {
+        let (name, digest) = (cargo.name(), cargo.digest);
+        let compare = format!(
+            "cd {FOLDER} && [ -f {name} ] && {{ [ \"$(sha256sum <{name} | cut -c1-64)\" = {digest} ] || {{ rm -f {name}; exit 3; }}; }}"
+        );
+        Ok(self.ask(host, &compare, None, &|_| ())?.status.success())
+    }
+
+    fn append(&self, host: &Host, cargo: &Cargo, from: u64, tell: &dyn Fn(u64)) -> Result<(), PushError> {
+        let failed = |source| PushError::Here { path: cargo.path.clone(), source };
+        let mut file = File::open(&cargo.path).map_err(failed)?;
+        file.seek(SeekFrom::Start(from)).map_err(failed)?;
+        let (name, digest, size) = (cargo.name(), cargo.digest, cargo.size);
+        let begin = if from == 0 { format!(": >{name}.part; ") } else { String::new() };
+        // A copy that broke off stays, so that the next one goes on there; one that is whole and another goes.
+        let append = format!(
+            "cd {FOLDER} || exit 1; if command -v flock >/dev/null; then exec 9>lock; flock -n 9 || {{ echo 'another copy is on its way' >&2; exit 1; }}; fi; \
+             {begin}cat >>{name}.part || exit 1; there=$(wc -c <{name}.part); [ \"$there\" -ge {size} ] || exit 1; \
+             if [ \"$(sha256sum <{name}.part | cut -c1-64)\" = {digest} ]; then chmod 700 {name}.part && mv {name}.part {name}; \
+             else rm -f {name}.part; exit 3; fi"
+        );
+        let done = self.ask(host, &append, Some(file), tell)?;
+        match done.status.code() {
+            Some(0) => Ok(()),
+            Some(3) => Err(PushError::Damaged { host: host.as_str().to_owned() }),
+            _ => Err(lost(host, "copy", &done)),
+        }
+    }
+
+    fn ask(&self, host: &Host, line: &str, input: Option<File>, tell: &dyn Fn(u64)) -> Result<Done, PushError> {
+        let asked = self.ssh.ask(host, line, input, tell);
+        asked.map_err(|source| PushError::Here { path: "ssh".into(), source })
+    }
+}
+
+/// What a load that failed said: its error as JSON, or its last line.
+fn told(said: &str, words: &str) -> String {
+    #[derive(Deserialize)]
+    struct Failed {
+        id: Option<String>,
+        error: String,
+    }
+    match serde_json::from_str::<Failed>(said) {
+        Ok(Failed { id: Some(id), error }) => plain(&format!("{id}: {error}")),
+        Ok(Failed { error, .. }) => plain(&error),
+        Err(_) => last_line(words).unwrap_or_else(|| "it did not say why".into()),
+    }
+}
+
+fn lost(host: &Host, what: &'static str, done: &Done) -> PushError {
+    let words = last_line(&done.words).unwrap_or_else(|| format!("ssh ended with {}", done.status));
+    PushError::Ssh { host: host.as_str().to_owned(), what, words }
+}

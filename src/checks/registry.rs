@@ -1,0 +1,393 @@
+//! A registry of images on the site's own network, spoken to as the OCI distribution specification says, through this room's one
+//! HTTP client. Sends only what its caller has verified, and only what the registry lacks; never follows it to another host, and
+//! never tells a password to anybody else.
+//!
+//! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>, "Push".
+
+use std::io::{self, Read};
+use std::time::Duration;
+
+use base::{Hint, Secret};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, LOCATION};
+use reqwest::{Method, RequestBuilder, Response};
+use tokio::runtime::Runtime;
+use url::Url;
+
+use crate::egress::{Egress, EgressError};
+use crate::text::{has_credentials, line};
+use crate::trust::Trust;
+
+/// How much of a blob is sent with one request, in bytes: so much is in memory at a time.
+const PIECE: usize = 4 << 20;
+/// How long one request may take, also one that carries a piece over a slow line.
+const PATIENCE: Duration = Duration::from_mins(5);
+/// What an OCI manifest is called.
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// How much of a refusal is read, in bytes.
+const WORDS: usize = 2000;
+
+/// Why a registry does not have what it was to get.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// Not an address that is spoken here.
+    #[error("`{address}` is no registry's address: {why}")]
+    Address {
+        /// The address, unless it may hold a password.
+        address: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Nobody answers, or not to the end.
+    #[error("could not {what} at the registry `{address}`")]
+    Absent {
+        /// The registry.
+        address: String,
+        /// What was asked.
+        what: String,
+        /// Why.
+        source: EgressError,
+    },
+    /// It wants to know who is there, or knows and does not want.
+    #[error("the registry `{address}` did not allow to {what}")]
+    Denied {
+        /// The registry.
+        address: String,
+        /// What was asked.
+        what: String,
+        /// Says whether it asks for a token of another service.
+        wants_token: bool,
+    },
+    /// It said no.
+    #[error("the registry `{address}` refused to {what}: HTTP {status} {message}")]
+    Refused {
+        /// The registry.
+        address: String,
+        /// What was asked.
+        what: String,
+        /// The HTTP status.
+        status: u16,
+        /// Its own words.
+        message: String,
+    },
+    /// It has something else than what was sent, or sends us elsewhere.
+    #[error("the registry `{address}` answered against the protocol: {why}")]
+    Protocol {
+        /// The registry.
+        address: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// What was to be pushed does not read.
+    #[error("could not read what was to be pushed")]
+    Content {
+        /// Why.
+        source: io::Error,
+    },
+    /// No runtime could be had.
+    #[error("could not start what talks to the registry")]
+    Runtime {
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl RegistryError {
+    /// The stable id of the refusal; `None` for what is none.
+    pub const fn id(&self) -> Option<&'static str> {
+        match self {
+            Self::Address { .. } => Some("GG-BUNDLE-175"),
+            Self::Absent { .. } => Some("GG-BUNDLE-176"),
+            Self::Denied { .. } => Some("GG-BUNDLE-177"),
+            Self::Refused { .. } => Some("GG-BUNDLE-178"),
+            Self::Protocol { .. } => Some("GG-BUNDLE-179"),
+            Self::Content { .. } | Self::Runtime { .. } => None,
+        }
+    }
+}
+
+impl Hint for RegistryError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Address { .. } => Some("write https://HOST[:PORT][/FOLDER]".into()),
+            Self::Absent { source: EgressError::Tls { .. }, .. } => {
+                Some("give the authority that issued its certificate: --ca FILE".into())
+            }
+            Self::Absent { .. } => Some("run this again when it answers: what it has already is not sent again".into()),
+            Self::Denied { wants_token: true, .. } => Some(
+                "it asks for tokens, which are not spoken here; push to one that takes a user and a password".into(),
+            ),
+            Self::Denied { .. } => Some("give --registry-user and --registry-password-file".into()),
+            Self::Refused { .. } => Some("look at the registry's own log, then run this again".into()),
+            _ => None,
+        }
+    }
+}
+
+/// Whom a registry knows.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The user.
+    pub user: String,
+    /// The password.
+    pub password: Secret<String>,
+}
+
+/// A registry.
+#[derive(Debug)]
+pub struct Registry {
+    runtime: Runtime,
+    egress: Egress,
+    address: String,
+    base: Url,
+    /// The folder in it, with a slash at its end; empty for none.
+    folder: String,
+    login: Option<Login>,
+}
+
+impl Registry {
+    /// The registry at `address`, as in `https://registry.site:5000/folder`. A password is told to nobody over plain HTTP, but on this
+    /// very host.
+    pub fn new(address: &str, trust: &Trust, login: Option<Login>) -> Result<Self, RegistryError> {
+        let shown = if has_credentials(address) { "…".to_owned() } else { line(address) };
+        let refused = |why| RegistryError::Address { address: shown.clone(), why };
+        let base = Url::parse(address).map_err(|_| refused("it does not parse"))?;
+        let host = base.host_str().ok_or_else(|| refused("it has no host"))?;
+        if !base.username().is_empty()
+            || base.password().is_some()
+            || base.query().is_some()
+            || base.fragment().is_some()
+        {
+            return Err(refused("it holds more than a host and a folder"));
+        }
+        let is_here = matches!(host, "localhost" | "[::1]") || host.starts_with("127.");
+        match base.scheme() {
+            "https" => {}
+            "http" if login.is_none() || is_here => {}
+            "http" => return Err(refused("a password does not go over plain HTTP")),
+            _ => return Err(refused("it is neither https nor http")),
+        }
+        let folder = base.path().trim_matches('/');
+        let is_part = |part: &str| {
+            let is_inner = |sign: u8| sign.is_ascii_lowercase() || sign.is_ascii_digit();
+            part.bytes().all(|sign| is_inner(sign) || b"._-".contains(&sign))
+                && part.bytes().next().is_some_and(is_inner)
+                && part.bytes().next_back().is_some_and(is_inner)
+        };
+        if !folder.is_empty() && !folder.split('/').all(is_part) {
+            return Err(refused("its folder is not of lower-case letters, digits, `.`, `_` and `-`"));
+        }
+        let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let port = base.port().map(|port| format!(":{port}")).unwrap_or_default();
+        let root = format!("{}://{host}{port}", base.scheme());
+        let absent = |source| RegistryError::Absent { address: shown.clone(), what: "begin".into(), source };
+        let egress = Egress::new(&root, trust).map_err(absent)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|source| RegistryError::Runtime { source })?;
+        Ok(Self { runtime, egress, address: root, base, folder, login })
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// What a repository called `name` is called in this registry's folder.
+    pub fn repository(&self, name: &str) -> String {
+        format!("{}{name}", self.folder)
+    }
+
+    /// Says whether the repository has the blob.
+    pub fn has_blob(&self, repository: &str, digest: &str) -> Result<bool, RegistryError> {
+        let what = format!("say whether `{repository}` has {digest}");
+        let response = self.ask(Method::HEAD, &format!("/v2/{repository}/blobs/{digest}"), &what, |request| request)?;
+        match response.status().as_u16() {
+            200 => Ok(true),
+            404 => Ok(false),
+            _ => Err(self.refusal(response, &what)),
+        }
+    }
+
+    /// Has the repository take a blob that another one of the registry has. `false` when the registry does not do that.
+    pub fn mount(&self, repository: &str, digest: &str, from: &str) -> Result<bool, RegistryError> {
+        let what = format!("take {digest} of `{from}` for `{repository}`");
+        let path = format!("/v2/{repository}/blobs/uploads/?mount={digest}&from={from}");
+        let response = self.ask(Method::POST, &path, &what, |request| request.header(CONTENT_LENGTH, 0))?;
+        match response.status().as_u16() {
+            201 => Ok(true),
+            202 => {
+                self.give_up(response.headers());
+                Ok(false)
+            }
+            _ => Err(self.refusal(response, &what)),
+        }
+    }
+
+    /// Sends a blob. `tell` hears of every piece that arrived. One that breaks off in the middle is begun anew by the next run.
+    pub fn upload(
+        &self,
+        repository: &str,
+        digest: &str,
+        content: &mut dyn Read,
+        tell: &dyn Fn(u64),
+    ) -> Result<(), RegistryError> {
+        let what = format!("take {digest} into `{repository}`");
+        let path = format!("/v2/{repository}/blobs/uploads/");
+        let begun = self.ask(Method::POST, &path, &what, |request| request.header(CONTENT_LENGTH, 0))?;
+        let begun = self.expect(begun, 202, &what)?;
+        let mut place = self.place(begun.headers())?;
+        let mut at = 0_u64;
+        loop {
+            let mut piece = Vec::with_capacity(PIECE);
+            let read = (&mut *content).take(PIECE as u64).read_to_end(&mut piece);
+            if let Err(source) = read {
+                let _ = self.ask(Method::DELETE, &place, &what, |request| request);
+                return Err(RegistryError::Content { source });
+            }
+            if piece.is_empty() {
+                break;
+            }
+            let size = piece.len() as u64;
+            let range = format!("{at}-{}", at + size - 1);
+            let response = self.ask(Method::PATCH, &place, &what, |request| {
+                let request = request.header(CONTENT_TYPE, "application/octet-stream").header(CONTENT_RANGE, range);
+                request.header(CONTENT_LENGTH, size).body(piece)
+            })?;
+            place = self.place(self.expect(response, 202, &what)?.headers())?;
+            at += size;
+            tell(size);
+        }
+        let mark = if place.contains('?') { '&' } else { '?' };
+        let end = format!("{place}{mark}digest={digest}");
+        let done = self.ask(Method::PUT, &end, &what, |request| request.header(CONTENT_LENGTH, 0))?;
+        self.expect(done, 201, &what).map(drop)
+    }
+
+    /// Gives the repository an image's OCI manifest under a tag.
+    pub fn put_manifest(
+        &self,
+        repository: &str,
+        tag: &str,
+        manifest: Vec<u8>,
+        digest: &str,
+    ) -> Result<(), RegistryError> {
+        let what = format!("name the image `{repository}:{tag}`");
+        let response = self.ask(Method::PUT, &format!("/v2/{repository}/manifests/{tag}"), &what, |request| {
+            request.header(CONTENT_TYPE, MANIFEST).body(manifest)
+        })?;
+        let done = self.expect(response, 201, &what)?;
+        let found = done.headers().get("docker-content-digest").map(|value| String::from_utf8_lossy(value.as_bytes()));
+        match found {
+            Some(found) if found != digest => {
+                let why = format!("it has `{repository}:{tag}` as {}, and the bundle as {digest}", line(&found));
+                Err(RegistryError::Protocol { address: self.address.clone(), why })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        what: &str,
+        more: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, RegistryError> {
+        let request = more(self.egress.request(method, path).timeout(PATIENCE));
+        let request = match &self.login {
+            Some(login) => request.basic_auth(&login.user, Some(login.password.expose())),
+            None => request,
+        };
+        let sent = self.runtime.block_on(async { request.send().await });
+        sent.map_err(|error| RegistryError::Absent {
+            address: self.address.clone(),
+            what: what.into(),
+            source: self.egress.explain(&error),
+        })
+    }
+
+    fn expect(&self, response: Response, status: u16, what: &str) -> Result<Response, RegistryError> {
+        if response.status().as_u16() == status { Ok(response) } else { Err(self.refusal(response, what)) }
+    }
+
+    fn refusal(&self, mut response: Response, what: &str) -> RegistryError {
+        let (address, what) = (self.address.clone(), what.to_owned());
+        let status = response.status().as_u16();
+        if status == 401 || status == 403 {
+            let asked = response.headers().get("www-authenticate").map(|value| value.as_bytes().to_ascii_lowercase());
+            let wants_token = asked.is_some_and(|asked| asked.starts_with(b"bearer"));
+            return RegistryError::Denied { address, what, wants_token };
+        }
+        let mut words = Vec::new();
+        while words.len() < WORDS {
+            match self.runtime.block_on(async { response.chunk().await }) {
+                Ok(Some(chunk)) => words.extend_from_slice(&chunk),
+                _ => break,
+            }
+        }
+        let message = line(String::from_utf8_lossy(&words).trim());
+        RegistryError::Refused { address, what, status, message }
+    }
+
+    /// Where an upload goes on: a path on this registry and nowhere else.
+    fn place(&self, headers: &HeaderMap) -> Result<String, RegistryError> {
+        let refused = |why: String| RegistryError::Protocol { address: self.address.clone(), why };
+        let place = headers.get(LOCATION).and_then(|place| place.to_str().ok());
+        let place = place.ok_or_else(|| refused("it does not say where an upload goes on".into()))?;
+        let found = self.base.join(place).map_err(|_| refused("where an upload goes on does not parse".into()))?;
+        if found.origin() != self.base.origin() {
+            return Err(refused(format!("it sends us to `{}`", line(found.host_str().unwrap_or_default()))));
+        }
+        Ok(found.query().map_or_else(|| found.path().to_owned(), |query| format!("{}?{query}", found.path())))
+    }
+
+    /// Says that an upload is not wanted. A registry that does not hear it clears up by itself.
+    fn give_up(&self, headers: &HeaderMap) {
+        if let Ok(place) = self.place(headers) {
+            let _ = self.ask(Method::DELETE, &place, "forget an upload", |request| request);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_host_and_a_folder_and_holds_no_password() {
+        let login = || Some(Login { user: "a".into(), password: Secret::new("b".into()) });
+        let made = |address: &str, login| Registry::new(address, &Trust::system(), login);
+        for (address, folder) in [
+            ("http://127.0.0.1:5000", ""),
+            ("http://127.0.0.1:5000/", ""),
+            ("http://registry.site/team/sub", "team/sub/"),
+            ("http://[::1]:5000/a", "a/"),
+        ] {
+            assert_eq!(made(address, None).unwrap().folder, folder, "{address}");
+        }
+        for address in
+            ["", "registry", "ftp://a", "http://a/../B", "http://a/%41", "http://a/x?y", "http://a/x#y", "http://a/-x"]
+        {
+            assert!(matches!(made(address, None), Err(RegistryError::Address { .. })), "{address}");
+        }
+        assert!(made("http://127.0.0.1:1", login()).is_ok());
+        assert!(made("http://registry.site", login()).is_err(), "a password over plain HTTP");
+        let error = made("http://user:pass@registry.site", None).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("pass"), "{error}");
+    }
+
+    #[test]
+    fn an_upload_goes_on_at_this_registry_and_nowhere_else() {
+        let registry = Registry::new("http://127.0.0.1:5000/team", &Trust::system(), None).unwrap();
+        let place = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(LOCATION, text.parse().unwrap());
+            registry.place(&headers)
+        };
+        assert_eq!(place("/v2/a/blobs/uploads/1?_state=x").unwrap(), "/v2/a/blobs/uploads/1?_state=x");
+        assert_eq!(place("http://127.0.0.1:5000/v2/a/1").unwrap(), "/v2/a/1");
+        for elsewhere in ["http://127.0.0.1:5001/v2/", "https://127.0.0.1:5000/v2/", "//other/v2/", "http://other/"] {
+            assert!(matches!(place(elsewhere), Err(RegistryError::Protocol { .. })), "{elsewhere}");
+        }
+        assert!(registry.place(&HeaderMap::new()).is_err());
+    }
+}

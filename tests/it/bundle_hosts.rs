@@ -1,0 +1,167 @@
+//! A bundle over ssh to further hosts: a real sshd on the loopback, which sees a home and a state of the story's own. A host that fails stops no
+//! other, a copy that was cut goes on, and no name of a host is ever an option.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Child;
+
+use base::process::{Finished, Program, terminate};
+use serde_json::Value;
+
+use crate::bundle_travel::Workshop;
+use crate::engine::Engine;
+use crate::require;
+use crate::site::{binary, out};
+
+/// A host: sshd, in which `/root` and `/var/lib` are the story's.
+struct Host {
+    child: Child,
+    port: u16,
+}
+
+impl Host {
+    fn start(home: &Path, engine: &Engine) -> Option<Self> {
+        let are_there =
+            ["sshd", "ssh", "ssh-keygen", "flock"].iter().try_for_each(|name| require::program(name).map(drop));
+        if !require::has("sshd", are_there) {
+            return None;
+        }
+        let port = require::free_port();
+        for key in ["host", "key"] {
+            let file = home.join(key).display().to_string();
+            let make = ["-q", "-t", "ed25519", "-N", "", "-f", &file];
+            assert!(Program::new("ssh-keygen").options(make).run(b"").unwrap().status.success());
+        }
+        let shown = home.display();
+        let config = format!(
+            "ListenAddress 127.0.0.1:{port}\nHostKey {shown}/host\nAuthorizedKeysFile {shown}/key.pub\nPidFile none\nStrictModes no\n\
+             UsePAM no\nPermitRootLogin prohibit-password\nPasswordAuthentication no\nSetEnv DOCKER_HOST={}\n",
+            engine.address()
+        );
+        std::fs::write(home.join("sshd_config"), config).unwrap();
+        let server = require::program("sshd").unwrap();
+        let script = format!(
+            "mkdir -p '{shown}/there/root' /run/sshd && mount --bind '{shown}/there/root' /root && mount -t tmpfs none /var/lib && \
+             exec {} -D -e -f '{shown}/sshd_config'",
+            server.display()
+        );
+        let log = std::fs::File::create(home.join("sshd.log")).unwrap();
+        let child = Program::new("unshare").options(["--mount", "sh", "-ec", &script]).start_detached(log).unwrap();
+        require::until(20, "an sshd that listens", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
+        let ways = format!(
+            "Host one two small\n  Port {port}\nHost dead\n  Port {}\nHost *\n  HostName 127.0.0.1\n  User root\n  IdentityFile {shown}/key\n  \
+             IdentitiesOnly yes\n  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  LogLevel ERROR\n",
+            require::free_port()
+        );
+        std::fs::write(home.join("ssh_config"), ways).unwrap();
+        Some(Self { child, port })
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = terminate(self.child.id());
+        let _ = self.child.wait();
+    }
+}
+
+fn push(workshop: &Workshop, hosts: &str, more: &[&str]) -> Finished {
+    let file = workshop.file("dist").display().to_string();
+    let hosts = format!("--hosts={hosts}");
+    let push = ["push", &hosts, &file, "--public-key", "release.pub", "--ssh-config", "ssh_config"];
+    let own = ["--program", "wrapper", "--at-once", "1", "--json"];
+    workshop.bundle(&[&push[..], &own, more].concat()).run(b"").unwrap()
+}
+
+fn view(done: &Finished) -> Vec<Value> {
+    serde_json::from_slice(&done.stdout).unwrap_or_else(|_| panic!("{}{}", out(done), done.stderr))
+}
+
+#[test]
+fn hosts_get_the_bundle_over_ssh_and_one_that_fails_stops_no_other() {
+    let Some(workshop) = Workshop::open() else { return };
+    let target = Engine::start("{}", "");
+    let Some(host) = Host::start(&workshop.path("."), &target) else { return };
+    assert!(host.port > 0);
+    workshop.built("dist", &[]);
+    // A program as small as one can be, that becomes ours there.
+    std::fs::write(workshop.path("wrapper"), format!("#!/bin/sh\nexec '{}' \"$@\"\n", binary().display())).unwrap();
+    let there = workshop.path("there/root/.local/state/gitgrit/push");
+
+    for hostile in ["-oProxyCommand=touch pwned", "root@-v", "a;touch pwned", "$(touch pwned)"] {
+        let done = push(&workshop, hostile, &[]);
+        assert!(
+            done.status.code() == Some(2) && out(&done).contains("GG-BUNDLE-180"),
+            "{hostile}: {}{}",
+            out(&done),
+            done.stderr
+        );
+    }
+    assert!(!workshop.path("pwned").exists());
+
+    let planned = view(&push(&workshop, "one", &["--dry-run"]));
+    let size = std::fs::metadata(workshop.file("dist")).unwrap().len();
+    assert!(planned[0]["copied"].as_u64() > Some(size) && !there.exists(), "{planned:?}");
+
+    // A copy that broke off: the first half lies there.
+    let whole = std::fs::read(workshop.file("dist")).unwrap();
+    let name = format!("{}.ggb", airgap::bundle::Digest::of(&whole));
+    std::fs::create_dir_all(&there).unwrap();
+    std::fs::write(there.join(format!("{name}.part")), &whole[..whole.len() / 2]).unwrap();
+    let done = push(&workshop, "dead,one", &["--keep"]);
+    let views = view(&done);
+    assert_eq!(done.status.code(), Some(1), "{}", out(&done));
+    assert_eq!(
+        (views[0]["host"].as_str(), views[0]["id"].as_str()),
+        (Some("dead"), Some("GG-BUNDLE-181")),
+        "{views:?}"
+    );
+    assert_eq!(views[1]["is_done"].as_bool(), Some(true), "{views:?}");
+    assert!(
+        views[1]["copied"].as_u64() < Some(size * 2 / 3) && views[1]["sent"].as_u64() > Some(12 << 20),
+        "{views:?}"
+    );
+    assert_eq!(Workshop::ids(&target), Workshop::ids(&workshop.engine));
+    assert_eq!(std::fs::metadata(there.join(&name)).unwrap().permissions().mode() & 0o077, 0);
+
+    // Once more: nothing is copied, nothing is sent; then what lies there was changed by somebody, and goes again.
+    let views = view(&push(&workshop, "one,two", &["--keep"]));
+    let numbers: Vec<_> = views.iter().map(|view| (view["copied"].as_u64(), view["sent"].as_u64())).collect();
+    assert_eq!(numbers, [(Some(0), Some(0)), (Some(0), Some(0))], "{views:?}");
+    let mut changed = whole.clone();
+    changed[whole.len() / 2] ^= 1;
+    std::fs::write(there.join(&name), &changed).unwrap();
+    let views = view(&push(&workshop, "one", &[]));
+    assert!(views[0]["is_done"].as_bool() == Some(true) && views[0]["copied"].as_u64() == Some(size), "{views:?}");
+    assert_eq!(std::fs::read_dir(&there).unwrap().count(), 0, "nothing stays there");
+
+    // What broke off and is not the same content is found out when it has arrived.
+    std::fs::write(there.join(format!("{name}.part")), &changed[..whole.len() - 10]).unwrap();
+    let views = view(&push(&workshop, "one", &[]));
+    assert_eq!(views[0]["id"].as_str(), Some("GG-BUNDLE-183"), "{views:?}");
+    let views = view(&push(&workshop, "one", &[]));
+    assert_eq!(views[0]["is_done"].as_bool(), Some(true), "and then it goes anew: {views:?}");
+}
+
+#[test]
+fn a_host_says_itself_why_it_does_not_load() {
+    let Some(workshop) = Workshop::open() else { return };
+    let Some(_host) = Host::start(&workshop.path("."), &workshop.engine) else { return };
+    workshop.built("dist", &[]);
+    std::fs::write(
+        workshop.path("wrapper"),
+        format!("#!/bin/sh\nDOCKER_HOST=unix:///nonexistent exec '{}' \"$@\"\n", binary().display()),
+    )
+    .unwrap();
+    let done = push(&workshop, "one", &[]);
+    let views = view(&done);
+    assert_eq!((done.status.code(), views[0]["id"].as_str()), (Some(1), Some("GG-BUNDLE-184")), "{views:?}");
+    let error = views[0]["error"].as_str().unwrap();
+    assert!(error.contains("exit code 18") && error.contains("could not reach the engine"), "{error}");
+    // A damaged bundle leaves this host for nowhere.
+    let mut whole = std::fs::read(workshop.file("dist")).unwrap();
+    let place = whole.len() / 2;
+    whole[place] ^= 1;
+    std::fs::write(workshop.file("dist"), whole).unwrap();
+    assert_eq!(push(&workshop, "one", &[]).status.code(), Some(13));
+}
