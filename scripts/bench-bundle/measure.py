@@ -76,10 +76,11 @@ class Engine:
         self.socket = self.folder / "docker.sock"
         self.address = f"unix://{self.socket}"
         self.log = open(self.folder / "log", "wb")
-        arguments = ["--config-file", self.folder / "daemon.json", "--data-root", self.folder / "root", "--exec-root", self.folder / "exec",
-                     "--pidfile", self.folder / "pid", "--host", self.address, "--bridge", "none", "--iptables=false", "--ip-masq=false"]
         (self.folder / "daemon.json").write_text("{}")
-        self.process = subprocess.Popen(["dockerd", *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        # In a network of its own: an engine changes the bridge and the rules of the network that it is in.
+        line = (f"ip link set lo up; exec dockerd --config-file {self.folder}/daemon.json --data-root {self.folder}/root --exec-root {self.folder}/exec"
+                f" --pidfile {self.folder}/pid --host {self.address} --iptables=false --ip-masq=false")
+        self.process = subprocess.Popen(["unshare", "--net", "--mount", "sh", "-c", line], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         end = time.monotonic() + 60
         while subprocess.run(["docker", "version"], env={**os.environ, "DOCKER_HOST": self.address}, capture_output=True, check=False).returncode:
             if time.monotonic() > end or self.process.poll() is not None:

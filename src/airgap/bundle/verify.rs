@@ -10,7 +10,7 @@ use super::content::{Content, Unpacking};
 use super::form::Walk;
 use super::head::DERIVED;
 use super::layout::{Held, OWN, Piece};
-use super::{Blake3, Bundle, BundleError, Digest, Entry, Frame, Manifest, source, ustar};
+use super::{Blake3, Bundle, BundleError, Digest, Frame, Manifest, source, ustar};
 
 /// How much of a frame is read at a time, in bytes: enough for BLAKE3 to use all lanes, little enough for a cache.
 const SLICE: usize = 256 << 10;
@@ -83,13 +83,12 @@ impl<'b> Verified<'b> {
         source::configurations(self.manifest(), |id| self.content(&format!("blobs/sha256/{id}"))?.whole())
     }
 
-    /// Unpacks the files that have frames of their own, layers only when that was asked for: an engine hashes them itself. All
-    /// others were unpacked already, and those of the head were compared.
+    /// When that was asked for, unpacks the files that have frames of their own. All others were unpacked already, and those of
+    /// the head were compared. The packed bytes of each were signed, and compared, as they are; whoever reads one compares its
+    /// content as well.
     fn contents(&self, how: Thoroughness) -> Result<(), BundleError> {
         let body = self.manifest().entries.iter().skip(DERIVED.len());
-        let is_meant =
-            |entry: &&Entry| entry.size >= OWN && (how.is_full || !entry.path.as_str().starts_with("blobs/"));
-        let large: Vec<_> = body.filter(is_meant).collect();
+        let large: Vec<_> = body.filter(|entry| how.is_full && entry.size >= OWN).collect();
         on_threads(how.threads, large.len(), &|| Ok(()), &|(), index| match large.get(index) {
             Some(entry) => self.content(entry.path.as_str())?.drained(),
             None => Ok(()),
