@@ -117,9 +117,9 @@ struct ImageView {
 }
 
 pub(crate) fn run(args: &LoadArgs, console: &mut Console) -> Result<Exit, Failure> {
-    // Looking at a file's first bytes would take them from a pipe.
-    let is_stream = args.stream || args.file == Path::new("-");
-    if !is_stream && let Some(exit) = bundle_load_tgz::run(&args.file, args.unsigned, args.dry_run, console)? {
+    // Looking at the first bytes would take them from a pipe.
+    let is_plain = !args.stream && args.file.is_file();
+    if is_plain && let Some(exit) = bundle_load_tgz::run(&args.file, args.unsigned, args.dry_run, console)? {
         return Ok(exit);
     }
     if let Some(target) = args.export.target() {
