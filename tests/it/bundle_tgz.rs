@@ -154,6 +154,8 @@ fn hostile(workshop: &Workshop, good: &[u8]) {
         (file(name, &images[..images.len() / 2]), "GG-BUNDLE-123"),
         (file(name, b"no archive at all"), "GG-BUNDLE-123"),
         (file(name, &bomb()), "GG-BUNDLE-123"),
+        (file(name, &beside(&images)), "GG-BUNDLE-123"),
+        (packed(&[("a/", EntryType::Directory, &images), (name, EntryType::Regular, &images)]), "GG-BUNDLE-121"),
     ];
     for (content, wanted) in cases {
         std::fs::write(workshop.path("hostile.tgz"), content).unwrap();
@@ -166,6 +168,29 @@ fn hostile(workshop: &Workshop, good: &[u8]) {
         assert_eq!(done.status.code(), Some(13), "{size}: {}", out(&done));
     }
     assert!(is_empty(&target));
+}
+
+/// The same images and one more, whose configuration lies where it was once not looked for, and which Docker loads all the same.
+fn beside(images: &[u8]) -> Vec<u8> {
+    let mut builder = Builder::new(Vec::new());
+    for entry in tar::Archive::new(images).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let (mut header, path) = (entry.header().clone(), entry.path().unwrap().into_owned());
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).unwrap();
+        if path.ends_with("manifest.json") {
+            content.truncate(content.iter().rposition(|byte| *byte == b']').unwrap());
+            content.extend(br#",{"Config":"sub/c.json","RepoTags":["postgres:15"],"Layers":[]}]"#);
+        }
+        header.set_size(content.len() as u64);
+        builder.append_data(&mut header, path, content.as_slice()).unwrap();
+    }
+    let config = br#"{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[]}}"#;
+    let mut header = Header::new_ustar();
+    header.set_mode(0o644);
+    header.set_size(config.len() as u64);
+    builder.append_data(&mut header, "sub/c.json", config.as_slice()).unwrap();
+    builder.into_inner().unwrap()
 }
 
 /// A list of images that unpacks to much more than any is.
