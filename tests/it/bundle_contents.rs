@@ -228,6 +228,26 @@ fn what_a_builder_gets_wrong_is_told_before_anything_is_fetched() {
     std::fs::remove_dir_all(workshop.path("target")).unwrap();
     std::fs::write(workshop.path("program"), vec![7; 70_000]).unwrap();
 
+    // Before an image is built or an engine changed: a program that says nothing, or another commit, gets into no stamped image.
+    recipes(&workshop, &format!("sha256:{}", "0".repeat(64)), "");
+    workshop.commit();
+    let stamped = |workshop: &Workshop, wanted: &str| {
+        let all = ["build", "--tag", "v1", "--source", "tree", "--program", "program", "--build-images", "--json"];
+        let done = workshop.bundle(&all).run(b"").unwrap();
+        assert!(
+            done.status.code() == Some(1) && out(&done).contains(wanted),
+            "{wanted}: {} {}",
+            out(&done),
+            done.stderr
+        );
+        assert!(!workshop.path("target").exists() && !done.stderr.contains("image app"), "{}", done.stderr);
+    };
+    stamped(&workshop, "the program says that it is of no commit");
+    let mark = format!("\u{1}gitgrit-ops built as 9.9.9 from {other}\u{1}");
+    std::fs::write(workshop.path("program"), [vec![7; 70_000], mark.into_bytes()].concat()).unwrap();
+    stamped(&workshop, &format!("the program says that it is 9.9.9+{other}"));
+    std::fs::write(workshop.path("program"), vec![7; 70_000]).unwrap();
+
     std::fs::write(workshop.path("tree/docs/a b.md"), "").unwrap();
     workshop.commit();
     refused(&workshop, &[], 1, "a file of the tree cannot travel");

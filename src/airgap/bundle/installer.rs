@@ -50,10 +50,23 @@ pub fn apply(
     let mut cache = Cache::open(&request.cache, request.profile, request.threads, tell)?;
     let gathered = gather(request, plan, engine, &mut cache)?;
     create_dir(&request.out, 0o755)?;
-    // The archive as it is, and compressed; that is no larger.
-    check_room(2 * gathered.layers.values().map(|layer| layer.size).sum::<u64>(), &request.out)?;
+    // The archive as it is, and compressed; what does not compress grows by what gzip says of its blocks.
+    let size = gathered.layers.values().map(|layer| layer.size).sum::<u64>();
+    if size > ustar::LARGEST {
+        return Err(BuildError::Large { size });
+    }
+    check_room(2 * size + size / 1000, &request.out)?;
     let epoch = request.epoch.unwrap_or(plan.worktree.seconds);
     let files = Installer::of(&request.out, &request.tag);
+    // An older sum never vouches for what is written now, nor an older package for a newer archive.
+    for old in [&files.sum, &files.package] {
+        match std::fs::remove_file(old) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(FileError::Write { path: old.clone(), source: error }.into());
+            }
+            _ => {}
+        }
+    }
     Draft::begin(&files.archive)?.filled(|out| archive(&gathered, epoch, out))?;
     base::fault::point("bundle:tgz:archive");
     let mut hash = None;
