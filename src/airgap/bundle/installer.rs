@@ -58,16 +58,10 @@ pub fn apply(
     check_room(2 * size + size / 1000, &request.out)?;
     let epoch = request.epoch.unwrap_or(plan.worktree.seconds);
     let files = Installer::of(&request.out, &request.tag);
-    // An older sum never vouches for what is written now, nor an older package for a newer archive.
-    for old in [&files.sum, &files.package] {
-        match std::fs::remove_file(old) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(FileError::Write { path: old.clone(), source: error }.into());
-            }
-            _ => {}
-        }
-    }
-    Draft::begin(&files.archive)?.filled(|out| archive(&gathered, epoch, out))?;
+    Draft::begin(&files.archive)?.filled(|out| {
+        archive(&gathered, epoch, out)?;
+        outdate(&files)
+    })?;
     base::fault::point("bundle:tgz:archive");
     let mut hash = None;
     Draft::begin(&files.package)?.filled(|out| {
@@ -78,6 +72,19 @@ pub fn apply(
     let hash = hash.ok_or(BuildError::Cache)?;
     write_atomic(&files.sum, format!("{hash}  {name}\n").as_bytes(), 0o644)?;
     Ok(files)
+}
+
+/// Before the archive gets its name: an older sum never vouches for what is written now, and no older package lies beside a newer archive.
+fn outdate(files: &Installer) -> Result<(), BuildError> {
+    for old in [&files.sum, &files.package] {
+        match std::fs::remove_file(old) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(FileError::Write { path: old.clone(), source }.into());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Docker's archive: its list, the configurations, each layer once.
