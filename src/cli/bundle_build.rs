@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use airgap::bundle::build::{Asked, BuildPlan, Built, Request, apply, plan};
+use airgap::bundle::build::{Asked, BuildPlan, Built, Request, apply, judged, plan};
 use airgap::bundle::{BundleError, Profile};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -90,11 +90,12 @@ struct ImageView {
 pub(crate) fn run(args: &BuildArgs, console: &mut Console) -> Result<Exit, Failure> {
     let request = request(args)?;
     let keys = args.signing.open()?;
+    let judged = judged(&request).map_err(failed)?;
     let engine = engine()?;
     if !args.dry_run {
-        args.from.build_images(&request, &engine, console)?;
+        args.from.build_images(&request, &judged, &engine, console)?;
     }
-    let planned = plan(&request, &engine).map_err(failed)?;
+    let planned = plan(&request, judged, &engine).map_err(failed)?;
     let built = if args.dry_run {
         None
     } else {

@@ -56,7 +56,7 @@ pub(crate) fn run(args: &BundleDiffArgs, console: &mut Console) -> Result<Exit, 
         console.json(&DiffView {
             from,
             to,
-            is_same: found.is_empty(),
+            is_same: is_same(&found, &packages, &breaking),
             differences: &found,
             packages: &packages,
             breaking: &breaking,
@@ -71,12 +71,16 @@ pub(crate) fn run(args: &BundleDiffArgs, console: &mut Console) -> Result<Exit, 
     Ok(Exit::Ok)
 }
 
+fn is_same(found: &Differences, packages: &[PackageChanges], breaking: &[String]) -> bool {
+    found.is_empty() && packages.is_empty() && breaking.is_empty()
+}
+
 fn show(
     found: &Differences,
     (packages, breaking): (&[PackageChanges], &[String]),
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    if found.is_empty() {
+    if is_same(found, packages, breaking) {
         return writeln!(out, "Nothing changes.");
     }
     for fact in &found.facts {

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use airgap::bundle::Profile;
-use airgap::bundle::build::{Asked, Request, read_tree};
+use airgap::bundle::build::{Asked, Judged, Request};
 use airgap::bundle::build_error::BuildError;
 use airgap::images::{self, Recipes, Stamp};
 use base::file::{FileError, create_dir, read_text};
@@ -108,13 +108,18 @@ impl SourceArgs {
     pub(crate) fn build_images(
         &self,
         request: &Request,
+        judged: &Judged,
         engine: &Engine,
         console: &mut Console,
     ) -> Result<(), Failure> {
         if !self.build_images {
             return Ok(());
         }
-        let tree = read_tree(request).map_err(failed)?;
+        judged.may_be_stamped(request).map_err(failed)?;
+        if judged.program.as_ref().is_none_or(|program| program.commit.is_none()) {
+            writeln!(console.err, "warning: the program in the images does not say which commit it was built from")?;
+        }
+        let tree = judged.worktree.clone();
         let dirty = if tree.dirty.is_some() { "-dirty" } else { "" };
         let stamp = Stamp {
             tag: self.tag.clone(),

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use airgap::bundle::build::{plan, read_tree};
+use airgap::bundle::build::{judged, plan};
 use airgap::bundle::build_error::BuildError;
 use airgap::bundle::installer::{Installer, apply};
 use clap::Args;
@@ -47,7 +47,7 @@ struct TgzView {
 
 pub(crate) fn run(args: &TgzArgs, console: &mut Console) -> Result<Exit, Failure> {
     let request = args.from.request(args.out.clone(), false)?;
-    let tree = match read_tree(&request) {
+    let judged = match judged(&request) {
         Err(error @ BuildError::Dirty { .. }) => {
             writeln!(console.err, "error: working tree is dirty, and a bundle says which commit it is")?;
             writeln!(console.err, "error: commit or stash the changes, or set ALLOW_DIRTY=1 to bundle anyway")?;
@@ -55,6 +55,7 @@ pub(crate) fn run(args: &TgzArgs, console: &mut Console) -> Result<Exit, Failure
         }
         other => other.map_err(failed)?,
     };
+    let tree = judged.worktree.clone();
     if tree.dirty.is_some() {
         writeln!(console.err, "warning: working tree is dirty — bundling anyway because ALLOW_DIRTY=1")?;
     }
@@ -62,15 +63,15 @@ pub(crate) fn run(args: &TgzArgs, console: &mut Console) -> Result<Exit, Failure
     if files.archive.exists() {
         writeln!(console.err, "note: {} exists and will be overwritten", files.archive.display())?;
     }
+    let engine = engine()?;
     let tag = tree.tag.map(|tag| format!(" (tag: {tag})")).unwrap_or_default();
     if !console.is_json {
         writeln!(console.out, "→ Bundle source: HEAD={}{tag}", tree.commit)?;
     }
-    let engine = engine()?;
     if !args.dry_run {
-        args.from.build_images(&request, &engine, console)?;
+        args.from.build_images(&request, &judged, &engine, console)?;
     }
-    let planned = plan(&request, &engine).map_err(failed)?;
+    let planned = plan(&request, judged, &engine).map_err(failed)?;
     if !args.dry_run {
         let total = planned.images.iter().map(|(_, image)| image.size).sum();
         let bar = progress(console, total, "packing");

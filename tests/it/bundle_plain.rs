@@ -155,6 +155,18 @@ fn diff_says_in_sentences_what_changes() {
          Nothing else changes: 1 images, 2 layers and 0 files stay as they are. New layers: 0 bytes.\n"
     );
     assert_eq!((code, said, words.as_str()), (Some(0), wanted, ""));
+    // What says how a bundle was made is no less a change, when nothing else explains it.
+    for content in ["one", "two"] {
+        let mut draft = Draft::good();
+        draft.item("docs/a.md").path = ".gitgrit/provenance.json".into();
+        draft.item(".gitgrit/provenance.json").content = content.into();
+        let place = draft.items.iter().position(|item| item.path.starts_with(".gitgrit/")).unwrap();
+        let item = draft.items.remove(place);
+        draft.items.insert(0, item);
+        std::fs::write(at(content), draft.file(&key)).unwrap();
+    }
+    let (_, said, words) = bundle(&ground, &["diff", &at("one"), &at("two"), "--untrusted"]);
+    assert!(said.contains("The file .gitgrit/provenance.json changes; it had 3 bytes and has 3.\n"), "{said}{words}");
     let (_, said, words) = bundle(&ground, &["diff", &old, &old, "--untrusted"]);
     assert_eq!(said, format!("From {old} to {old}:\nNothing changes.\n"));
     assert!(words.starts_with("warning: no signature was checked"), "{words}");

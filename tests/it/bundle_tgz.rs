@@ -2,7 +2,7 @@
 //! And loading it with this program, which says that nobody has signed it, and takes no file that is not what it says.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base::process::{Finished, Program};
 use flate2::Compression;
@@ -12,7 +12,7 @@ use tar::{Builder, EntryType, Header};
 
 use crate::bundle_travel::{Workshop, said};
 use crate::engine::Engine;
-use crate::site::{binary, out};
+use crate::site::{Ground, binary, out};
 
 /// The script, in the workshop's tree.
 fn script(workshop: &Workshop, arguments: &[&str], environment: &[(&str, &str)]) -> Finished {
@@ -33,6 +33,76 @@ fn shop() -> Option<Workshop> {
     std::fs::write(workshop.path("tree/compose/.env.example"), "SITE_URL=\n").unwrap();
     workshop.commit();
     Some(workshop)
+}
+
+/// A program of this name in the folder `beside`, which is first in the script's PATH.
+fn stub(ground: &Ground, name: &str, text: &str) {
+    let place = ground.home().join("beside").join(name);
+    base::file::write_atomic(&place, format!("#!/bin/sh\n{text}\n").as_bytes(), 0o755).unwrap();
+}
+
+#[test]
+fn the_script_takes_no_program_of_another_commit_and_says_what_it_misses() {
+    let ground = Ground::new();
+    let tree = ground.home().join("tree");
+    std::fs::create_dir_all(tree.join("scripts")).unwrap();
+    std::fs::create_dir(ground.home().join("beside")).unwrap();
+    let from = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/build-airgap-bundle.sh");
+    std::fs::copy(from, tree.join("scripts/build-airgap-bundle.sh")).unwrap();
+    std::fs::write(tree.join(".gitignore"), "target/\n").unwrap();
+    let path = format!("{}/beside:/usr/bin:/bin", ground.home().display());
+    let git = |arguments: &[&str]| {
+        let program = Program::new("git").options(["-c", "user.name=a", "-c", "user.email=a@b"]).options(arguments);
+        out(&program.directory(&tree).env("HOME", ground.home()).run(b"").unwrap()).trim().to_owned()
+    };
+    let run = |environment: &[(&str, &str)]| {
+        let program = Program::new("tree/scripts/build-airgap-bundle.sh").options(["v1", "--dry-run"]);
+        let program = program.directory(ground.home()).env("HOME", ground.home()).env("PATH", &path);
+        environment.iter().fold(program, |program, (name, value)| program.env(name, value)).run(b"").unwrap()
+    };
+    git(&["init", "-q"]);
+    git(&["add", "."]);
+    git(&["commit", "-q", "-m", "one"]);
+    let commit = git(&["rev-parse", "HEAD"]);
+    stub(&ground, "docker", "exit 0");
+    let says = |commit: &str| {
+        format!("if [ $1 = version ]; then echo '{{\"commit\": \"{commit}\"}}'; else echo found \"$@\"; fi")
+    };
+    stub(&ground, "gitgrit-ops", &says(&"0".repeat(40)));
+    let made = "mkdir -p target/release; printf '#!/bin/sh\necho made as %s\n' \"$GITGRIT_BUILD_COMMIT\" > target/release/gitgrit-ops; chmod 755 target/release/gitgrit-ops";
+    stub(&ground, "cargo", made);
+    assert_eq!(out(&run(&[])), format!("made as {commit}\n"), "another commit's program was taken");
+    stub(&ground, "gitgrit-ops", &says(&commit));
+    assert!(out(&run(&[])).starts_with("found bundle tgz --tag v1 "));
+    // The caller's own choice is taken, also by a path from where the caller is.
+    stub(&ground, "mine", "echo mine; exit 18");
+    let done = run(&[("GITGRIT_OPS", "beside/mine")]);
+    assert_eq!((out(&done).as_str(), done.status.code()), ("mine\n", Some(1)), "{}", done.stderr);
+    // What is compiled from changes says so, and only whoever allows it compiles it.
+    std::fs::write(tree.join(".gitignore"), "target/\n# more\n").unwrap();
+    let done = run(&[]);
+    assert!(done.status.code() == Some(1) && done.stderr.contains("working tree is dirty"), "{}", done.stderr);
+    assert_eq!(out(&run(&[("ALLOW_DIRTY", "1")])), format!("made as {commit}-dirty\n"));
+    let done = run(&[("OUT_DIR", "tree/.gitignore/x")]);
+    assert_eq!(
+        (done.status.code(), done.stderr.as_str()),
+        (Some(1), "error: output dir not writable: tree/.gitignore/x\n")
+    );
+    let (bare, place) = (ground.home().join("bare"), |name: &str| Path::new("/usr/bin").join(name));
+    std::fs::create_dir(&bare).unwrap();
+    for name in ["bash", "dirname", "date", "mkdir"] {
+        std::os::unix::fs::symlink(place(name), bare.join(name)).unwrap();
+    }
+    let bare = bare.display().to_string();
+    let done = run(&[("PATH", &bare)]);
+    assert_eq!((done.status.code(), done.stderr.as_str()), (Some(1), "error: docker not found in PATH\n"));
+    std::os::unix::fs::symlink(place("true"), format!("{bare}/docker")).unwrap();
+    let done = run(&[("PATH", &bare)]);
+    assert!(
+        done.status.code() == Some(1) && done.stderr.starts_with("error: git not found in PATH (needed"),
+        "{}",
+        done.stderr
+    );
 }
 
 fn load(workshop: &Workshop, file: &str, engine: &Engine, more: &[&str]) -> Finished {
@@ -79,9 +149,14 @@ fn the_script_writes_what_stock_docker_loads_and_the_same_bytes_each_time() {
     let wanted = [".env.example", "CHANGELOG.md", "docker-compose.full.yaml", "docs/index.md", "gitgrit-bundle-v1.tar"];
     assert_eq!(out(&listed).lines().collect::<Vec<_>>(), wanted);
 
-    // Killed half-way, and run again.
+    // Killed half-way over what an older run left, and run again: no older sum is left beside what is newer.
+    std::fs::create_dir(workshop.path("killed")).unwrap();
+    for name in ["gitgrit-bundle-v1.tar", "gitgrit-install-v1.tgz", "gitgrit-install-v1.tgz.sha256"] {
+        std::fs::write(at("killed", name), "older").unwrap();
+    }
     let killed = script(&workshop, &more, &[("OUT_DIR", "killed"), ("GITGRIT_FAULT", "bundle:tgz:archive")]);
     assert!(!killed.status.success() && !at("killed", "gitgrit-install-v1.tgz").exists(), "{}", out(&killed));
+    assert!(!at("killed", "gitgrit-install-v1.tgz.sha256").exists());
     let again = script(&workshop, &more, &[("OUT_DIR", "killed")]);
     assert!(again.status.success() && again.stderr.starts_with("note: "), "{}{}", out(&again), again.stderr);
     assert_eq!(std::fs::read_dir(workshop.path("killed")).unwrap().count(), 3);
@@ -98,7 +173,7 @@ fn the_script_writes_what_stock_docker_loads_and_the_same_bytes_each_time() {
     assert!(done.status.success() && done.stderr.contains("bundling anyway because ALLOW_DIRTY=1"), "{}", done.stderr);
     let absent =
         script(&workshop, &more, &[("OUT_DIR", "dirty"), ("ALLOW_DIRTY", "1"), ("DOCKER_HOST", "unix:///nonexistent")]);
-    assert_eq!(absent.status.code(), Some(18), "{}", absent.stderr);
+    assert_eq!((absent.status.code(), absent.stdout.len()), (Some(1), 0), "{}", absent.stderr);
 }
 
 #[test]
@@ -154,6 +229,8 @@ fn hostile(workshop: &Workshop, good: &[u8]) {
         (file(name, &images[..images.len() / 2]), "GG-BUNDLE-123"),
         (file(name, b"no archive at all"), "GG-BUNDLE-123"),
         (file(name, &bomb()), "GG-BUNDLE-123"),
+        (file(name, &beside(&images)), "GG-BUNDLE-123"),
+        (packed(&[("a/", EntryType::Directory, &images), (name, EntryType::Regular, &images)]), "GG-BUNDLE-121"),
     ];
     for (content, wanted) in cases {
         std::fs::write(workshop.path("hostile.tgz"), content).unwrap();
@@ -166,6 +243,29 @@ fn hostile(workshop: &Workshop, good: &[u8]) {
         assert_eq!(done.status.code(), Some(13), "{size}: {}", out(&done));
     }
     assert!(is_empty(&target));
+}
+
+/// The same images and one more, whose configuration lies where it was once not looked for, and which Docker loads all the same.
+fn beside(images: &[u8]) -> Vec<u8> {
+    let mut builder = Builder::new(Vec::new());
+    for entry in tar::Archive::new(images).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let (mut header, path) = (entry.header().clone(), entry.path().unwrap().into_owned());
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).unwrap();
+        if path.ends_with("manifest.json") {
+            content.truncate(content.iter().rposition(|byte| *byte == b']').unwrap());
+            content.extend(br#",{"Config":"sub/c.json","RepoTags":["postgres:15"],"Layers":[]}]"#);
+        }
+        header.set_size(content.len() as u64);
+        builder.append_data(&mut header, path, content.as_slice()).unwrap();
+    }
+    let config = br#"{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[]}}"#;
+    let mut header = Header::new_ustar();
+    header.set_mode(0o644);
+    header.set_size(config.len() as u64);
+    builder.append_data(&mut header, "sub/c.json", config.as_slice()).unwrap();
+    builder.into_inner().unwrap()
 }
 
 /// A list of images that unpacks to much more than any is.

@@ -14,8 +14,9 @@ pub use super::asked::Asked;
 use super::asked::find_all;
 use super::build_error::BuildError;
 use super::cache::Cache;
-use super::gather::{check_tree, gather};
+use super::gather::{check_recipes, check_tree, gather};
 use super::program_mark::{self, Mark};
+use super::reference::whole;
 use super::{Arch, Assembly, Commit, Manifest, Packed, Profile, Signer, Source, ustar};
 
 /// Room for the manifest and what else is not counted, in bytes.
@@ -84,8 +85,29 @@ pub struct Built {
     pub packed: usize,
 }
 
-/// Looks whether everything is there and belongs together. Changes nothing.
-pub fn plan(request: &Request, engine: &Engine) -> Result<BuildPlan, BuildError> {
+/// A tree and a program that belong together.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// The tree.
+    pub worktree: Worktree,
+    /// What the program says of itself; `None` when it says nothing.
+    pub program: Option<Mark>,
+}
+
+impl Judged {
+    /// What is made of the program is stamped with the tree's commit: the program must say that it is of that one.
+    pub fn may_be_stamped(&self, request: &Request) -> Result<(), BuildError> {
+        let commit = self.program.as_ref().and_then(|program| program.commit.as_ref());
+        if commit == Some(&self.worktree.commit) || request.allow_dirty {
+            return Ok(());
+        }
+        let said = self.program.as_ref().map_or_else(|| "of no commit".to_owned(), Mark::word);
+        Err(BuildError::Program { said, commit: self.worktree.commit.clone() })
+    }
+}
+
+/// Judges all that can be judged without an engine: what was asked for, the tree, the programs. Changes nothing.
+pub fn judged(request: &Request) -> Result<Judged, BuildError> {
     if request.images.is_empty() {
         return Err(BuildError::Nothing);
     }
@@ -98,6 +120,13 @@ pub fn plan(request: &Request, engine: &Engine) -> Result<BuildPlan, BuildError>
             return Err(BuildError::Program { said: mark.word(), commit: worktree.commit });
         }
     }
+    check_recipes(request, &worktree)?;
+    Ok(Judged { worktree, program })
+}
+
+/// Looks whether the images are there and belong to the tree. Changes nothing.
+pub fn plan(request: &Request, judged: Judged, engine: &Engine) -> Result<BuildPlan, BuildError> {
+    let Judged { worktree, program } = judged;
     let images = find_all(&request.images, engine, &request.tag)?;
     for (asked, found) in &images {
         check_stamp(&asked.reference, found, &worktree, &request.tag)?;
@@ -108,7 +137,7 @@ pub fn plan(request: &Request, engine: &Engine) -> Result<BuildPlan, BuildError>
 }
 
 /// The tree, which must be what its commit says unless a changed one will do.
-pub fn read_tree(request: &Request) -> Result<Worktree, BuildError> {
+fn read_tree(request: &Request) -> Result<Worktree, BuildError> {
     let mut worktree =
         Worktree::read(&request.source).map_err(|source| BuildError::Tree { path: request.source.clone(), source })?;
     if !request.counts_untracked {
@@ -129,16 +158,21 @@ fn judge(request: &Request) -> Result<(), BuildError> {
     for asked in &request.images {
         asked.judge()?;
         // Their lists of packages lie beside each other, also where capitals do not count.
-        if !names.insert(asked.name.to_ascii_lowercase()) || !references.insert(&asked.reference) {
+        if !names.insert(asked.name.to_ascii_lowercase()) || !references.insert(whole(asked.reference.as_str())) {
             return Err(BuildError::Name { name: format!("{}={}", asked.name, asked.reference) });
         }
     }
     Ok(())
 }
 
+/// Says whether it is called as what is built from the tree.
+pub(crate) fn is_ours(reference: &Reference) -> bool {
+    reference.as_str().rsplit('/').next().is_some_and(|name| name.starts_with(OWN))
+}
+
 /// An image of ours must come from this commit and carry this tag.
 fn check_stamp(reference: &Reference, image: &docker::Image, worktree: &Worktree, tag: &str) -> Result<(), BuildError> {
-    let is_ours = reference.as_str().rsplit('/').next().is_some_and(|name| name.starts_with(OWN));
+    let is_ours = is_ours(reference);
     let refused = |name, found: Option<&String>, wanted: &str| BuildError::Stamp {
         image: reference.to_string(),
         name,
@@ -148,7 +182,7 @@ fn check_stamp(reference: &Reference, image: &docker::Image, worktree: &Worktree
     let commit = image.environment.get("GIT_SHA").or_else(|| image.labels.get("org.opencontainers.image.revision"));
     let is_this = |found: &String| {
         let id = found.strip_suffix("-dirty").filter(|_| worktree.dirty.is_some()).unwrap_or(found);
-        id.len() >= 7 && worktree.commit.starts_with(id)
+        id == worktree.commit
     };
     if is_ours && !commit.is_some_and(is_this) {
         return Err(refused("the commit", commit, &worktree.commit));

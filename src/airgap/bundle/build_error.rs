@@ -46,6 +46,12 @@ pub enum BuildError {
         /// What is needed there, in bytes.
         needed: u64,
     },
+    /// More than one file of an archive can hold.
+    #[error("the images have {size} bytes of layers, and the archive of all of them can be a file of at most 8 GiB")]
+    Large {
+        /// How many.
+        size: u64,
+    },
     /// An image was built from something else.
     #[error("the image `{image}` was built from {name} {found}, not {wanted}")]
     Stamp {
@@ -173,6 +179,7 @@ impl Hint for BuildError {
                 "free {} more bytes there, or name another folder with --out",
                 needed.saturating_sub(*free)
             )),
+            Self::Large { .. } => Some("use `bundle build`: its file has no such limit".into()),
             Self::NoImage { .. } => Some("build or pull it first; `docker image ls` shows what the engine has".into()),
             Self::Missing { made, pulled, tag } => Some(ways(made, pulled, tag)),
             Self::Pinned { image, wanted, .. } => Some(format!("docker pull {image}@{wanted}")),

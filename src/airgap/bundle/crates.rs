@@ -52,21 +52,32 @@ fn crates(lock: &str) -> Option<Vec<Part>> {
     Some(parts)
 }
 
-/// The bill of the program with the digest `digest`. `lock` is the commit's; `mark` what the program says of itself.
-pub(crate) fn bill(digest: Digest, mark: Option<&Mark>, lock: Option<&str>, (epoch, tool): (u64, &str)) -> Bill {
-    let parts = lock.and_then(crates);
+/// The bill of the program with the digest `digest`; `None` when `lock`, which is the commit's, does not read. `mark` is what the program says of
+/// itself, and `is_of_commit` whether that is the commit.
+pub(crate) fn bill(
+    digest: Digest,
+    mark: Option<&Mark>,
+    is_of_commit: bool,
+    lock: Option<&str>,
+    (epoch, tool): (u64, &str),
+) -> Option<Bill> {
+    let parts = match lock {
+        Some(lock) => Some(crates(lock)?),
+        None => None,
+    };
     let tie = match mark.and_then(|mark| mark.commit.as_deref()) {
         Some(commit) => format!("The program says that it was built from the commit {commit}."),
         None => "The program does not say which commit it was built from.".to_owned(),
     };
     let (aggregate, known) = match &parts {
         Some(_) => (
-            "complete",
-            "The crates are those of the commit's Cargo.lock, also those that only tests or other systems use.",
+            if is_of_commit { "incomplete" } else { "unknown" },
+            "The crates are those of the commit's Cargo.lock, also those that only tests or other systems use; what they carry in other \
+             languages, and the compiler's own library, are not listed.",
         ),
         None => ("unknown", "The tree has no Cargo.lock: only the file is known."),
     };
-    Bill {
+    Some(Bill {
         of: Whole::Program,
         name: sbom::PROGRAM.into(),
         version: mark.map_or("unknown", |mark| mark.version.as_str()).to_owned(),
@@ -77,7 +88,7 @@ pub(crate) fn bill(digest: Digest, mark: Option<&Mark>, lock: Option<&str>, (epo
         parts: parts.unwrap_or_default(),
         epoch,
         tool: tool.to_owned(),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -107,9 +118,12 @@ mod tests {
     fn the_lock_of_this_tree_reads() {
         let lock = include_str!("../../../Cargo.lock");
         let digest = Digest::of(b"program");
-        let found = bill(digest, None, Some(lock), (0, "0.1.0"));
+        let found = bill(digest, None, false, Some(lock), (0, "0.1.0")).unwrap();
         assert!(found.parts.len() > 100 && found.parts.iter().any(|part| part.name == "serde"));
         assert!(found.note.contains("does not say which commit"), "{}", found.note);
-        assert_eq!(bill(digest, None, None, (0, "0.1.0")).aggregate, "unknown");
+        assert_eq!(found.aggregate, "unknown");
+        let aggregate = |lock| bill(digest, None, true, lock, (0, "0.1.0")).map(|bill| bill.aggregate);
+        assert_eq!((aggregate(Some(lock)), aggregate(None)), (Some("incomplete"), Some("unknown")));
+        assert_eq!(aggregate(Some("no toml")), None);
     }
 }

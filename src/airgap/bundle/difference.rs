@@ -123,10 +123,12 @@ impl Differences {
 /// What changes from `old` to `new`.
 pub fn differences(old: &Manifest, new: &Manifest) -> Differences {
     let (images, same_images) = images(old, new);
-    let (files, same_files) = files(old, new);
+    let facts = facts(old, new);
+    let (mut files, same_files) = files(old, new);
+    files.retain(|change| !is_explained(change, &facts, &images));
     let (before, after) = (layers(old), layers(new));
     Differences {
-        facts: facts(old, new),
+        facts,
         images,
         files,
         keys: names(&old.keys, &new.keys),
@@ -203,12 +205,24 @@ fn images(old: &Manifest, new: &Manifest) -> (Vec<ImageChange>, usize) {
     (changed.collect(), same)
 }
 
-/// Files that are no blobs and do not follow from the others. What says what a bundle is made of is compared word by word elsewhere.
+/// Bills and provenance say what the bundle is, and so change with it: what is told anyway explains that. What nothing explains is told.
+fn is_explained(change: &FileChange, facts: &[Fact], images: &[ImageChange]) -> bool {
+    let bill = change.path.strip_prefix(super::sbom::FOLDER).and_then(|rest| rest.strip_prefix('/'));
+    let of = bill.and_then(|bill| bill.split('.').next());
+    if of.is_none() && change.path != super::provenance::PATH {
+        return false;
+    }
+    match change.change {
+        Change::Changed => !facts.is_empty() || !images.is_empty(),
+        other => images.iter().any(|image| image.change == other && Some(image.name.as_str()) == of),
+    }
+}
+
+/// Files that are no blobs and do not follow from the others.
 fn files(old: &Manifest, new: &Manifest) -> (Vec<FileChange>, usize) {
     let is_own = |entry: &&Entry| {
         let path = entry.path.as_str();
-        let is_said = path == super::provenance::PATH || path.starts_with(super::sbom::FOLDER);
-        !path.starts_with("blobs/") && !is_said && path != super::rules::SUMS && !super::head::DERIVED.contains(&path)
+        !path.starts_with("blobs/") && path != super::rules::SUMS && !super::head::DERIVED.contains(&path)
     };
     let by_path = |manifest: &'_ Manifest| -> BTreeMap<String, Entry> {
         manifest.entries.iter().filter(is_own).map(|entry| (entry.path.to_string(), entry.clone())).collect()

@@ -19,6 +19,9 @@ use super::{Digest, EntryPath, Mode, Packed, Source, SourceImage, reference, rul
 const CARRIED: [&str; 5] = ["CHANGELOG.md", "LICENSE", "compose/", "docs/", "templates/"];
 /// The folders without which it is no tree of the product.
 const NEEDED: [&str; 2] = ["compose/", "docs/"];
+/// Which images there are, and the folder with what they are built from.
+pub(crate) const LIST: &str = "bundle/images.toml";
+pub(crate) const RECIPES: &str = "bundle/images/";
 /// The largest file of the tree that travels, in bytes.
 const LARGEST: u64 = 64 << 20;
 /// How often an engine is asked for its archive: a second time when a layer was taken for one that begins alike.
@@ -61,6 +64,49 @@ pub(crate) fn check_tree(worktree: &Worktree) -> Result<(), BuildError> {
         Some(folder) => refused(folder, "has no files"),
         None => Ok(()),
     }
+}
+
+/// Recipes are read where they lie; in a tree without changes that must be what its commit has, whatever git was told not to look at.
+pub(crate) fn check_recipes(request: &Request, worktree: &Worktree) -> Result<(), BuildError> {
+    let is_of_recipe = request.images.iter().any(|asked| asked.is_made || asked.pinned.is_some());
+    if !is_of_recipe || worktree.dirty.is_some() {
+        return Ok(());
+    }
+    let refused = |path: &str, why| BuildError::Part { path: path.into(), why };
+    let files: Vec<&TreeFile> = worktree.files.iter().filter(|file| is_recipe(&file.path)).collect();
+    if let Some(link) = files.iter().find(|file| file.kind == TreeKind::Other) {
+        return Err(refused(&link.path, "is a link or another repository, and no recipe is one"));
+    }
+    let failed = |source| BuildError::Tree { path: request.source.clone(), source };
+    let contents = Worktree::contents(&request.source, &files).map_err(failed)?;
+    for (file, content) in files.iter().zip(contents) {
+        if lying(&request.source, &file.path)? != content {
+            return Err(refused(&file.path, "is not what its commit has, and images are built from it"));
+        }
+    }
+    let known: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
+    let mut folders = vec![RECIPES.trim_end_matches('/').to_owned()];
+    while let Some(folder) = folders.pop() {
+        let place = request.source.join(&folder);
+        let failed = |source| FileError::Read { path: place.clone(), source };
+        for entry in
+            place.is_dir().then(|| std::fs::read_dir(&place).map_err(failed)).transpose()?.into_iter().flatten()
+        {
+            let entry = entry.map_err(failed)?;
+            let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
+            if entry.file_type().map_err(failed)?.is_dir() {
+                folders.push(path);
+            } else if !known.contains(path.as_str()) {
+                return Err(refused(&path, "is in no commit, and images are built from what lies beside it"));
+            }
+        }
+    }
+    if known.contains(LIST) { Ok(()) } else { Err(refused(LIST, "is in no commit, and images are built from it")) }
+}
+
+/// Says whether images are built from the file.
+fn is_recipe(path: &str) -> bool {
+    path == LIST || path.starts_with(RECIPES)
 }
 
 /// What of the tree travels.

@@ -50,11 +50,18 @@ pub fn apply(
     let mut cache = Cache::open(&request.cache, request.profile, request.threads, tell)?;
     let gathered = gather(request, plan, engine, &mut cache)?;
     create_dir(&request.out, 0o755)?;
-    // The archive as it is, and compressed; that is no larger.
-    check_room(2 * gathered.layers.values().map(|layer| layer.size).sum::<u64>(), &request.out)?;
+    // The archive as it is, and compressed; what does not compress grows by what gzip says of its blocks.
+    let size = gathered.layers.values().map(|layer| layer.size).sum::<u64>();
+    if size > ustar::LARGEST {
+        return Err(BuildError::Large { size });
+    }
+    check_room(2 * size + size / 1000, &request.out)?;
     let epoch = request.epoch.unwrap_or(plan.worktree.seconds);
     let files = Installer::of(&request.out, &request.tag);
-    Draft::begin(&files.archive)?.filled(|out| archive(&gathered, epoch, out))?;
+    Draft::begin(&files.archive)?.filled(|out| {
+        archive(&gathered, epoch, out)?;
+        outdate(&files)
+    })?;
     base::fault::point("bundle:tgz:archive");
     let mut hash = None;
     Draft::begin(&files.package)?.filled(|out| {
@@ -65,6 +72,19 @@ pub fn apply(
     let hash = hash.ok_or(BuildError::Cache)?;
     write_atomic(&files.sum, format!("{hash}  {name}\n").as_bytes(), 0o644)?;
     Ok(files)
+}
+
+/// Before the archive gets its name: an older sum never vouches for what is written now, and no older package lies beside a newer archive.
+fn outdate(files: &Installer) -> Result<(), BuildError> {
+    for old in [&files.sum, &files.package] {
+        match std::fs::remove_file(old) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(FileError::Write { path: old.clone(), source }.into());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Docker's archive: its list, the configurations, each layer once.

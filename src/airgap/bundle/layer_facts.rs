@@ -35,8 +35,10 @@ pub(crate) enum Kind {
 /// What one layer says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LayerFacts {
-    /// How many files it has.
-    pub(crate) files: u64,
+    /// How many entries could change what is known.
+    met: usize,
+    /// How many packages and other things `said` has.
+    count: usize,
     /// What it takes away of the layers under it: a path, and all that is in it.
     gone: BTreeSet<String>,
     /// The folders of which it takes away what is in them.
@@ -61,8 +63,6 @@ pub(crate) struct Inventory {
     pub(crate) packages: Option<BTreeSet<Package>>,
     /// The distribution.
     pub(crate) release: Option<OsRelease>,
-    /// How many files the layers have, each counted by itself.
-    pub(crate) files: u64,
 }
 
 impl LayerFacts {
@@ -76,18 +76,18 @@ impl LayerFacts {
             let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
             return self.mark(&path, |facts, path| facts.gone.insert(path)).map(|()| false);
         }
-        self.files += u64::from(kind == Kind::File);
-        if !is_of_interest(path) || kind == Kind::Folder {
+        if !is_of_interest(path) || (kind == Kind::Folder && !is_list(path)) {
             return Ok(false);
         }
-        // What is no folder takes the place of a folder with all that is in it.
-        self.said.retain(|other, _| !is_in(other, path));
+        // What is no folder takes the place of a folder with all that is in it; a folder that of a list.
+        self.forget(path);
         self.mark(path, |facts, path| facts.gone.insert(path))?;
-        if !is_list(path) {
-            return Ok(false);
+        // Behind a link there may be a list that is not looked at.
+        let is_behind = kind == Kind::Other && is_in(STATUSES, path);
+        if kind == Kind::Other && (is_list(path) || is_behind) {
+            self.say(path, Said::NoFile);
         }
-        if kind == Kind::Other {
-            self.said.insert(path.into(), Said::NoFile);
+        if kind != Kind::File || !is_list(path) {
             return Ok(false);
         }
         let most = if path == STATUS { LARGEST } else { LARGEST_OF_ONE };
@@ -101,21 +101,56 @@ impl LayerFacts {
         } else {
             Said::Packages(dpkg::packages(content)?)
         };
-        let count =
-            self.said.values().map(|said| if let Said::Packages(all) = said { all.len() } else { 1 }).sum::<usize>();
-        if count > MOST {
-            return Err("a layer names more than 20000 packages");
+        self.say(path, said);
+        if self.count > MOST { Err("a layer names more than 20000 packages") } else { Ok(()) }
+    }
+
+    fn say(&mut self, path: &str, said: Said) {
+        self.count += said.count();
+        let before = self.said.insert(path.into(), said);
+        self.count -= before.map_or(0, |said| said.count());
+    }
+
+    /// Takes away what is said of `path` and of what is in it.
+    fn forget(&mut self, path: &str) {
+        let within = format!("{path}/");
+        let inner =
+            self.said.range(within.clone()..).map(|(path, _)| path).take_while(|path| path.starts_with(&within));
+        let gone: Vec<String> = inner.cloned().chain([path.to_owned()]).collect();
+        for path in gone {
+            self.count -= self.said.remove(&path).map_or(0, |said| said.count());
         }
-        self.said.insert(path.into(), said);
-        Ok(())
     }
 
     fn mark(&mut self, path: &str, mark: impl Fn(&mut Self, String) -> bool) -> Result<(), &'static str> {
         if is_of_interest(path) {
             mark(self, path.into());
+            self.met += 1;
         }
-        let count = self.gone.len() + self.emptied.len();
-        if count > MOST { Err("a layer takes away more than any does") } else { Ok(()) }
+        if self.met > MOST { Err("a layer changes more lists than any does") } else { Ok(()) }
+    }
+}
+
+impl LayerFacts {
+    /// Says whether what lies under the layer at `path` stays.
+    fn keeps(&self, path: &str) -> bool {
+        let mut above = path;
+        if self.gone.contains(path) {
+            return false;
+        }
+        while !above.is_empty() {
+            above = above.rsplit_once('/').map_or("", |(folder, _)| folder);
+            if self.gone.contains(above) || self.emptied.contains(above) {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+impl Said {
+    fn count(&self) -> usize {
+        if let Self::Packages(all) = self { all.len() } else { 1 }
     }
 }
 
@@ -125,12 +160,7 @@ impl Inventory {
         let mut seen: BTreeMap<&str, &Said> = BTreeMap::new();
         let mut inventory = Self::default();
         for layer in layers {
-            inventory.files += layer.files;
-            let is_kept = |path: &str| {
-                layer.gone.iter().all(|gone| !is_in(path, gone))
-                    && layer.emptied.iter().all(|folder| path == folder || !is_in(path, folder))
-            };
-            seen.retain(|path, _| is_kept(path));
+            seen.retain(|path, _| layer.keeps(path));
             seen.extend(layer.said.iter().map(|(path, said)| (path.as_str(), said)));
         }
         for (path, said) in &seen {

@@ -20,6 +20,8 @@ pub(crate) struct Scan {
     /// What stands before a header and says more than it.
     long_name: Option<String>,
     long_size: Option<u64>,
+    /// Says whether the attributes of the next file call it sparse.
+    is_sparse: bool,
     is_over: bool,
     fault: Option<&'static str>,
     facts: LayerFacts,
@@ -97,6 +99,8 @@ impl Scan {
         let flag = block.get(156).copied().unwrap_or_default();
         let size = number(block.get(124..136).unwrap_or_default()).ok_or("a layer has a file of no size")?;
         match flag {
+            // Readers do not agree about which of two counts.
+            b'L' | b'x' if self.long_name.is_some() => return Err("a layer names a file twice"),
             b'L' => return self.keep(Keeps::Name, size),
             b'x' => return self.keep(Keeps::Attributes, size),
             b'K' | b'g' => return self.skip(size),
@@ -104,15 +108,23 @@ impl Scan {
         }
         let name = self.long_name.take().unwrap_or_else(|| name(block));
         let size = self.long_size.take().unwrap_or(size);
+        if name.split('/').any(|part| part == "..") {
+            return Err("a layer has a name that leads elsewhere");
+        }
         let path = plain(&name);
         let kind = match flag {
             b'0' | 0 | b'7' | b'S' if !name.ends_with('/') => Kind::File,
             b'0' | 0 | b'5' | b'7' => Kind::Folder,
             _ => Kind::Other,
         };
+        let is_sparse = flag == b'S' || std::mem::take(&mut self.is_sparse);
         let is_kept = self.facts.meet(&path, kind, size)?;
+        if is_kept && is_sparse {
+            return Err("a list of packages is a sparse file");
+        }
         // Links, folders and devices have no content, whatever their size says.
-        if matches!(flag, b'1'..=b'6') {
+        // So it is for a file that an old writer calls as a folder.
+        if matches!(flag, b'1'..=b'6') || (flag == 0 && name.ends_with('/')) {
             return Ok(());
         }
         self.skip(size)?;
@@ -178,7 +190,9 @@ impl Scan {
             let (record, rest) = bytes.split_at_checked(length).ok_or(wrong)?;
             let record = record.get(space + 1..).and_then(|record| record.strip_suffix(b"\n")).ok_or(wrong)?;
             let record = String::from_utf8_lossy(record).into_owned();
-            match record.split_once('=').ok_or(wrong)? {
+            let (key, value) = record.split_once('=').ok_or(wrong)?;
+            self.is_sparse |= key.starts_with("GNU.sparse.");
+            match (key, value) {
                 ("path" | "GNU.sparse.name", path) => self.long_name = Some(path.to_owned()),
                 ("size", size) => self.long_size = Some(size.parse().map_err(|_| wrong)?),
                 _ => {}

@@ -13,7 +13,8 @@ use tar::EntryType;
 use vault::digest::Sha256;
 
 use super::Digest;
-use super::save_archive::{ArchiveError, Shelf, name_of, take_all};
+use super::reference::whole;
+use super::save_archive::{ArchiveError, Shelf, judge_entry, name_of, take_all};
 
 /// What every file of gzip begins with.
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -69,6 +70,9 @@ pub enum TgzError {
         /// The engine's.
         found: String,
     },
+    /// The engine reads another list of images than the one that was checked.
+    #[error("the engine keeps images in containerd, and would read a list in the archive that was not checked")]
+    OtherList,
     /// The engine does not answer, or refuses.
     #[error("could not load the images")]
     Engine(#[from] EngineError),
@@ -84,6 +88,7 @@ impl TgzError {
             Self::Images(_) => Some("GG-BUNDLE-123"),
             Self::Differs { .. } => Some("GG-BUNDLE-124"),
             Self::Space { .. } => Some("GG-BUNDLE-125"),
+            Self::OtherList => Some("GG-BUNDLE-126"),
             Self::Read { .. } | Self::Engine(_) => None,
         }
     }
@@ -104,6 +109,7 @@ impl Hint for TgzError {
                 Some(format!("free {} more bytes there, then run this again", needed.saturating_sub(*free)))
             }
             Self::Differs { .. } => Some("the file or the engine changed meanwhile; run this again".into()),
+            Self::OtherList => Some("take the signed bundle (.ggb), or an installer that `bundle tgz` wrote".into()),
             Self::Engine(error) => error.hint(),
         }
     }
@@ -121,6 +127,8 @@ pub struct Tgz {
     from: u64,
     size: u64,
     content: Digest,
+    /// Says whether it has OCI's layout too.
+    has_layout: bool,
 }
 
 /// An image of it.
@@ -162,17 +170,21 @@ impl Tgz {
             TgzError::Read { source, .. } => failed(source),
             other => other,
         };
-        let (from, size, content, images) = found.map_err(named)?;
+        let Looked { from, size, content, images, has_layout } = found.map_err(named)?;
         rest.map_err(named)?;
         // What stands behind the archive's end is part of the file's digest all the same.
         io::copy(&mut whole, &mut io::sink()).map_err(failed)?;
         let sha256 = Digest(whole.into_inner().hash.finish());
-        Ok(Self { path: path.into(), sha256, images, from, size, content })
+        Ok(Self { path: path.into(), sha256, images, from, size, content, has_layout })
     }
 
     /// Sends the images, and looks afterwards. `tell` hears of every byte.
     pub fn load(&self, engine: &Engine, tell: &(dyn Fn(u64) + Sync)) -> Result<(), TgzError> {
-        let root = engine.store()?.root;
+        let store = engine.store()?;
+        if store.is_containerd && self.has_layout {
+            return Err(TgzError::OtherList);
+        }
+        let root = store.root;
         let needed = self.size.saturating_mul(2);
         let is_here = engine.host().starts_with("unix:") && Path::new(&root).is_dir();
         if let Some(free) = free_bytes(Path::new(&root)).filter(|free| is_here && *free < needed) {
@@ -184,13 +196,9 @@ impl Tgz {
         io::copy(&mut (&mut unpacked).take(self.from), &mut io::sink()).map_err(failed)?;
         let mut sent =
             Sent { inner: unpacked.take(self.size), hash: Some(Sha256::default()), wanted: self.content, tell };
-        engine.load(&mut sent)?;
-        for image in &self.images {
-            for tag in &image.tags {
-                is_there(image, tag, engine)?;
-            }
-        }
-        Ok(())
+        let loaded = engine.load(&mut sent)?;
+        surplus(&self.images, &loaded)?;
+        self.images.iter().try_for_each(|image| image.is_there(engine, store.is_containerd))
     }
 
     /// The size of the archive of images, in bytes.
@@ -199,18 +207,48 @@ impl Tgz {
     }
 }
 
-fn is_there(image: &TgzImage, tag: &str, engine: &Engine) -> Result<(), TgzError> {
-    let reference = Reference::parse(tag).map_err(EngineError::from)?;
-    let found = engine.image(&reference)?;
-    if found.as_ref().is_some_and(|found| found.id == image.id || found.layers == image.layers) {
-        return Ok(());
+impl TgzImage {
+    /// The engine must have it under each of its names. One with containerd has ids of its own.
+    fn is_there(&self, engine: &Engine, is_containerd: bool) -> Result<(), TgzError> {
+        for tag in &self.tags {
+            let reference = Reference::parse(tag).map_err(EngineError::from)?;
+            let found = engine.image(&reference)?;
+            let is_it = |found: &docker::Image| found.id == self.id || (is_containerd && found.layers == self.layers);
+            if !found.as_ref().is_some_and(is_it) {
+                let found = found.map_or_else(|| "nothing".to_owned(), |found| found.id);
+                return Err(TgzError::Differs { image: tag.into(), wanted: self.id.clone(), found });
+            }
+        }
+        Ok(())
     }
-    let found = found.map_or_else(|| "nothing".to_owned(), |found| found.id);
-    Err(TgzError::Differs { image: tag.into(), wanted: image.id.clone(), found })
+}
+
+/// The engine must have loaded nothing else than what was looked at.
+fn surplus(images: &[TgzImage], loaded: &[String]) -> Result<(), TgzError> {
+    let is_known = |name: &String| {
+        images.iter().any(|image| image.id == *name || image.tags.iter().any(|tag| whole(tag) == whole(name)))
+    };
+    match loaded.iter().find(|name| !is_known(name)) {
+        Some(name) => {
+            let shown = name.chars().filter(|sign| !sign.is_control()).take(200).collect();
+            Err(TgzError::Differs {
+                image: shown,
+                wanted: "nothing".into(),
+                found: "an image that it loaded now".into(),
+            })
+        }
+        None => Ok(()),
+    }
 }
 
 /// Where the archive of images is, its size, its digest, and what is in it.
-type Looked = (u64, u64, Digest, Vec<TgzImage>);
+struct Looked {
+    from: u64,
+    size: u64,
+    content: Digest,
+    images: Vec<TgzImage>,
+    has_layout: bool,
+}
 
 fn look(unpacked: &mut dyn Read) -> Result<Looked, TgzError> {
     let mut archive = tar::Archive::new(unpacked);
@@ -222,6 +260,7 @@ fn look(unpacked: &mut dyn Read) -> Result<Looked, TgzError> {
             return Err(TgzError::Entry("it has more than 10000 files"));
         }
         let path = entry.path_bytes().into_owned();
+        judge_entry(entry.header(), &path).map_err(TgzError::Entry)?;
         let path = path.strip_prefix(b"./").unwrap_or(&path);
         match entry.header().entry_type() {
             EntryType::Directory if path.is_empty() => continue,
@@ -237,28 +276,41 @@ fn look(unpacked: &mut dyn Read) -> Result<Looked, TgzError> {
             return Err(TgzError::Entry("it has two archives of images"));
         }
         let (from, size) = (entry.raw_file_position(), entry.size());
-        let mut content = Hashed { inner: entry, hash: Sha256::default() };
-        let images = take_all(&mut content, &mut Judge)?;
-        io::copy(&mut content, &mut io::sink()).map_err(broken)?;
-        let images: Vec<TgzImage> =
-            images.into_iter().map(|(id, tags, saved)| TgzImage { tags, id, layers: saved.layers }).collect();
-        let is_tag =
-            |tag: &String| Reference::parse(tag).is_ok_and(|found| found.tagged().is_some() && found.as_str() == tag);
-        if images.is_empty() || !images.iter().flat_map(|image| &image.tags).all(is_tag) {
-            return Err(TgzError::Entry("it names no images, or one in another way than engines do"));
-        }
-        looked = Some((from, size, Digest(content.hash.finish()), images));
+        looked = Some(Looked { from, size, ..look_into(entry)? });
     }
     looked.ok_or(TgzError::Entry("it holds no gitgrit-bundle-TAG.tar"))
 }
 
+/// Looks at an archive of images.
+fn look_into(archive: impl Read) -> Result<Looked, TgzError> {
+    let mut content = Hashed { inner: archive, hash: Sha256::default() };
+    let (images, has_layout) = take_all(&mut content, &mut Judge).map_err(|error| match error {
+        ArchiveError::Read { source } if is_medium(&source) => broken(source),
+        other => other.into(),
+    })?;
+    io::copy(&mut content, &mut io::sink()).map_err(broken)?;
+    let images = images.into_iter().map(|(id, tags, saved)| TgzImage { tags, id, layers: saved.layers });
+    let images: Vec<TgzImage> = images.collect();
+    let is_tag =
+        |tag: &String| Reference::parse(tag).is_ok_and(|found| found.tagged().is_some() && found.as_str() == tag);
+    if images.is_empty() || !images.iter().flat_map(|image| &image.tags).all(is_tag) {
+        return Err(TgzError::Entry("it names no images, or one in another way than engines do"));
+    }
+    Ok(Looked { from: 0, size: 0, content: Digest(content.hash.finish()), images, has_layout })
+}
+
 /// A medium that does not read is one thing, content that is not whole another.
 fn broken(source: io::Error) -> TgzError {
-    use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
-    match source.kind() {
-        InvalidData | InvalidInput | Other | UnexpectedEof => TgzError::Entry("it is damaged, or ends too early"),
-        _ => TgzError::Read { path: PathBuf::new(), source },
+    if is_medium(&source) {
+        TgzError::Read { path: PathBuf::new(), source }
+    } else {
+        TgzError::Entry("it is damaged, or ends too early")
     }
+}
+
+fn is_medium(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+    !matches!(error.kind(), InvalidData | InvalidInput | Other | UnexpectedEof)
 }
 
 /// Hashes layers, and keeps nothing of them.
@@ -311,3 +363,7 @@ impl<R: Read> Read for Sent<'_, R> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "load_tgz_test.rs"]
+mod tests;

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::sbom::json;
 use super::{Digest, Profile};
@@ -29,12 +30,27 @@ pub(crate) struct Provenance {
     pub(crate) expires: Option<u64>,
     /// Version and commit of the program that built.
     pub(crate) builder: String,
-    /// What was made: names and SHA-256 of files, full references and ids of images.
-    pub(crate) subjects: Vec<(String, Digest)>,
+    /// What was made from the commit.
+    pub(crate) subjects: Vec<Material>,
     /// The images by name and reference, in their order.
     pub(crate) images: Vec<(String, String)>,
-    /// What went in beside the tree, and the locks of the tree: names and SHA-256.
-    pub(crate) materials: Vec<(String, Digest)>,
+    /// What went in beside the tree, and the locks of the tree.
+    pub(crate) materials: Vec<Material>,
+}
+
+/// A thing: the path of a file, the full reference of an image.
+pub(crate) struct Material {
+    pub(crate) name: String,
+    /// Of a file its SHA-256, of an image its id.
+    pub(crate) digest: Digest,
+    /// What else is said of it.
+    pub(crate) notes: BTreeMap<&'static str, Value>,
+}
+
+impl Material {
+    pub(crate) fn of(name: &str, digest: Digest) -> Self {
+        Self { name: name.to_owned(), digest, notes: BTreeMap::new() }
+    }
 }
 
 #[derive(Serialize)]
@@ -52,7 +68,7 @@ struct Resource {
     name: String,
     digest: BTreeMap<&'static str, String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    annotations: BTreeMap<&'static str, bool>,
+    annotations: BTreeMap<&'static str, Value>,
 }
 
 #[derive(Serialize)]
@@ -101,15 +117,15 @@ struct Builder {
 impl Provenance {
     /// The statement's bytes.
     pub(crate) fn document(self) -> Vec<u8> {
-        let file = |(name, digest): (String, Digest)| Resource {
+        let file = |Material { name, digest, notes }: Material| Resource {
             name,
             digest: BTreeMap::from([("sha256", digest.to_string())]),
-            annotations: BTreeMap::new(),
+            annotations: notes,
         };
         let tree = Resource {
             name: "source".into(),
             digest: BTreeMap::from([("gitCommit", self.commit)]),
-            annotations: BTreeMap::from([("isDirty", self.is_dirty)]),
+            annotations: BTreeMap::from([("isDirty", self.is_dirty.into())]),
         };
         let images = self.images.into_iter().map(|(name, reference)| Named { name, reference });
         json(&Statement {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 
 use serde::Deserialize;
-use tar::EntryType;
+use tar::{EntryType, Header};
 
 /// The largest description of an image that is kept, in bytes; real ones have some tens of KB.
 const SMALL: u64 = 4 << 20;
@@ -13,6 +13,11 @@ const SMALL: u64 = 4 << 20;
 const SMALL_TOGETHER: usize = 64 << 20;
 /// The most files that an archive may have.
 const MOST: usize = 100_000;
+/// The most images that an archive nobody knows may list, the most names for all of them, and the most layers of one image.
+const MOST_LISTED: usize = 1000;
+const MOST_LAYERS: usize = 512;
+/// From here on a header has what continues a name, and readers do not agree about when it does; in bytes.
+const TAIL: usize = 345;
 
 /// Why an archive is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -99,21 +104,35 @@ pub(crate) fn take_apart<S: Shelf>(
     let mut archive = tar::Archive::new(archive);
     let entries = archive.entries().map_err(|source| ArchiveError::Read { source })?;
     let is_layer = |digest: &str, _| layers.contains(digest);
-    Ok(Parts::read(entries, &is_layer, shelf)?
+    Ok(Parts::read(entries, false, &is_layer, shelf)?
         .images(Some(ids))?
         .into_iter()
         .map(|(id, _, saved)| (id, saved))
         .collect())
 }
 
-/// Takes an archive apart that nobody knows, and gives all images of it with their names, each checked against its id. Extended
-/// headers are refused: no archive of images needs any.
-pub(crate) fn take_all<S: Shelf>(archive: impl Read, shelf: &mut S) -> Result<Vec<Named>, S::Error> {
+/// Takes an archive apart that nobody knows, and gives all images of it with their names, each checked against its id; and says whether it
+/// also has OCI's layout, whose own list of images was not read. Refused is what another reader could take for something else: extended
+/// headers, continued names, a thing that is there twice, an image whose configuration is not there.
+pub(crate) fn take_all<S: Shelf>(archive: impl Read, shelf: &mut S) -> Result<(Vec<Named>, bool), S::Error> {
     let mut archive = tar::Archive::new(archive);
     let entries = archive.entries().map_err(|source| ArchiveError::Read { source })?.raw(true);
     // Whether something small is a layer, its digest tells.
     let is_layer = |_: &str, size| size > SMALL;
-    Ok(Parts::read(entries, &is_layer, shelf)?.images(None)?)
+    let parts = Parts::read(entries, true, &is_layer, shelf)?;
+    let has_layout = parts.names.contains("oci-layout");
+    Ok((parts.images(None)?, has_layout))
+}
+
+/// Says what is wrong with an entry whose content, or whether it is a folder at all, others read in another way.
+pub(crate) fn judge_entry(header: &Header, name: &[u8]) -> Result<(), &'static str> {
+    let is_file = header.entry_type() == EntryType::Regular;
+    // Readers agree about the size of files alone.
+    if !is_file && header.as_bytes().get(124..136).is_some_and(|size| size.iter().any(|byte| !b" 0\0".contains(byte))) {
+        return Err("it has content, and is no file");
+    }
+    let is_old = header.as_bytes().get(156) == Some(&0);
+    if is_file && (is_old || name.ends_with(b"/")) { Err("a file that others take for a folder") } else { Ok(()) }
 }
 
 /// What came by.
@@ -121,14 +140,18 @@ pub(crate) fn take_all<S: Shelf>(archive: impl Read, shelf: &mut S) -> Result<Ve
 struct Parts {
     layers: BTreeMap<String, String>,
     links: BTreeMap<String, String>,
-    small: BTreeMap<String, Vec<u8>>,
+    /// Small files and their digests.
+    small: BTreeMap<String, (Vec<u8>, String)>,
     together: usize,
+    /// All names that came by.
+    names: BTreeSet<String>,
 }
 
 impl Parts {
-    /// Reads all entries. `is_layer` says of a blob's digest and size whether it is a layer.
+    /// Reads all entries, of an archive that nobody knows more strictly. `is_layer` says of a blob's digest and size whether it is a layer.
     fn read<R: Read, S: Shelf>(
         entries: tar::Entries<'_, R>,
+        is_strict: bool,
         is_layer: &dyn Fn(&str, u64) -> bool,
         shelf: &mut S,
     ) -> Result<Self, S::Error> {
@@ -140,10 +163,18 @@ impl Parts {
             if index >= MOST {
                 return Err(refused("it has more than 100000 files").into());
             }
+            let tail = entry.header().as_bytes().get(TAIL..).unwrap_or_default();
+            if is_strict && tail.iter().any(|byte| *byte != 0) {
+                return Err(refused("its name goes on elsewhere").into());
+            }
+            judge_entry(entry.header(), &entry.path_bytes()).map_err(refused)?;
+            if !parts.names.insert(name.clone()) && is_strict {
+                return Err(refused("it is there twice").into());
+            }
             match entry.header().entry_type() {
                 EntryType::Directory => continue,
                 EntryType::Regular => {}
-                EntryType::Symlink if name.ends_with("/layer.tar") => {
+                EntryType::Symlink if name.split_once('/').is_some_and(|(_, file)| file == "layer.tar") => {
                     let target = entry.link_name_bytes().unwrap_or_default();
                     let target = linked(&target).ok_or_else(|| refused("a link to something else than a layer"))?;
                     parts.links.insert(name, target);
@@ -185,22 +216,33 @@ impl Parts {
         if self.together > SMALL_TOGETHER {
             return Err(ArchiveError::Entry { name, why: "more descriptions than any images have" });
         }
-        self.small.insert(name, bytes);
+        let digest = format!("sha256:{}", vault::digest::sha256_hex(&bytes));
+        let named = name.strip_prefix("blobs/sha256/");
+        if named.is_some_and(|named| digest.strip_prefix("sha256:") != Some(named)) {
+            return Err(ArchiveError::Entry { name, why: "its content is not what its name says" });
+        }
+        self.small.insert(name, (bytes, digest));
         Ok(())
     }
 
     /// The images `ids`, or all: their ids, their names, themselves.
     fn images(self, ids: Option<&BTreeSet<String>>) -> Result<Vec<Named>, ArchiveError> {
-        let list = self.small.get("manifest.json").map(Vec::as_slice).unwrap_or_default();
+        let list = self.small.get("manifest.json").map(|(bytes, _)| bytes.as_slice()).unwrap_or_default();
         let list: Vec<Listed> = serde_json::from_slice(list).map_err(|source| ArchiveError::List { source })?;
+        if ids.is_none() {
+            self.judge_list(&list)?;
+        }
         let mut found = Vec::new();
         for listed in list {
-            let Some(config) = self.small.get(&listed.config) else { continue };
-            let id = format!("sha256:{}", vault::digest::sha256_hex(config));
+            let Some((config, id)) = self.small.get(&listed.config) else { continue };
+            let id = id.clone();
             if ids.is_some_and(|ids| !ids.contains(&id)) {
                 continue;
             }
             let refused = |why| ArchiveError::Image { id: id.clone(), why };
+            if listed.layers.len() > MOST_LAYERS {
+                return Err(refused("it has more layers than any"));
+            }
             let layers = listed.layers.iter().map(|name| self.layer(name)).collect::<Option<Vec<_>>>();
             let layers = layers.ok_or_else(|| refused("a layer is missing"))?;
             let parsed: Config =
@@ -217,10 +259,27 @@ impl Parts {
         }
     }
 
+    /// In a list that nobody knows, each image stands once, with its configuration, and each name is that of one image.
+    fn judge_list(&self, list: &[Listed]) -> Result<(), ArchiveError> {
+        let (mut configs, mut tags) = (BTreeSet::new(), BTreeSet::new());
+        for listed in list {
+            let shown = listed.config.chars().filter(|sign| !sign.is_control()).take(200);
+            let refused = |why| ArchiveError::Entry { name: shown.collect(), why };
+            if !self.small.contains_key(&listed.config) {
+                return Err(refused("it is listed and not there"));
+            }
+            let is_new = configs.insert(&listed.config) && listed.tags.iter().flatten().all(|tag| tags.insert(tag));
+            if !is_new || configs.len() > MOST_LISTED || tags.len() > MOST_LISTED {
+                return Err(refused("it is listed twice, or among too many, or with another's name"));
+            }
+        }
+        Ok(())
+    }
+
     /// The digest of the layer of that name; a link leads to one, never to another link.
     fn layer(&self, name: &str) -> Option<String> {
         let known = self.layers.get(name).or_else(|| self.layers.get(self.links.get(name)?)).cloned();
-        let small = || Some(format!("sha256:{}", vault::digest::sha256_hex(self.small.get(name)?)));
+        let small = || Some(self.small.get(name)?.1.clone());
         known.or_else(small)
     }
 }

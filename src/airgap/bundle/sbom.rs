@@ -68,7 +68,6 @@ impl Bill {
     ) -> Self {
         let (name, version) = reference.rsplit_once(':').unwrap_or((reference, ""));
         let release = found.release;
-        let files = found.files;
         let (is_known, aggregate) = match &found.packages {
             Some(_) => (true, "incomplete"),
             None => (false, "unknown"),
@@ -78,7 +77,7 @@ impl Bill {
                 "The packages are those that dpkg lists in the image's {layers} layers. Files that belong to no package are not listed."
             )
         } else {
-            format!("No list of packages is in the image's {layers} layers: only files are known, {files} of them.")
+            format!("No list of packages is in the image's {layers} layers: only its files are known.")
         };
         let parts = found.packages.unwrap_or_default().into_iter().map(|package| {
             let distribution = release.as_ref().map_or("debian", |release| release.id.as_str());

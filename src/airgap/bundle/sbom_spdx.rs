@@ -89,7 +89,7 @@ pub(crate) fn document(bill: &Bill) -> Vec<u8> {
         ..package(WHOLE.into(), (&bill.name, &bill.version), Some(bill.digest.to_string()), bill.purl())
     };
     let release = bill.release.as_ref().map(|release| Package {
-        primary_package_purpose: Some("OPERATING-SYSTEM"),
+        primary_package_purpose: Some("OPERATING_SYSTEM"),
         ..package(
             "SPDXRef-OperatingSystem".into(),
             (&release.name, &release.version),

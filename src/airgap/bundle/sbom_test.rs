@@ -20,7 +20,6 @@ fn bill() -> Bill {
                 .into(),
         ),
         release: Some(OsRelease { id: "debian".into(), version: "12".into(), name: "Debian GNU/Linux 12".into() }),
-        files: 7,
     };
     let digest = Digest::of(b"configuration");
     Bill::of_image("docker.io/library/gitgrit-app:v1", digest, found, 2, (1_700_000_000, "0.1.0"))
@@ -62,6 +61,12 @@ fn hold_spdx(document: &Value) {
         for checksum in package.get("checksums").and_then(Value::as_array).into_iter().flatten() {
             assert_eq!((text(checksum, "/algorithm"), text(checksum, "/checksumValue").len()), ("SHA256", 64));
         }
+        // The words of the schema's enumeration of `primaryPackagePurpose`.
+        let purposes = ["APPLICATION", "ARCHIVE", "CONTAINER", "DEVICE", "FILE", "FIRMWARE", "FRAMEWORK", "INSTALL"];
+        let purpose = package.get("primaryPackagePurpose").map_or("FILE", |purpose| purpose.as_str().unwrap());
+        assert!(
+            purposes.into_iter().chain(["LIBRARY", "OPERATING_SYSTEM", "OTHER", "SOURCE"]).any(|one| one == purpose)
+        );
         for reference in list(package, "/externalRefs") {
             let kind = (text(reference, "/referenceCategory"), text(reference, "/referenceType"));
             assert_eq!(kind, ("PACKAGE-MANAGER", "purl"));
@@ -71,6 +76,7 @@ fn hold_spdx(document: &Value) {
     ids.insert("SPDXRef-DOCUMENT");
     let relationships = list(document, "/relationships");
     for one in relationships {
+        assert!(["DESCRIBES", "CONTAINS", "DEPENDS_ON"].contains(&text(one, "/relationshipType")));
         assert!(ids.contains(text(one, "/spdxElementId")) && ids.contains(text(one, "/relatedSpdxElement")));
     }
     let describes = relationships.iter().filter(|one| text(one, "/relationshipType") == "DESCRIBES").count();
@@ -117,7 +123,7 @@ fn both_documents_hold_what_their_formats_ask_for() {
     ];
     assert_eq!(purls, wanted);
     let lock = include_str!("../../../Cargo.lock");
-    let program = super::super::crates::bill(Digest::of(b"program"), None, Some(lock), (0, "0.1.0"));
+    let program = super::super::crates::bill(Digest::of(b"program"), None, true, Some(lock), (0, "0.1.0")).unwrap();
     let [spdx, cyclonedx] = documents(&program);
     hold_spdx(&spdx);
     hold_cyclonedx(&cyclonedx);
@@ -136,14 +142,14 @@ fn the_same_content_has_the_same_identifiers_and_other_content_others() {
 
 #[test]
 fn an_image_without_a_list_of_packages_says_that_only_files_are_known() {
-    let found = Inventory { files: 3, ..Inventory::default() };
+    let found = Inventory::default();
     let bill = Bill::of_image("docker.io/library/x:1", Digest::of(b""), found, 1, (0, "0.1.0"));
     let [spdx, cyclonedx] = documents(&bill);
     hold_spdx(&spdx);
     hold_cyclonedx(&cyclonedx);
-    assert!(text(&spdx, "/comment").ends_with("only files are known, 3 of them."));
+    assert!(text(&spdx, "/comment").ends_with("only its files are known."));
     assert_eq!(text(&cyclonedx, "/compositions/0/aggregate"), "unknown");
     let (_, document) = bill.documents("x").into_iter().nth(1).unwrap();
     let (parts, note) = super::super::sbom_cyclonedx::parts(&document).unwrap();
-    assert!(parts.is_empty() && note.contains("only files"));
+    assert!(parts.is_empty() && note.contains("only its files"));
 }
