@@ -83,7 +83,7 @@ pub(crate) fn run(args: &LoadArgs, console: &mut Console) -> Result<Exit, Failur
     let trust = args.trust.read()?.not_before(least);
     let judge = |bytes: &[u8], signatures: &[airgap::bundle::Signature]| Ok(trust.judge(bytes, signatures)?);
     let (bundle, signed) = Bundle::open(&args.file, judge).map_err(refused)?;
-    if let Some(warning) = signed.warning(SystemClock.now()) {
+    for warning in signed.warning(SystemClock.now()).iter().chain(bundle.warnings()) {
         writeln!(console.err, "warning: {warning}")?;
     }
     let manifest = bundle.manifest();
@@ -150,6 +150,11 @@ fn show(
     let done = if dry_run { "would send" } else { "sent" };
     writeln!(console.err, "signed by {}; {done} {sent} bytes of layers, spared {spared}", signed_by.join(", "))?;
     Ok(Exit::Ok)
+}
+
+/// The lowest sequence that is taken: that of the last bundle, unless an older one is wanted.
+pub(crate) fn oldest(state: Option<&Path>, allow_older: bool) -> Result<u64, Failure> {
+    if allow_older { Ok(0) } else { least(&state_folder(state)).map_err(failed) }
 }
 
 /// The bundle must be for this processor.
