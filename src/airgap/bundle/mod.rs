@@ -45,6 +45,8 @@ mod signature;
 pub mod split;
 pub mod split_error;
 pub mod split_header;
+#[cfg(test)]
+mod split_test;
 pub mod trust;
 pub mod trust_file;
 #[cfg(test)]
