@@ -27,6 +27,7 @@ mod bundle_keys;
 mod bundle_kills;
 mod bundle_plain;
 mod bundle_split;
+mod bundle_split_damage;
 mod bundle_split_hostile;
 mod bundle_split_load;
 mod bundle_travel;
