@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use airgap::bundle::apply::Pair;
 use airgap::bundle::delta_file::Delta;
+use airgap::bundle::trust::TrustError;
 use airgap::bundle::{Bundle, Signature};
 use base::Clock;
 use base::clock::SystemClock;
@@ -12,6 +13,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::bundle_engine::progress;
+use super::bundle_load::oldest;
 use super::bundle_sign::refused;
 use super::bundle_trust::TrustArgs;
 use super::{Console, Exit, Failure};
@@ -40,6 +42,14 @@ pub(crate) struct ApplyArgs {
     #[command(flatten)]
     trust: TrustArgs,
 
+    /// Where `bundle load` keeps the last bundle's sequence [default: as for load]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+
+    /// Make a bundle that is older than the last one that was loaded, or than the old bundle
+    #[arg(long)]
+    allow_older: bool,
+
     /// Check whether it can be applied, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -59,14 +69,20 @@ struct ApplyView {
 
 pub(crate) fn run(args: &ApplyArgs, console: &mut Console) -> Result<Exit, Failure> {
     let trust = args.trust.read()?;
+    let newer = trust.clone().not_before(oldest(args.state.as_deref(), args.allow_older)?);
     let judge = |bytes: &[u8], signatures: &[Signature]| Ok(trust.judge(bytes, signatures)?);
-    let (delta, signed) = Delta::open(&args.delta, judge).map_err(refused)?;
+    let judge_new = |bytes: &[u8], signatures: &[Signature]| Ok(newer.judge(bytes, signatures)?);
+    let (delta, signed) = Delta::open(&args.delta, judge_new).map_err(refused)?;
     if let Some(warning) = signed.warning(SystemClock.now()) {
         writeln!(console.err, "warning: {warning}")?;
     }
     let base = args.base.as_ref().map(|path| Bundle::open(path, judge)).transpose().map_err(refused)?;
     let pair = Pair::new(&delta, base.as_ref().map(|(bundle, _)| bundle)).map_err(refused)?;
     let manifest = delta.manifest();
+    let least = base.as_ref().map_or(0, |(_, signed)| signed.sequence);
+    if manifest.sequence < least && !args.allow_older {
+        return Err(refused(TrustError::Replayed { found: manifest.sequence, least }.into()));
+    }
     let name = || PathBuf::from(format!("gitgrit-{}-{}.ggb", manifest.version, manifest.arch.name()));
     let out = args.out.clone().unwrap_or_else(name);
     if !args.dry_run {

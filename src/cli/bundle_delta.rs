@@ -64,6 +64,8 @@ struct DeltaView {
     /// The bytes of the patches.
     patches: u64,
     whole: SumView,
+    /// The zstd library that the target's program must have, when the base was not packed with it.
+    zstd_needed: Option<String>,
     dry_run: bool,
 }
 
@@ -116,12 +118,13 @@ fn show(new: &Bundle, file: &str, report: &Report, dry_run: bool, console: &mut 
             patched: report.patched.into(),
             patches: report.patches,
             whole: report.whole.into(),
+            zstd_needed: report.zstd_needed.clone(),
             dry_run,
         })?;
         return Ok(Exit::Ok);
     }
     let hundredths = report.size.saturating_mul(10_000) / full.max(1);
-    let Report { base, size, kept, patched, patches, whole } = report;
+    let Report { base, size, kept, patched, patches, whole, zstd_needed } = report;
     let done = if dry_run { "would write" } else { "wrote" };
     writeln!(
         console.err,
@@ -133,6 +136,12 @@ fn show(new: &Bundle, file: &str, report: &Report, dry_run: bool, console: &mut 
     writeln!(console.err, "left out   {} frames of {} bytes", kept.frames, kept.bytes)?;
     writeln!(console.err, "patched    {} frames of {} bytes, in {patches}", patched.frames, patched.bytes)?;
     writeln!(console.err, "whole      {} frames of {} bytes", whole.frames, whole.bytes)?;
+    if let Some(zstd) = zstd_needed {
+        writeln!(
+            console.err,
+            "warning: only a program with zstd {zstd} can apply it, and the old bundle was packed with another: carry the new program beside it"
+        )?;
+    }
     writeln!(console.out, "{file}")?;
     Ok(Exit::Ok)
 }

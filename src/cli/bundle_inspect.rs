@@ -131,6 +131,9 @@ pub(crate) fn run(args: &InspectArgs, console: &mut Console) -> Result<Exit, Fai
     if signed_by.is_empty() {
         writeln!(console.err, "warning: no signature was checked; this is the file's own word")?;
     }
+    for warning in bundle.warnings() {
+        writeln!(console.err, "warning: {warning}")?;
+    }
     unless_gone(show(&view, &mut console.out))?;
     Ok(Exit::Ok)
 }

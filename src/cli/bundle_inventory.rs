@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use airgap::bundle::inventory::{HeldBundle, Inventory};
+use airgap::bundle::inventory::{HeldBundle, Inventory, MOST};
 use base::file::write_atomic;
 use clap::Args;
 
@@ -21,7 +21,7 @@ const EXAMPLES: &str = "Examples:\n  gitgrit-ops bundle inventory gitgrit-v1.0.0
 #[command(after_help = EXAMPLES)]
 pub(crate) struct InventoryArgs {
     /// The bundles that are here
-    #[arg(required = true)]
+    #[arg(required = true, num_args = 1..=MOST)]
     bundles: Vec<PathBuf>,
 
     #[command(flatten)]

@@ -23,11 +23,11 @@ const EXAMPLES: &str = "Examples:\n  gitgrit-ops bundle join /media/stick\n  \
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct JoinArgs {
-    /// The folder with the parts, one part beside the others, or all of them
+    /// The folder with the parts, one part beside the others, or all files and folders that have some
     #[arg(required = true)]
     parts: Vec<PathBuf>,
 
-    /// The bundle to write [default: the name that the parts have for it, in the current folder]
+    /// The bundle to write [default: the name that the parts have for it, in the current folder, where it may not be there yet]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 
@@ -52,6 +52,11 @@ struct JoinView {
 pub(crate) fn run(args: &JoinArgs, console: &mut Console) -> Result<Exit, Failure> {
     let parts = Parts::find(&args.parts).map_err(|error| refused(error.into()))?;
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from(&parts.set().name));
+    // The name comes out of parts that nothing has signed; what has it already was perhaps verified.
+    if args.out.is_none() && !args.dry_run && out.symlink_metadata().is_ok() {
+        let failure = Failure::said(Exit::Usage, format!("`{}` is there already", out.display()));
+        return Err(failure.hinted("name it with --out to replace it, or another file"));
+    }
     let bar = progress(console, parts.set().size, "joining");
     let joined = parts.join((!args.dry_run).then_some(out.as_path()), &|more| bar.inc(more)).map_err(refused)?;
     drop(bar);
@@ -76,6 +81,7 @@ pub(crate) fn run(args: &JoinArgs, console: &mut Console) -> Result<Exit, Failur
     }
     let done = if args.dry_run { "would write" } else { "wrote" };
     writeln!(console.err, "{done} {} bytes of {} parts, manifest {}", view.size, view.parts, view.manifest)?;
+    writeln!(console.err, "no signature was checked: `gitgrit-ops bundle verify` does that")?;
     writeln!(console.out, "{}", view.file)?;
     Ok(Exit::Ok)
 }

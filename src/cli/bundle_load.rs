@@ -161,6 +161,7 @@ fn with_content(args: &LoadArgs, trust: &Trust, console: &mut Console, take: &mu
     }
     let (bundle, signed) = Bundle::open(&args.file, judge).map_err(refused)?;
     warn(&signed, console)?;
+    bundle.warnings().iter().try_for_each(|warning| writeln!(console.err, "warning: {warning}"))?;
     let bar = progress(console, bundle.manifest().packed_size(), "verifying");
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let how = Thoroughness { hashes, is_full: false, threads };
@@ -260,6 +261,11 @@ fn show(
     let done = if dry_run { "would send" } else { "sent" };
     writeln!(console.err, "signed by {}; {done} {sent} bytes of layers, spared {spared}", signed_by.join(", "))?;
     Ok(Exit::Ok)
+}
+
+/// The lowest sequence that is taken: that of the last bundle, unless an older one is wanted.
+pub(crate) fn oldest(state: Option<&Path>, allow_older: bool) -> Result<u64, Failure> {
+    if allow_older { Ok(0) } else { least(&state_folder(state)?).map_err(failed) }
 }
 
 /// Where loads leave what they did: one place for a host's engine, or, for whoever is not root, one in the user's home.

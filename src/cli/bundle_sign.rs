@@ -126,6 +126,8 @@ pub(crate) fn refused(error: BundleError) -> Failure {
         Exit::Space
     } else if error.is_base() {
         Exit::Base
+    } else if error.is_version() {
+        Exit::Version
     } else if error.is_outside() {
         Exit::Failure
     } else {

@@ -102,8 +102,11 @@ fn size(text: &str) -> Result<u64, String> {
 
 pub(crate) fn run(args: &SplitArgs, console: &mut Console) -> Result<Exit, Failure> {
     let (bundle, signed_by) = bundle_inspect::open(&args.file, &args.head)?;
+    if bundle.is_split() {
+        return Err(Failure::said(Exit::Usage, "a bundle in parts cannot be split again").hinted("join it first"));
+    }
     let plan = split::plan(&bundle, args.size, args.parity, &args.out).map_err(|error| refused(error.into()))?;
-    let bar = progress(console, bundle.size() * 3, "splitting");
+    let bar = progress(console, bundle.size() * 4, "splitting");
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let how = Thoroughness { hashes: Hashes::Blake3, is_full: false, threads };
     bundle.verify(how, &|more| bar.inc(more)).map_err(refused)?;
@@ -111,7 +114,7 @@ pub(crate) fn run(args: &SplitArgs, console: &mut Console) -> Result<Exit, Failu
         drop(bar);
         return planned(&plan, console);
     }
-    let split = split::apply(&bundle, &plan, &|more| bar.inc(more)).map_err(refused)?;
+    let split = split::apply(&bundle, &plan, how, &|more| bar.inc(more)).map_err(refused)?;
     drop(bar);
     let sheet = sheet(&bundle, &signed_by, &split);
     if let Some(path) = &args.sheet {

@@ -72,7 +72,11 @@ pub(crate) fn run(args: &VerifyArgs, console: &mut Console) -> Result<Exit, Fail
     let hashes = if args.sha256 { Hashes::Sha256 } else { Hashes::Blake3 };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let how = Thoroughness { hashes, is_full: args.full, threads };
-    bundle.verify(how, &|more| bar.inc(more)).map_err(refused)?;
+    bundle.verify(how, &|more| bar.inc(more)).map_err(|error| {
+        let failure = refused(error);
+        let is_split = bundle.is_split();
+        if is_split { failure.hinted("`bundle join` finds the damaged part, and mends one") } else { failure }
+    })?;
     drop(bar);
     show(&args.file, &bundle, &signed, how, console)
 }
@@ -87,6 +91,7 @@ fn show(
     let manifest = bundle.manifest();
     let keys = |keys: &[vault::minisign::KeyId]| keys.iter().map(ToString::to_string).collect::<Vec<_>>();
     let mut warnings: Vec<String> = signed.warning(SystemClock.now()).into_iter().collect();
+    warnings.extend_from_slice(bundle.warnings());
     if manifest.commit.is_dirty {
         warnings.push("it was built from a tree with changes that no commit has".into());
     }

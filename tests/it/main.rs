@@ -32,6 +32,7 @@ mod bundle_plain;
 mod bundle_serve;
 mod bundle_sinks;
 mod bundle_split;
+mod bundle_split_damage;
 mod bundle_split_hostile;
 mod bundle_split_load;
 mod bundle_stream;

@@ -1,6 +1,6 @@
 //! Makes the new bundle out of a delta and the old one. Each frame that comes out is compared with the one that is signed
 //! before it is written, and the file has its name only when all of them were. Memory: a reference of at most 24 MiB, a frame with
-//! its content, and what packing that takes: below 128 MiB on the one thread that it runs on.
+//! its content, and what packing that takes: below 128 MiB on the one thread that it runs on, and the head beside it.
 
 use std::collections::HashMap;
 use std::os::unix::fs::FileExt;
@@ -13,7 +13,7 @@ use super::delta_region::{of_bundle, region};
 use super::draft::{Draft, check_room, folder_of, table};
 use super::form::Walk;
 use super::frame::{Packer, Unpacker, library};
-use super::{Blake3, Bundle, BundleError, Digest, Frame, delta_patch};
+use super::{Blake3, Bundle, BundleError, Digest, Frame, delta_patch, form, head};
 
 /// A delta with the bundle that it needs; nothing that has to be known before writing is missing.
 pub struct Pair<'d> {
@@ -66,8 +66,9 @@ impl<'d> Pair<'d> {
 
     /// Writes the new bundle to `out`. `tell` hears of its bytes. A run that was ended leaves only a file that ends in `.part`.
     pub fn write(&self, out: &Path, tell: &dyn Fn(u64)) -> Result<(), BundleError> {
-        check_room(folder_of(out), self.size())?;
+        // What a run that was ended has left makes room first.
         let mut draft = Draft::begin(out)?;
+        check_room(folder_of(out), self.size())?;
         self.make(&mut draft, tell)?;
         base::fault::point("bundle:apply:written");
         draft.seal()
@@ -81,18 +82,10 @@ impl<'d> Pair<'d> {
     }
 
     fn make(&self, file: &mut dyn Growing, tell: &dyn Fn(u64)) -> Result<(), BundleError> {
-        let Delta { manifest, head, .. } = self.delta;
-        let mut lying = MAGIC.len() as u64;
-        let mut piece = vec![0; 256 << 10];
-        while lying < MAGIC.len() as u64 + head {
-            let rest = MAGIC.len() as u64 + head - lying;
-            let wide = usize::try_from(rest).unwrap_or(piece.len()).min(piece.len());
-            let bytes = piece.get_mut(..wide).unwrap_or_default();
-            self.delta.read(lying, bytes)?;
-            file.put(bytes)?;
-            lying += wide as u64;
-        }
-        drop(piece);
+        let Delta { manifest, signatures, head, .. } = self.delta;
+        // The head that was judged, not what lies in the file by now.
+        file.put(&form::stored(&head::archive(manifest, &manifest.bytes(), signatures)?))?;
+        let mut lying = MAGIC.len() as u64 + head;
         let mut packer = Packer::new(manifest.profile)?;
         let mut offsets = Vec::with_capacity(manifest.frames.len());
         let mut end = *head;
@@ -114,7 +107,7 @@ impl<'d> Pair<'d> {
             offsets.push(end);
             (lying, end) = (lying + size, end + frame.packed);
             tell(frame.packed);
-            base::fault::point("bundle:apply:frame");
+            base::fault::point(&format!("bundle:apply:frame:{index}"));
         }
         file.put(&self.table)
     }
@@ -132,7 +125,7 @@ impl<'d> Pair<'d> {
         let base = self.base.ok_or_else(lacking)?;
         let place = *self.known.get(&frame.sha256).ok_or_else(lacking)?;
         let theirs = base.manifest().frames.get(place).ok_or_else(lacking)?;
-        base.frame(place, theirs).map_err(|_| damaged(base))
+        base.frame(place, theirs).map_err(|error| damaged(base, error))
     }
 
     /// What a patch is against.
@@ -140,7 +133,7 @@ impl<'d> Pair<'d> {
         match (patch.of, self.base) {
             (Origin::Base, Some(base)) => {
                 let mut unpacking = Unpacking::new(base)?;
-                of_bundle(base, patch.from, patch.length, &mut unpacking).map_err(|_| damaged(base))
+                of_bundle(base, patch.from, patch.length, &mut unpacking).map_err(|error| damaged(base, error))
             }
             (Origin::Base, None) => Ok(Vec::new()),
             (Origin::Made, _) => made.region(patch),
@@ -156,8 +149,12 @@ fn patched(index: usize, frame: &Frame, reference: &[u8], patch: &[u8]) -> Resul
     Ok(content)
 }
 
-fn damaged(base: &Bundle) -> BundleError {
-    DeltaError::DamagedBase { path: base.path().into() }.into()
+/// A base that reads holds other bytes than it says; one that does not read says why.
+fn damaged(base: &Bundle, error: BundleError) -> BundleError {
+    match error {
+        BundleError::Read { .. } => error,
+        _ => DeltaError::DamagedBase { path: base.path().into() }.into(),
+    }
 }
 
 /// What comes out is the frame that the signed manifest says.

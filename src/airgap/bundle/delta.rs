@@ -54,6 +54,8 @@ pub struct Report {
     pub patches: u64,
     /// The frames that it holds whole.
     pub whole: Sum,
+    /// The zstd library that the target's program must have, when the base was not packed with it.
+    pub zstd_needed: Option<String>,
 }
 
 impl<'b> Base<'b> {
@@ -102,7 +104,9 @@ pub fn write(new: &Bundle, base: &Base<'_>, out: Option<&Path>, tell: &dyn Fn(u6
     file.put(MAGIC)?;
     file.head(new)?;
     let none = Sum::default();
-    let mut report = Report { base: base.needed.clone(), size: 0, kept: none, patched: none, patches: 0, whole: none };
+    let needed = base.needed.clone();
+    let mut report =
+        Report { base: needed, size: 0, kept: none, patched: none, patches: 0, whole: none, zstd_needed: None };
     let mut maker = Maker::new(new, base)?;
     let mut steps: Vec<Step> = Vec::new();
     for (index, frame) in new.manifest().frames.iter().enumerate() {
@@ -134,6 +138,10 @@ pub fn write(new: &Bundle, base: &Base<'_>, out: Option<&Path>, tell: &dyn Fn(u6
     file.put(&length.to_le_bytes())?;
     base::fault::point("bundle:delta:written");
     report.size = file.end()?;
+    let theirs = base.bundle.map(|bundle| bundle.manifest().zstd.as_str());
+    let ours = new.manifest().zstd.as_str();
+    let is_another = report.patched.frames > 0 && theirs.is_some_and(|theirs| theirs != ours);
+    report.zstd_needed = is_another.then(|| ours.to_owned());
     Ok(report)
 }
 
@@ -227,8 +235,11 @@ impl<'b> Maker<'b> {
         }
         self.unpacking.frame(self.new, index, Hashes::Blake3)?;
         let content = std::mem::take(&mut self.unpacking.content);
-        let patch =
-            if frame.packed >= WORTH && self.is_same_library { self.patch(frame, &content, start)? } else { None };
+        let patch = if frame.packed >= WORTH && self.is_same_library {
+            self.patch((index, frame), &content, start)?
+        } else {
+            None
+        };
         self.places.add(Origin::Made, start, &content);
         match patch {
             Some((patch, bytes)) => Ok((Step::Patch(patch), bytes)),
@@ -237,7 +248,12 @@ impl<'b> Maker<'b> {
     }
 
     /// A patch that makes the content, when it is smaller than the frame and the frame can be made again from the content.
-    fn patch(&mut self, frame: &Frame, content: &[u8], made: u64) -> Result<Option<(Patch, Vec<u8>)>, BundleError> {
+    fn patch(
+        &mut self,
+        (index, frame): (usize, &Frame),
+        content: &[u8],
+        made: u64,
+    ) -> Result<Option<(Patch, Vec<u8>)>, BundleError> {
         let old = self.base.bundle.map_or(0, |bundle| bundle.manifest().frames.iter().map(|frame| frame.size).sum());
         let sizes = |origin| if origin == Origin::Base { old } else { made };
         let Some((of, from, length)) = self.places.find(content, &sizes) else { return Ok(None) };
@@ -245,7 +261,7 @@ impl<'b> Maker<'b> {
             return Ok(None);
         };
         let reference = of_bundle(bundle, from, length, &mut self.unpacking)?;
-        let failed = |why| DeltaError::Patch { frame: 0, why };
+        let failed = |why| DeltaError::Patch { frame: index, why };
         let bytes = delta_patch::make(&reference, content).map_err(failed)?;
         drop(reference);
         let size = bytes.len() as u64;

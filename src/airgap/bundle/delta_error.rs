@@ -119,6 +119,11 @@ impl DeltaError {
         matches!(self, Self::Pair(_) | Self::Inventory(_))
     }
 
+    /// Says whether another program would do.
+    pub const fn is_version(&self) -> bool {
+        matches!(self, Self::Library { .. })
+    }
+
     /// Says whether another base would do.
     pub const fn is_base(&self) -> bool {
         matches!(self, Self::Base { .. })
@@ -135,7 +140,9 @@ impl Hint for DeltaError {
                     "name the file of {version} with --base, or ask for a delta from what you have, or for the whole bundle"
                 ));
             }
-            Self::Library { .. } => "use the gitgrit-ops that came beside the delta",
+            Self::Library { .. } => {
+                "use a gitgrit-ops with that library: the one of the new release, carried beside the delta"
+            }
             Self::Pair(_) => "build the whole bundle for that site",
             Self::DamagedBase { .. } => "verify it, and copy it again from its source",
             Self::Inventory(_) => "make it anew on the target with `gitgrit-ops bundle inventory`",

@@ -11,7 +11,7 @@ use vault::digest::Sha256;
 
 use super::delta_error::DeltaError;
 use super::delta_patch::REFERENCE;
-use super::open::From as Behind;
+use super::open::{From as Behind, named};
 use super::{BundleError, Digest, Manifest, Medium, Signature, form, head};
 
 /// What every delta begins with.
@@ -114,6 +114,10 @@ impl Index {
                 return Err(refused("two of its steps are one, or one is none"));
             }
             if let Step::Patch(patch) = step {
+                let frame = manifest.frames.get(made - 1);
+                if patch.size == 0 || frame.is_none_or(|frame| patch.size >= frame.packed) {
+                    return Err(refused("a patch is not smaller than its frame"));
+                }
                 patch.holds(made - 1, content)?;
             }
             content += sizes.by_ref().take(count).sum::<u64>();
@@ -139,6 +143,8 @@ pub struct Delta {
     medium: Box<dyn Medium>,
     path: PathBuf,
     pub(crate) manifest: Manifest,
+    /// The new bundle's signatures as they were judged.
+    pub(crate) signatures: Vec<Signature>,
     pub(crate) index: Index,
     /// The new bundle's head, as it stands in its file.
     pub(crate) head: u64,
@@ -171,7 +177,10 @@ impl Delta {
         let size = whole(medium.as_ref(), path)?;
         let start = MAGIC.len() as u64;
         let mut behind = BufReader::with_capacity(256 << 10, Behind { medium: medium.as_ref(), at: start });
-        let (archive, head) = form::read_stored(&mut behind, head::LIMIT)?;
+        let (archive, head) = form::read_stored(&mut behind, head::LIMIT).map_err(|error| match error {
+            BundleError::NotABundle => BundleError::Head("it is not a stored frame"),
+            other => named(other, path),
+        })?;
         drop(behind);
         let head::Head { manifest: bytes, signatures } = head::take(&archive)?;
         let judged = judge(&bytes, &signatures)?;
@@ -189,7 +198,8 @@ impl Delta {
         let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
         read(medium.as_ref(), path, size - END - length, &mut bytes)?;
         let index = Index::parse(&bytes, &manifest)?;
-        let delta = Self { medium, path: path.into(), manifest, index, head, archive: archive.len() as u64, size };
+        let (path, archive) = (path.into(), archive.len() as u64);
+        let delta = Self { medium, path, manifest, signatures, index, head, archive, size };
         let expected = delta.pieces().try_fold(start + head, |sum, (_, size)| sum.checked_add(size));
         let expected = expected.and_then(|sum| sum.checked_add(length + END)).unwrap_or(u64::MAX);
         if expected != size {

@@ -141,6 +141,13 @@ fn steps_that_lie_are_refused_for_their_reason() {
         applied(&sealed(before.clone(), &bent.bytes()), Some(&old)).map(drop).map_err(|error| error.id())
     };
     assert_eq!(with(&|_| ()), Ok(()));
+    // However long the delta is, a patch of it takes less memory than its frame.
+    let number = |step: &Step| match step {
+        Step::Base(count) | Step::Whole(count) => *count,
+        Step::Patch(_) => 1,
+    };
+    let before_it: usize = good.steps[..patch].iter().map(number).sum();
+    let as_large = taken(&bytes).unwrap().manifest().frames[before_it].packed;
     let change = |index: &mut Index, at: usize, bend: &dyn Fn(&mut Patch)| {
         if let Some(Step::Patch(patch)) = index.steps.get_mut(at) {
             bend(patch);
@@ -159,7 +166,10 @@ fn steps_that_lie_are_refused_for_their_reason() {
         ("153", &|index| change(index, patch, &|patch| patch.length = (24 << 20) + 1)),
         ("154", &|index| index.base.manifest = Digest::of(b"another")),
         ("151", &|index| change(index, patch, &|patch| patch.size += 1)),
-        ("151", &|index| change(index, patch, &|patch| patch.size = u64::MAX)),
+        ("153", &|index| change(index, patch, &|patch| patch.size = u64::MAX)),
+        ("153", &|index| change(index, patch, &|patch| patch.size = 0)),
+        ("153", &|index| change(index, patch, &|patch| patch.size = as_large)),
+        ("151", &|index| change(index, patch, &|patch| patch.size = as_large - 1)),
         ("151", &|index| index.steps[patch] = Step::Base(1)),
         ("156", &|index| change(index, patch, &|patch| patch.from = u64::MAX)),
         ("156", &|index| change(index, patch, &|patch| patch.from = 1 << 40)),
@@ -179,6 +189,63 @@ fn steps_that_lie_are_refused_for_their_reason() {
     for bytes in [b"".as_slice(), b"gitgrit-delta 2\n", &std::fs::read(old.path()).unwrap(), &bytes[1..]] {
         assert_eq!(taken(bytes).err().unwrap().id(), "GG-BUNDLE-150");
     }
+}
+
+/// A medium that gives other bytes from some moment on.
+pub(crate) struct Turning {
+    pub(crate) before: Vec<u8>,
+    pub(crate) after: Vec<u8>,
+    pub(crate) has_turned: std::sync::Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Medium for Turning {
+    fn read_at(&self, buffer: &mut [u8], from: u64) -> std::io::Result<usize> {
+        let has_turned = self.has_turned.load(std::sync::atomic::Ordering::SeqCst);
+        (if has_turned { &self.after } else { &self.before }).read_at(buffer, from)
+    }
+
+    fn size(&self) -> std::io::Result<u64> {
+        self.before.size()
+    }
+}
+
+#[test]
+fn the_head_that_is_written_is_the_one_that_was_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new, _, before) = made(folder.path());
+    let mut after = before.clone();
+    after[2000] ^= 1;
+    let has_turned = std::sync::Arc::default();
+    let medium = Turning { before, after, has_turned: std::sync::Arc::clone(&has_turned) };
+    let (delta, ()) = Delta::on(Box::new(medium), Path::new("x.ggd"), |_, _| Ok(())).unwrap();
+    has_turned.store(true, std::sync::atomic::Ordering::SeqCst);
+    let found = Pair::new(&delta, Some(&old)).unwrap().bytes().unwrap();
+    assert!(found == std::fs::read(new.path()).unwrap());
+}
+
+/// A stick that is pulled out is no damaged base.
+#[test]
+fn a_base_that_does_not_read_is_not_called_damaged() {
+    struct Pulled(Turning);
+    impl Medium for Pulled {
+        fn read_at(&self, buffer: &mut [u8], from: u64) -> std::io::Result<usize> {
+            let is_pulled = self.0.has_turned.load(std::sync::atomic::Ordering::SeqCst);
+            if is_pulled { Err(rustix::io::Errno::IO.into()) } else { self.0.read_at(buffer, from) }
+        }
+
+        fn size(&self) -> std::io::Result<u64> {
+            self.0.size()
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (old, _, _, bytes) = made(folder.path());
+    let before = std::fs::read(old.path()).unwrap();
+    let has_turned = std::sync::Arc::default();
+    let medium = Turning { before, after: Vec::new(), has_turned: std::sync::Arc::clone(&has_turned) };
+    let (base, ()) = Bundle::on(Box::new(Pulled(medium)), old.path(), |_, _| Ok(())).unwrap();
+    has_turned.store(true, std::sync::atomic::Ordering::SeqCst);
+    let refused = applied(&bytes, Some(&base)).unwrap_err();
+    assert!(matches!(&refused, BundleError::Read { path, .. } if path == old.path()), "{refused}");
 }
 
 /// Every flipped bit is found by the hash at the end; with that made anew, by what comes out, or it changes nothing that is written.

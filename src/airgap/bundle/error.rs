@@ -240,9 +240,15 @@ impl BundleError {
         matches!(self, Self::Delta(error) if error.is_base())
     }
 
-    /// Says whether a file system was full.
+    /// Says whether another program is needed.
+    pub const fn is_version(&self) -> bool {
+        matches!(self, Self::Delta(error) if error.is_version())
+    }
+
+    /// Says whether a file system was full, or a quota.
     pub fn is_space(&self) -> bool {
-        matches!(self, Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull)
+        let is_full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        matches!(self, Self::Write { source, .. } if is_full(source.kind()))
     }
 
     /// The reason that a reader of content got, or that what is called `path` does not read.

@@ -1,6 +1,7 @@
 //! The form of a frame, looked at without unpacking it: one zstd frame, of the declared size, with its checksum, no
 //! dictionary, a window that any decoder takes, and blocks that cannot become more than they say. And the stored frame,
-//! which is the head's: nothing that no signature covers ever meets a decompressor.
+//! which is the head's: nothing of a bundle that no signature covers meets a decompressor. (The patches of a delta do, after
+//! the same look at their form; see `delta_patch`.)
 //!
 //! RFC 8878, 3.1.1, "Zstandard frames".
 

@@ -12,8 +12,9 @@ use super::{Arch, Digest, Manifest};
 pub const LIMIT: u64 = 16 << 20;
 /// What every inventory says to be.
 const KIND: &str = "gitgrit-inventory";
-/// The most bundles and the longest version in one.
-const MOST: usize = 64;
+/// The most bundles in one.
+pub const MOST: usize = 64;
+/// The longest version.
 const LONGEST: usize = 128;
 
 /// What a target has.
@@ -38,8 +39,6 @@ pub struct HeldBundle {
     pub sequence: u64,
     /// The SHA-256 of its manifest.
     pub manifest: Digest,
-    /// Its layers, sorted: the digests of their plain tars.
-    pub layers: BTreeSet<Digest>,
     /// Its frames behind the head, in their order.
     pub frames: Vec<Digest>,
 }
@@ -52,7 +51,6 @@ impl HeldBundle {
             arch: manifest.arch,
             sequence: manifest.sequence,
             manifest: Digest::of(&manifest.bytes()),
-            layers: manifest.images.iter().flat_map(|image| image.layers.iter().copied()).collect(),
             frames: manifest.frames.iter().map(|frame| frame.sha256).collect(),
         }
     }
@@ -104,9 +102,8 @@ mod tests {
     use super::*;
 
     fn held(sequence: u64, version: &str) -> HeldBundle {
-        let (layers, frames) = (BTreeSet::from([Digest::of(b"l")]), vec![Digest::of(b"f")]);
-        let manifest = Digest::of(&sequence.to_le_bytes());
-        HeldBundle { version: version.into(), arch: Arch::Amd64, sequence, manifest, layers, frames }
+        let (manifest, frames) = (Digest::of(&sequence.to_le_bytes()), vec![Digest::of(b"f")]);
+        HeldBundle { version: version.into(), arch: Arch::Amd64, sequence, manifest, frames }
     }
 
     #[test]

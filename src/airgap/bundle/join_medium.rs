@@ -27,7 +27,10 @@ impl Medium for Span {
         let wide = buffer.len().min(PIECE);
         let buffer = buffer.get_mut(..wide).unwrap_or_default();
         match self.parts.get(index) {
-            Some(Some(part)) => part.read(buffer, within),
+            // What does not read is made as well, when there is a parity.
+            Some(Some(part)) => {
+                part.read(buffer, within).or_else(|error| self.made(index, buffer, within).map_err(|_| error))
+            }
             _ => self.made(index, buffer, within),
         }
     }

@@ -70,6 +70,8 @@ pub mod source;
 pub mod split;
 pub mod split_error;
 pub mod split_header;
+#[cfg(test)]
+mod split_test;
 pub mod ssh;
 pub mod stream;
 pub mod trust;

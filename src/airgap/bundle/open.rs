@@ -53,6 +53,7 @@ pub struct Bundle {
     /// The first frame with content of each entry.
     first: Vec<Option<usize>>,
     is_split: bool,
+    warnings: Vec<String>,
     /// The index of each entry, by its path.
     paths: HashMap<String, usize>,
 }
@@ -105,8 +106,9 @@ impl Bundle {
         let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
         let file = File::options().read(true).custom_flags(flags).open(path).map_err(failed)?;
         if let Some(parts) = join::in_place(path, &file) {
-            return Self::on(Box::new(parts?), path, judge)
-                .map(|(bundle, judged)| (Self { is_split: true, ..bundle }, judged));
+            let (parts, warnings) = parts?;
+            return Self::on(Box::new(parts), path, judge)
+                .map(|(bundle, judged)| (Self { is_split: true, warnings, ..bundle }, judged));
         }
         if !file.metadata().map_err(failed)?.is_file() {
             return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")));
@@ -131,8 +133,9 @@ impl Bundle {
         }
         let size = end.saturating_add(table.len() as u64);
         let paths = manifest.entries.iter().enumerate().map(|(index, entry)| (entry.path.to_string(), index));
-        let (path, paths) = (path.into(), paths.collect());
-        let bundle = Self { medium, path, manifest, signatures, size, plan, offsets, first, is_split: false, paths };
+        let (path, paths, warnings) = (path.into(), paths.collect(), Vec::new());
+        let is_split = false;
+        let bundle = Self { medium, path, manifest, signatures, size, plan, offsets, first, is_split, warnings, paths };
         bundle.is_whole(end, &table)?;
         Ok((bundle, judged))
     }
@@ -155,6 +158,11 @@ impl Bundle {
     /// Says whether it lies there in parts.
     pub const fn is_split(&self) -> bool {
         self.is_split
+    }
+
+    /// What to tell whoever reads it in parts: what of its redundancy is used up.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The size of the file, in bytes.
@@ -259,7 +267,7 @@ impl Read for From<'_> {
     }
 }
 
-fn named(error: BundleError, path: &Path) -> BundleError {
+pub(crate) fn named(error: BundleError, path: &Path) -> BundleError {
     match error {
         BundleError::Read { source, .. } => BundleError::Read { path: path.into(), source },
         other => other,

@@ -1,17 +1,20 @@
 //! Writes a bundle as parts that fit on media. All of them are written before any gets its name, and read back for the list
 //! of their hashes. Holds one piece of one part at a time.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use base::file::{create_dir, write_atomic};
+use base::file::{FileError, create_dir, write_atomic};
 use vault::digest::Sha256;
 
 use super::draft::{Draft, check_room};
+use super::join::files;
+use super::join_medium::Span;
 use super::parity::lay;
 use super::split_error::PartsError;
 use super::split_header::{Header, LEAST, MOST, Part, Set, is_name};
-use super::{Bundle, BundleError, Digest};
+use super::{Bundle, BundleError, Digest, Signature, Thoroughness};
 
 /// How much of each part is read at a time, in bytes.
 const PIECE: usize = 1 << 20;
@@ -79,19 +82,31 @@ pub fn plan(bundle: &Bundle, size: u64, has_parity: bool, out: &Path) -> Result<
             parity: has_parity.then_some(zero),
         };
         let needed = set.header_size() as u64;
-        if needed <= header || part == whole {
-            return left_over(&set, out)
+        if needed <= header {
+            return left_over(&set, out)?
                 .map_or(Ok(SplitPlan { set, out: out.into() }), |path| Err(PartsError::Left { path }));
         }
         header = needed;
     }
 }
 
-/// A part of an earlier split that this one would not replace, and that would be taken for one of it.
-fn left_over(set: &Set, out: &Path) -> Option<PathBuf> {
-    let parity = [0].into_iter().filter(|_| set.parity.is_none());
-    let others = (set.count + 1..=MOST).chain(parity).map(|number| out.join(set.file(number)));
-    others.into_iter().find(|path| path.exists() && !matches!(Part::open(path), Ok(None)))
+/// A part that this split would not replace and that would lie among its own, or what a split of this bundle that was ended
+/// has left of one.
+fn left_over(set: &Set, out: &Path) -> Result<Option<PathBuf>, PartsError> {
+    if !out.exists() {
+        return Ok(None);
+    }
+    let is_planned = |number: &u32| *number <= set.count && (*number > 0 || set.parity.is_some());
+    let (planned, others): (Vec<u32>, Vec<u32>) = (0..=MOST).partition(is_planned);
+    let planned: BTreeSet<String> = planned.into_iter().map(|number| set.file(number)).collect();
+    let others: BTreeSet<String> = others.into_iter().map(|number| format!("{}.part", set.file(number))).collect();
+    let is_left = |path: &PathBuf| {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let is_unfinished = path.extension().is_some_and(|end| end == "part");
+        let is_part = || matches!(Part::open(path), Ok(Some(_)) | Err(PartsError::NoPart { .. }));
+        others.contains(&name) || (!is_unfinished && !planned.contains(&name) && is_part())
+    };
+    Ok(files(out)?.0.into_iter().find(is_left))
 }
 
 impl SplitPlan {
@@ -113,27 +128,72 @@ impl SplitPlan {
     }
 }
 
-/// Writes the parts, and the list of their hashes that `sha256sum -c` takes. `tell` hears of bytes written and of bytes read
-/// back. A run that was ended leaves files that end in `.part`, and the next replaces them.
-pub fn apply(bundle: &Bundle, plan: &SplitPlan, tell: &dyn Fn(u64)) -> Result<Split, BundleError> {
+/// Writes the parts, and the list of their hashes that `sha256sum -c` takes; verifies what was written `how` the bundle was.
+/// `tell` hears of bytes written, read back and verified. A run that was ended leaves files that end in `.part`, and the next
+/// replaces them.
+pub fn apply(
+    bundle: &Bundle,
+    plan: &SplitPlan,
+    how: Thoroughness,
+    tell: &(dyn Fn(u64) + Sync),
+) -> Result<Split, BundleError> {
+    // Every part is open twice.
+    base::process::raise_open_files();
     let out = &plan.out;
-    let failed = |source| BundleError::Write { path: out.clone(), source };
-    create_dir(out, 0o755).map_err(|error| failed(std::io::Error::other(error)))?;
-    check_room(out, plan.room())?;
+    create_dir(out, 0o755).map_err(|error| unwritten(out, error))?;
     let drafts = plan.numbers().into_iter().map(|number| Draft::begin(&out.join(plan.file(number))));
     let drafts: Vec<Draft> = drafts.collect::<Result<_, _>>()?;
+    // What a run that was ended has left has made room by now.
+    check_room(out, plan.room())?;
     let set = contents(bundle, plan, &drafts, tell)?;
     base::fault::point("bundle:split:contents");
     let (files, whole) = read_back(&set, plan, &drafts, tell)?;
-    for draft in drafts {
+    is_verified(bundle, &set, &drafts, how, tell)?;
+    for (count, draft) in (1..).zip(drafts) {
         draft.seal()?;
-        base::fault::point("bundle:split:named");
+        base::fault::point(&format!("bundle:split:named:{count}"));
     }
     let lines = files.iter().map(|file| format!("{}  {}\n", file.sha256, file.name));
     let sums = out.join(format!("{}.parts.sha256", set.name));
     let text = lines.collect::<String>();
-    write_atomic(&sums, text.as_bytes(), 0o644).map_err(|error| failed(std::io::Error::other(error)))?;
+    write_atomic(&sums, text.as_bytes(), 0o644).map_err(|error| unwritten(&sums, error))?;
     Ok(Split { set, files, whole })
+}
+
+fn unwritten(path: &Path, error: FileError) -> BundleError {
+    match error {
+        FileError::Write { path, source } => BundleError::Write { path, source },
+        other => BundleError::Write { path: path.into(), source: std::io::Error::other(other) },
+    }
+}
+
+/// What was written is the bundle that was verified: what it was read from may have given other bytes since.
+fn is_verified(
+    bundle: &Bundle,
+    set: &Set,
+    drafts: &[Draft],
+    how: Thoroughness,
+    tell: &(dyn Fn(u64) + Sync),
+) -> Result<(), BundleError> {
+    let part = |(number, draft): (u32, &Draft)| {
+        let path = PathBuf::from(set.file(number));
+        let file = draft.file().try_clone();
+        let file = file.map_err(|source| BundleError::Read { path: path.clone(), source })?;
+        let sha256 = set.digest(number).unwrap_or(Digest([0; 32]));
+        Ok(Some(Part::written(path, Header { part: number, sha256, set: set.clone() }, file)))
+    };
+    let parts = (1..=set.count).zip(drafts).map(part).collect::<Result<_, BundleError>>()?;
+    let span = Span { set: set.clone(), parts, parity: None };
+    let judge = |bytes: &[u8], signatures: &[Signature]| Ok((Digest::of(bytes), signatures.to_vec()));
+    let found = Bundle::on(Box::new(span), bundle.path(), judge);
+    let found = found.and_then(|(again, head)| again.verify(how, tell).map(|_| head));
+    let changed = |why: String| PartsError::Changed { why }.into();
+    match found {
+        Ok((manifest, signatures)) if manifest == set.manifest && signatures == bundle.signatures() => Ok(()),
+        Ok(_) => Err(changed("its head is another".into())),
+        Err(error) if error.is_outside() => Err(error),
+        Err(error) => Err(changed(error.to_string())),
+    }
 }
 
 /// Writes what the parts hold, a piece of each in turn so that the parity is made on the way, and then their headers.
@@ -162,6 +222,7 @@ fn contents(bundle: &Bundle, plan: &SplitPlan, drafts: &[Draft], tell: &dyn Fn(u
         }
         from += wide as u64;
     }
+    base::fault::point("bundle:split:headers");
     let mut digests: Vec<Digest> = hashes.into_iter().map(|hash| Digest(hash.finish())).collect();
     let parity = set.parity.and_then(|_| digests.pop());
     let set = Set { parts: digests, parity, ..set.clone() };
@@ -185,8 +246,9 @@ fn read_back(
     let mut files = Vec::new();
     for (number, draft) in plan.numbers().into_iter().zip(drafts) {
         let size = header + set.length(number);
-        let failed = |source| BundleError::Read { path: plan.out.join(set.file(number)), source };
-        draft.file().sync_all().map_err(failed)?;
+        let path = plan.out.join(set.file(number));
+        let failed = |source| BundleError::Read { path: path.clone(), source };
+        draft.file().sync_all().map_err(|source| BundleError::Write { path: path.clone(), source })?;
         let (mut hash, mut content) = (Sha256::default(), Sha256::default());
         let mut from = 0;
         while from < size {

@@ -22,6 +22,8 @@ const LARGEST: usize = 64 << 10;
 pub const MOST: u32 = 512;
 /// The largest bundle that is read in parts, in bytes.
 const HUGE: u64 = 1 << 50;
+/// How many signs of a header may be different when it is taken for a damaged one.
+const SPOT: usize = 2;
 /// The least that a part but the last may hold, in bytes.
 pub(crate) const LEAST: u64 = 32 << 10;
 
@@ -79,6 +81,14 @@ impl Set {
     pub(crate) fn header_size(&self) -> usize {
         let longest = Header { part: self.count, sha256: Digest([0; 32]), set: self.clone() };
         (LINE + longest.json().len() + 1).next_multiple_of(PAGE)
+    }
+
+    /// Says whether a damaged spot in a header could make this of `other`.
+    pub(crate) fn is_nearly(&self, other: &Self) -> bool {
+        let text = |set: &Self| serde_json::to_vec(set).unwrap_or_default();
+        let (one, other) = (text(self), text(other));
+        let different = one.iter().zip(&other).filter(|(one, other)| one != other).count();
+        one.len() == other.len() && different <= SPOT
     }
 
     /// For a message.
@@ -179,7 +189,7 @@ impl Part {
     /// Opens a part. `None` when the file does not begin as one does.
     pub(crate) fn open(path: &Path) -> Result<Option<Self>, PartsError> {
         let refused = |why: String| PartsError::NoPart { path: path.into(), why };
-        let read = |error: std::io::Error| refused(format!("does not read: {error}"));
+        let read = |source| PartsError::Read { path: path.into(), source };
         // A link to a part is as good as the part; a pipe is not waited for.
         let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
         let mut options = File::options();
@@ -196,6 +206,12 @@ impl Part {
             return Err(refused(format!("is {found} bytes long, and not {expected}")));
         }
         Ok(Some(Self { path: path.into(), header, file, from }))
+    }
+
+    /// A part that was just written.
+    pub(crate) fn written(path: PathBuf, header: Header, file: File) -> Self {
+        let from = header.set.header_size() as u64;
+        Self { path, header, file, from }
     }
 
     /// How many bytes of the bundle it holds.
