@@ -225,7 +225,7 @@ impl BundleError {
 
     /// Says whether a file system was full.
     pub fn is_space(&self) -> bool {
-        matches!(self, Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull)
+        matches!(self, Self::Write { source, .. } if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
     }
 
     /// The reason that a reader of content got, or that what is called `path` does not read.
