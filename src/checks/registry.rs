@@ -11,7 +11,7 @@ use base::{Hint, Secret};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Method, RequestBuilder, Response};
 use tokio::runtime::Runtime;
-use url::Url;
+use url::{Host, Url};
 
 use crate::egress::{Egress, EgressError};
 use crate::text::{has_credentials, line};
@@ -152,14 +152,16 @@ impl Registry {
         let refused = |why| RegistryError::Address { address: shown.clone(), why };
         let base = Url::parse(address).map_err(|_| refused("it does not parse"))?;
         let host = base.host_str().ok_or_else(|| refused("it has no host"))?;
-        if !base.username().is_empty()
-            || base.password().is_some()
-            || base.query().is_some()
-            || base.fragment().is_some()
-        {
+        let has_more = [base.password(), base.query(), base.fragment()].iter().any(Option::is_some);
+        if has_more || !base.username().is_empty() {
             return Err(refused("it holds more than a host and a folder"));
         }
-        let is_here = matches!(host, "localhost" | "[::1]") || host.starts_with("127.");
+        // A name that only begins like an address is somebody else's.
+        let is_here = base.host().is_some_and(|host| match host {
+            Host::Ipv4(address) => address.is_loopback(),
+            Host::Ipv6(address) => address.is_loopback(),
+            Host::Domain(name) => name == "localhost",
+        });
         match base.scheme() {
             "https" => {}
             "http" if login.is_none() || is_here => {}
@@ -201,7 +203,8 @@ impl Registry {
         let what = format!("say whether `{repository}` has {digest}");
         let response = self.ask(Method::HEAD, &format!("/v2/{repository}/blobs/{digest}"), &what, |request| request)?;
         match response.status().as_u16() {
-            200 => Ok(true),
+            // One that keeps its blobs in another store sends whoever asks for one that it has on to there: not followed, but a yes.
+            200 | 302 | 307 => Ok(true),
             404 => Ok(false),
             _ => Err(self.refusal(response, &what)),
         }
@@ -370,7 +373,11 @@ mod tests {
             assert!(matches!(made(address, None), Err(RegistryError::Address { .. })), "{address}");
         }
         assert!(made("http://127.0.0.1:1", login()).is_ok());
-        assert!(made("http://registry.site", login()).is_err(), "a password over plain HTTP");
+        for elsewhere in
+            ["registry.site", "127.evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "[::2]"]
+        {
+            assert!(made(&format!("http://{elsewhere}"), login()).is_err(), "a password to {elsewhere}");
+        }
         let error = made("http://user:pass@registry.site", None).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("pass"), "{error}");
     }

@@ -142,8 +142,8 @@ impl Export<'_> {
                 let registry = self.registry(address)?;
                 let pushed = export_registry::push(verified, &registry, self.is_dry, &tell).map_err(failed)?;
                 (sent, spared) = (pushed.sent, pushed.spared);
-                for (view, image) in images.iter_mut().zip(&manifest.images) {
-                    let (name, tag) = export_registry::target(image);
+                let targets = export_registry::targets(&manifest.images).map_err(failed)?;
+                for (view, (name, tag)) in images.iter_mut().zip(targets) {
                     let host = registry.address().split_once("://").map_or("", |(_, host)| host);
                     view.reference = format!("{host}/{}:{tag}", registry.repository(&name));
                 }

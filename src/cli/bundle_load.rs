@@ -13,8 +13,10 @@ use airgap::bundle::source::Source;
 use airgap::bundle::stream::Passing;
 use airgap::bundle::trust::{Signed, Trust};
 use airgap::bundle::{Bundle, BundleError, Hashes, Manifest, Thoroughness, Verified};
+use airgap::journal::JournalError;
 use base::Clock;
 use base::clock::SystemClock;
+use base::file::FileError;
 use base::site::SiteDir;
 use clap::Args;
 use docker::EngineError;
@@ -191,16 +193,15 @@ fn into_engine(
     }
     let engine = engine()?;
     fits(manifest, &engine).map_err(failed)?;
+    let clock = SystemClock;
+    // Held before the engine is asked what it has: a plan of before would be of another run's engine.
+    let state = if args.dry_run { None } else { Some(State::open(folder, &clock).map_err(failed)?) };
     let (plan, store) = load::plan(wanted(manifest), &engine).map_err(failed)?;
     let room = if matches!(opened, Opened::Stream(_)) { plan.room_at_once() } else { plan.room() };
     if let Some(store) = &store {
         check_room(room, store, engine.host()).map_err(failed)?;
     }
-    if args.dry_run {
-        source.hold().map_err(refused)?;
-    } else {
-        let clock = SystemClock;
-        let mut state = State::open(folder, &clock).map_err(failed)?;
+    if let Some(mut state) = state {
         // Another run may have come between the first look and the lock.
         if !args.allow_older {
             state.admit(manifest).map_err(failed)?;
@@ -216,6 +217,8 @@ fn into_engine(
         };
         done.map_err(failed)?;
         state.reached(manifest).map_err(failed)?;
+    } else {
+        source.hold().map_err(refused)?;
     }
     bar.finish_and_clear();
     let signers = signed.by.iter().map(ToString::to_string).collect();
@@ -293,11 +296,15 @@ pub(crate) fn failed(error: LoadError) -> Failure {
         LoadError::Engine(EngineError::Archive { source }) => return unread(source),
         LoadError::Engine(error @ EngineError::Refused { .. }) => Failure::new(Exit::Engine, LoadError::Engine(error)),
         LoadError::Engine(error) => engine_failure(error),
-        LoadError::File(error) => error.into(),
-        LoadError::Space { .. } | LoadError::Full { .. } | LoadError::Room { .. } => Failure::new(Exit::Space, error),
-        LoadError::Write { ref source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+        LoadError::File(FileError::Write { ref source, .. })
+        | LoadError::Journal(JournalError::File { ref source, .. })
+        | LoadError::Write { ref source, .. }
+            if is_full(source) =>
+        {
             Failure::new(Exit::Space, error)
         }
+        LoadError::File(error) => error.into(),
+        LoadError::Space { .. } | LoadError::Full { .. } | LoadError::Room { .. } => Failure::new(Exit::Space, error),
         LoadError::Differs { .. } | LoadError::Sibling { .. } => Failure::new(Exit::Integrity, error),
         other => Failure::new(Exit::Failure, other),
     };
@@ -305,6 +312,11 @@ pub(crate) fn failed(error: LoadError) -> Failure {
         Some(id) => failure.identified(id),
         None => failure,
     }
+}
+
+/// A disk, or what its user may take of it, is used up.
+fn is_full(source: &io::Error) -> bool {
+    matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// What was to be sent did not read: most often because it is not what was signed.

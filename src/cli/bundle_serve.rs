@@ -22,6 +22,9 @@ const EXAMPLES: &str = "Examples:\n  gitgrit-ops bundle serve gitgrit-v1.0.0-amd
                         docker pull 127.0.0.1:5000/gitgrit-app:v1.0.0\n  \
                         skopeo inspect --tls-verify=false docker://127.0.0.1:5000/gitgrit-app:v1.0.0";
 
+/// How many lines of questions wait to be printed; of what comes while so many do, nothing is said.
+const WAITING: usize = 1024;
+
 /// Serve a bundle as a registry to pull from
 ///
 /// The bundle is verified as a whole first; then its images can be pulled (`/v2/`, over plain HTTP) straight out of the file, whose
@@ -81,15 +84,16 @@ pub(crate) fn run(args: &BundleServeArgs, console: &mut Console) -> Result<Exit,
     let signed_by = signed.by.iter().map(ToString::to_string).collect();
     let version = bundle.manifest().version.clone();
     show(&ServeView { listen: listen.to_string(), version, signed_by, images }, console)?;
-    let (telling, told) = mpsc::channel();
+    let (telling, told) = mpsc::sync_channel(WAITING);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             // Whoever asks gets an answer also when nobody reads the list of questions.
-            let tell = |asked: &str, status: u16| drop(telling.send(format!("{status} {asked}")));
+            let tell = |asked: &str, status: u16| drop(telling.try_send(format!("{status} {asked}")));
             shelf.serve(&listener, &tell);
         });
         for line in &told {
-            writeln!(console.err, "{line}")?;
+            // Questions are answered also when nobody hears of them any more.
+            let _ = writeln!(console.err, "{line}");
         }
         Ok(Exit::Ok)
     })

@@ -192,7 +192,11 @@ impl Engine {
         loop {
             let next = self.runtime.block_on(async { tokio::time::timeout(self.patience, words.recv()).await });
             match next.map_err(|_| self.silent(what, self.patience))? {
-                None => return Ok(loaded),
+                Some(Word::Ended) => return Ok(loaded),
+                None => {
+                    let source = "its answer was lost".into();
+                    return Err(EngineError::Answer { what: what.into(), source });
+                }
                 Some(Word::Unpacked(more)) => heard(more),
                 Some(Word::Loaded(names)) => loaded.extend(names),
                 Some(Word::Failed(error)) => return Err(self.failed(what, error)),
@@ -253,6 +257,8 @@ enum Word {
     Unpacked(u64),
     /// What it loaded.
     Loaded(Vec<String>),
+    /// That this was all.
+    Ended,
     /// That it will not, or is gone.
     Failed(bollard::errors::Error),
 }
@@ -274,7 +280,8 @@ async fn listen(answer: impl Stream<Item = Result<BuildInfo, bollard::errors::Er
                 }
                 let now = progress.current.unwrap_or_default();
                 let before = layers.insert(id.unwrap_or_default(), now).unwrap_or_default();
-                let _ = speaking.try_send(Word::Unpacked(u64::try_from(now - before).unwrap_or_default()));
+                let _ =
+                    speaking.try_send(Word::Unpacked(u64::try_from(now.saturating_sub(before)).unwrap_or_default()));
                 continue;
             }
             Ok(BuildInfo { stream, .. }) => Word::Loaded(loaded(&stream.unwrap_or_default())),
@@ -284,6 +291,7 @@ async fn listen(answer: impl Stream<Item = Result<BuildInfo, bollard::errors::Er
             return;
         }
     }
+    let _ = speaking.send(Word::Ended).await;
 }
 
 /// The names and ids in what the engine says of images that it loaded.

@@ -156,8 +156,17 @@ fn a_host_says_itself_why_it_does_not_load() {
     let done = push(&workshop, "one", &[]);
     let views = view(&done);
     assert_eq!((done.status.code(), views[0]["id"].as_str()), (Some(1), Some("GG-BUNDLE-184")), "{views:?}");
-    let error = views[0]["error"].as_str().unwrap();
+    let error = views[0]["error"].as_str().unwrap().to_owned();
     assert!(error.contains("exit code 18") && error.contains("could not reach the engine"), "{error}");
+    // One that ends well and says nothing has loaded nothing; one that greets first is heard.
+    let ours = binary().display().to_string();
+    for (program, is_done) in [("exit 0".to_owned(), false), (format!("echo welcome; exec '{ours}' \"$@\""), true)] {
+        std::fs::write(workshop.path("wrapper"), format!("#!/bin/sh\n{program}\n")).unwrap();
+        let views = view(&push(&workshop, "one", &[]));
+        assert_eq!(views[0]["is_done"].as_bool(), Some(is_done), "{program}: {views:?}");
+        let id = (!is_done).then_some("GG-BUNDLE-184");
+        assert_eq!(views[0]["id"].as_str(), id, "{program}: {views:?}");
+    }
     // A damaged bundle leaves this host for nowhere.
     let mut whole = std::fs::read(workshop.file("dist")).unwrap();
     let place = whole.len() / 2;

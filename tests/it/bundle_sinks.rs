@@ -3,10 +3,10 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, Stdio};
 
 use base::process::{Finished, Program, terminate};
 use serde_json::Value;
@@ -67,14 +67,10 @@ fn a_folder_and_an_archive_hold_the_images_for_stock_tools() {
         assert!(planned["sent"].as_u64() > Some(2000), "{planned}");
         let done =
             load(&ground, &line, &["x.ggb", "--to", target]).env("GITGRIT_FAULT", "bundle:load:sent").run(b"").unwrap();
-        assert!(done.status.success() || done.status.signal() == Some(9));
-        let _ = std::fs::remove_file(ground.home().join("images.tar"));
+        assert_eq!(done.status.signal(), Some(9), "{target}: {}{}", out(&done), done.stderr);
     }
-    assert_eq!(
-        names(ground.home()),
-        [".layout.gitgrit-part"],
-        "what was killed leaves a part, for the next run to remove"
-    );
+    let parts = [".layout.gitgrit-part", ".layout.gitgrit-part.lock", "images.tar.part"];
+    assert_eq!(names(ground.home()), parts, "what was killed leaves a part, for the next run to remove");
     for wrong in ["oci-dir:", "layout", "tape:x"] {
         is(&load(&ground, &line, &["x.ggb", "--to", wrong]).run(b"").unwrap(), 2, "write oci-dir:DIR");
     }
@@ -87,7 +83,7 @@ fn a_folder_and_an_archive_hold_the_images_for_stock_tools() {
 
     said(&load(&ground, &line, &["x.ggb", "--to", "oci-dir:layout"]).run(b"").unwrap());
     said(&load(&ground, &line, &["-", "--to", "oci-dir:again"]).run(&whole).unwrap());
-    does(ground.home(), "diff -r layout again && [ $(ls -A | grep -c part) = 0 ]");
+    does(ground.home(), "diff -r layout again && [ $(ls -A | grep -c gitgrit-part) = 0 ]");
     let found: Value =
         serde_json::from_str(&does(ground.home(), "skopeo inspect oci:layout:gitgrit-app:1.0.0")).unwrap();
     assert_eq!(found["Architecture"].as_str(), Some("amd64"));
@@ -97,12 +93,50 @@ fn a_folder_and_an_archive_hold_the_images_for_stock_tools() {
     said(&load(&ground, &line, &["-", "--to", "docker-archive:again.tar"]).run(&whole).unwrap());
     does(
         ground.home(),
-        "cmp images.tar again.tar && tar tf images.tar && skopeo inspect docker-archive:images.tar:gitgrit-app:1.0.0",
+        "cmp images.tar again.tar && ! [ -e images.tar.part ] && tar tf images.tar && skopeo inspect docker-archive:images.tar:gitgrit-app:1.0.0",
     );
     // An archive that is there is replaced; a link to somebody else's file is not followed.
     std::os::unix::fs::symlink("x.ggb", ground.home().join("link.tar.part")).unwrap();
     is(&load(&ground, &line, &["x.ggb", "--to", "docker-archive:link.tar"]).run(b"").unwrap(), 1, "GG-BUNDLE-002");
     assert!(std::fs::read(ground.home().join("x.ggb")).unwrap() == whole);
+}
+
+#[test]
+fn two_runs_never_write_one_folder() {
+    let (ground, line) = signed();
+    let whole = std::fs::read(ground.home().join("x.ggb")).unwrap();
+    let mut command = load(&ground, &line, &["-", "--to", "oci-dir:layout"]).into_command();
+    let mut first = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut input = first.stdin.take().unwrap();
+    let (most, rest) = whole.split_at(whole.len() - 30);
+    input.write_all(most).unwrap();
+    let part = ground.home().join(".layout.gitgrit-part/blobs");
+    require::until(20, "a folder that is being written", || part.is_dir().then_some(()));
+    let second = load(&ground, &line, &["x.ggb", "--to", "oci-dir:layout"]).run(b"").unwrap();
+    is(&second, 11, "is locked by another gitgrit-ops");
+    input.write_all(rest).unwrap();
+    drop(input);
+    assert!(first.wait().unwrap().success());
+    said(&load(&ground, &line, &["x.ggb", "--to", "oci-dir:again"]).run(b"").unwrap());
+    does(ground.home(), "diff -r layout again && [ $(ls -A | grep -c part) = 0 ]");
+}
+
+#[test]
+fn what_a_killed_run_left_does_not_take_the_room_of_the_next() {
+    let Some(workshop) = Workshop::open() else { return };
+    workshop.built("dist", &[]);
+    std::fs::create_dir_all(workshop.path("small")).unwrap();
+    for target in ["oci-dir:small/layout", "docker-archive:small/images.tar"] {
+        let load = workshop.load(&workshop.engine, "dist", &["--to", target]).into_parts().0;
+        let script = "mount -t tmpfs -o size=19m none small && mkdir small/.layout.gitgrit-part && \
+                      head -c 5000000 /dev/zero >small/.layout.gitgrit-part/blob && head -c 5000000 /dev/zero >small/images.tar.part && \
+                      case \"$*\" in *oci-dir*) rm small/images.tar.part;; *) rm -r small/.layout.gitgrit-part;; esac && \
+                      head -c 1000000 /dev/zero >small/other && \"$0\" \"$@\" && { ls -A small | grep -c part; true; }";
+        let program = Program::new("unshare").options(["--mount", "sh", "-c", script]).option(load.get_program());
+        let program = program.options(load.get_args()).directory(&workshop.path("."));
+        let done = program.env("HOME", workshop.path(".")).run(b"").unwrap();
+        assert!(done.status.success() && out(&done).ends_with("0\n"), "{target}: {}{}", out(&done), done.stderr);
+    }
 }
 
 #[test]
@@ -182,17 +216,22 @@ fn a_registry_gets_what_it_lacks_and_its_tags_last() {
     let target = format!("registry:http://127.0.0.1:{}/team", registry.port);
     let push = |more: &[&str]| workshop.load(&workshop.engine, "dist", &[&["--to", &target][..], more].concat());
     let planned = said(&push(&["--dry-run"]).run(b"").unwrap());
-    let listed = |name: &str| {
-        let list = format!("skopeo list-tags --tls-verify=false docker://127.0.0.1:{}/team/{name}", registry.port);
-        crate::bundle_plain::shell(&workshop.path("."), &list).0
+    let names = [("gitgrit-app", "v1"), ("gitgrit-sandbox", "v1"), ("redis", "7")];
+    let have = |status: &str| {
+        for (name, tag) in names {
+            let found = get(registry.port, &format!("/v2/team/{name}/manifests/{tag}"));
+            assert!(found.starts_with(&format!("HTTP/1.1 {status} ")), "wanted {status} for {name}: {found}");
+        }
     };
-    for _ in 0..2 {
-        let done = push(&[]).env("GITGRIT_FAULT", "bundle:load:sent").run(b"").unwrap();
+    for place in ["bundle:load:sent", "bundle:load:sent", "bundle:load:blobs"] {
+        let done = push(&[]).env("GITGRIT_FAULT", place).run(b"").unwrap();
         assert_eq!(done.status.signal(), Some(9), "{}", out(&done));
-        assert!(!listed("gitgrit-app"), "a tag before its time");
+        // Also when every blob is there, no tag is.
+        have("404");
     }
     let first = said(&push(&[]).run(b"").unwrap());
-    assert!(first["sent"].as_u64() <= planned["sent"].as_u64(), "{planned} {first}");
+    have("200");
+    assert!(planned["sent"].as_u64() > Some(12 << 20) && first["sent"].as_u64() == Some(0), "{planned} {first}");
     assert_eq!(said(&push(&[]).run(b"").unwrap())["sent"].as_u64(), Some(0), "what is there is not sent again");
     assert_eq!(said(&push(&["--dry-run"]).run(b"").unwrap())["sent"].as_u64(), Some(0));
     let ids = Workshop::ids(&workshop.engine);
@@ -239,14 +278,33 @@ fn a_registry_that_knows_its_people_and_speaks_tls() {
     is(&done, 1, "a password does not go over plain HTTP");
 }
 
+/// What a server of the loopback answers to a question, as text.
+fn get(port: u16, path: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let question = format!(
+        "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: application/vnd.oci.image.manifest.v1+json\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(question.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
 /// A registry that answers everything with this.
-fn stub(answer: &'static str) -> u16 {
+fn stub(answer: &str) -> u16 {
+    stub_of(answer.to_owned(), answer.to_owned())
+}
+
+/// A registry that answers each `HEAD` with the one, and everything else with the other.
+fn stub_of(head: String, other: String) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 16_384]);
+            let mut question = [0; 16_384];
+            let _ = stream.read(&mut question);
+            let answer = if question.starts_with(b"HEAD ") { &head } else { &other };
             let _ = stream.write_all(answer.as_bytes());
         }
     });
@@ -266,6 +324,21 @@ fn a_registry_that_is_broken_or_absent_or_sends_us_elsewhere_is_named() {
     is(&push(stub(denied)), 1, "it asks for tokens");
     is(&push(require::free_port()), 1, "GG-BUNDLE-176");
     is(&push(stub("nonsense\r\n\r\n")), 1, "GG-BUNDLE-176");
+    // Wherever it sends us, nobody comes.
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    elsewhere.set_nonblocking(true).unwrap();
+    let answer = |status: &str| {
+        let place = format!("http://{}/v2/a/blobs/uploads/1", elsewhere.local_addr().unwrap());
+        format!("HTTP/1.1 {status}\r\nLocation: {place}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    };
+    is(&push(stub_of(answer("404 No"), answer("202 Accepted"))), 1, "GG-BUNDLE-179");
+    is(&push(stub_of(answer("404 No"), answer("307 Elsewhere"))), 1, "GG-BUNDLE-178");
+    // One whose blobs lie in another store says by that that it has them.
+    let target = format!("registry:http://127.0.0.1:{}", stub(&answer("307 Elsewhere")));
+    let planned = said(&load(&ground, &line, &["x.ggb", "--dry-run", "--to", &target]).run(b"").unwrap());
+    assert!(planned["sent"].as_u64() == Some(0) && planned["spared"].as_u64() > Some(0), "{planned}");
+    assert_eq!(elsewhere.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "somebody was sent there");
+
     for wrong in ["registry:ftp://127.0.0.1", "registry:nonsense", "registry:https://user:secret@127.0.0.1"] {
         let done = load(&ground, &line, &["x.ggb", "--to", wrong]).run(b"").unwrap();
         is(&done, 1, "GG-BUNDLE-175");

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use base::process::Program;
 use vault::minisign::SecretKey;
 
 use crate::bundle_forger::{Draft, Packed, layer};
-use crate::site::{Ground, out};
+use crate::site::{Ground, binary, out};
 
 /// What the engine says to an archive, by which one it is.
 type Says = fn(usize) -> &'static str;
@@ -26,6 +27,12 @@ const LOADED: &str = r#"{"stream":"Loaded image ID: sha256:00\n"}"#;
 /// The engine unpacks for a second, and says so; or it says nothing more.
 const SLOW: &str = "slow";
 const SILENT: &str = "silent";
+/// The engine answers before it has read much, and goes.
+const EARLY: &str = r#"{"stream":"Loaded image ID: sha256:01\n"}"#;
+/// The engine counts as nobody does.
+const COUNTS: &str = r#"{"status":"Loading layer","progressDetail":{"current":9223372036854775807},"id":"ab"}
+{"status":"Loading layer","progressDetail":{"current":-9223372036854775808},"id":"ab"}
+{"stream":"Loaded image ID: sha256:00\n"}"#;
 
 /// An engine that has one image, of the bundle's lowest layer.
 struct Stub {
@@ -93,6 +100,9 @@ fn answer(stream: &UnixStream, arch: &str, layer: &str, loads: &AtomicUsize, say
         while !taken.ends_with(b"0\r\n\r\n") {
             let size = reader.read(&mut piece).unwrap_or_default();
             taken.extend_from_slice(&piece[..size]);
+            if said == EARLY && taken.len() > 20_000 {
+                break;
+            }
             if size == 0 || (said == HANGS_UP && taken.len() > 20_000) {
                 return;
             }
@@ -138,6 +148,8 @@ fn an_engine_that_says_how_far_it_is_may_take_its_time() {
     };
     let (done, heard) = load(|_| SLOW);
     assert_eq!((done.unwrap().as_slice(), heard), (&["sha256:00".to_owned()][..], 1000));
+    let (done, _) = load(|_| COUNTS);
+    assert_eq!(done.unwrap(), ["sha256:00"], "numbers of an engine end nothing");
     let (done, _) = load(|_| SILENT);
     assert!(matches!(done, Err(docker::EngineError::Silent { .. })), "{done:?}");
 }
@@ -192,6 +204,57 @@ fn what_an_engine_refuses_is_tried_again_only_where_that_can_help() {
         "{said}"
     );
     assert_eq!(stub.loads(), 0);
+}
+
+#[test]
+fn an_engine_that_answers_early_does_not_make_a_broken_stream_hold() {
+    let (ground, key) = (Ground::new(), SecretKey::generate());
+    // Larger than what waits on its way to an engine.
+    let large: Vec<u8> = std::iter::repeat_n(layer(), 80).flatten().collect();
+    let config = format!(
+        r#"{{"architecture":"amd64","os":"linux","rootfs":{{"type":"layers","diff_ids":["{}"]}}}}"#,
+        airgap::bundle::Digest::of(&large).named()
+    );
+    let mut whole = Draft::of_image(&config, &[large]).file(&key);
+    *whole.last_mut().unwrap() ^= 1;
+    std::fs::write(ground.home().join("x.ggb"), whole).unwrap();
+    let stub = Stub::start("amd64", &lowest(), |_| EARLY);
+    let line = key.public().line();
+    let load = ["load", "x.ggb", "--stream", "--public-key", &line, "--state", "state"];
+    let (code, said) = bundle(&ground, &load, &stub.address());
+    assert_eq!((code, stub.loads()), (Some(13), 1), "{said}");
+    assert!(!said.contains("GG-BUNDLE-203"), "what the engine has was looked at before the stream was read: {said}");
+    assert!(!ground.home().join("state/bundle.json").exists());
+}
+
+/// A file that may not grow stands for a disk that is full.
+#[test]
+fn a_journal_that_takes_no_more_does_not_hide_why_a_load_failed() {
+    let (ground, key) = (Ground::new(), SecretKey::generate());
+    std::fs::write(ground.home().join("x.ggb"), Draft::good().file(&key)).unwrap();
+    let stub = Stub::start("amd64", &lowest(), |_| FULL);
+    let line = key.public().line();
+    let load = ["load", "x.ggb", "--public-key", &line, "--state", "state"];
+    for how in [&[][..], &["--stream"]] {
+        let (code, said) = bundle(&ground, &[&load[..], how].concat(), &stub.address());
+        assert_eq!(code, Some(15), "{said}");
+        // All records of that run but its last one fit below 4 KiB.
+        let path = ground.home().join("state/bundle.jsonl");
+        let lines = std::fs::read_to_string(&path).unwrap();
+        let last = lines.lines().last().unwrap().len();
+        let rest = lines.len() - last;
+        let record = |step: &str| format!(r#"{{"at":1,"operation":"x","step":"{step}","event":"done"}}"#) + "\n";
+        let filled = record(&"x".repeat(4096 - rest - 4 - record("").len()));
+        std::fs::write(&path, filled).unwrap();
+        let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" bundle \"$@\"";
+        let program = Program::new("sh").options(["-c", script]).option(binary()).options(load).options(how);
+        let program = program.directory(ground.home()).env("HOME", ground.home()).env("DOCKER_HOST", stub.address());
+        let done = program.run(b"").unwrap();
+        let said = format!("{}{}", out(&done), done.stderr);
+        assert!(std::fs::metadata(&path).unwrap().len() > 4096 - 10, "the journal had room: {said}");
+        assert!(done.status.code() == Some(15) && said.contains("GG-BUNDLE-170"), "{how:?}: {:?} {said}", done.status);
+        std::fs::remove_file(&path).unwrap();
+    }
 }
 
 /// Writes a bundle and says what a load of it says.

@@ -6,7 +6,7 @@ use std::io::{self, Cursor, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use base::file::free_bytes;
+use base::file::{FileError, Lock, free_bytes};
 
 use super::docker_archive::{LIST, Outgoing, Piece};
 use super::draft::Draft;
@@ -20,7 +20,6 @@ const OVERHEAD: u64 = 1 << 20;
 
 /// Writes the images as one archive that `docker load` takes, replacing `out`. Its list comes last.
 pub fn docker_archive(source: &dyn Source, out: &Path, tell: &Tell<'_>) -> Result<(), LoadError> {
-    let needed = check_room(source, folder_of(out))?;
     let manifest = source.manifest();
     let [_, _, list] = head::derived(manifest)?;
     let size = list.len() as u64;
@@ -29,11 +28,14 @@ pub fn docker_archive(source: &dyn Source, out: &Path, tell: &Tell<'_>) -> Resul
         .map(|(digest, size)| (format!("blobs/sha256/{digest}"), piece(source, digest, size, true)))
         .collect();
     let last = move || -> io::Result<Box<dyn Read + Send>> {
+        base::fault::point("bundle:load:sent");
         source.hold()?;
         Ok(Box::new(Cursor::new(list)))
     };
     files.push((LIST.to_owned(), Piece::Stream(size, Box::new(last))));
+    // What a run that was killed left there takes no room any more.
     let draft = Draft::begin(out)?;
+    let needed = check_room(source, folder_of(out))?;
     let mut archive = Outgoing::new(files, manifest.epoch, Box::new(|more| tell(Told::Sent(more))));
     draft.copy(&mut archive).map_err(|error| told_full(error.into(), folder_of(out), needed))
 }
@@ -44,10 +46,16 @@ pub fn oci_dir(source: &dyn Source, out: &Path, tell: &Tell<'_>) -> Result<(), L
     if fs::symlink_metadata(out).is_ok_and(|facts| !facts.is_dir()) || (out.is_dir() && !is_empty(out)) {
         return Err(LoadError::Occupied { path: out.into() });
     }
-    let needed = check_room(source, folder_of(out))?;
     let part = Part::begin(out)?;
-    fill(source, &part.path, tell).map_err(|error| told_full(error, folder_of(out), needed))?;
-    part.named(out)
+    let needed = check_room(source, folder_of(out))?;
+    match fill(source, &part.path, tell) {
+        Ok(()) => part.named(out),
+        Err(error) => {
+            // What it took is free again before the figures are told.
+            drop(part);
+            Err(told_full(error, folder_of(out), needed))
+        }
+    }
 }
 
 fn fill(source: &dyn Source, folder: &Path, tell: &Tell<'_>) -> Result<(), LoadError> {
@@ -82,9 +90,12 @@ fn put(path: &Path, content: &mut dyn Read, tell: &Tell<'_>) -> Result<(), LoadE
     }
 }
 
-/// A folder that is being written. Dropped before its end, nothing of it is left.
+/// A folder that is being written, by one run at a time. Dropped before its end, nothing of it is left.
 struct Part {
     path: PathBuf,
+    /// The lock's file, which lies beside it and goes with it.
+    locked: PathBuf,
+    _lock: Lock,
     is_named: bool,
 }
 
@@ -94,15 +105,26 @@ impl Part {
         let name = out.file_name().unwrap_or_default().to_string_lossy();
         let path = folder_of(out).join(format!(".{name}.gitgrit-part"));
         let failed = |source| LoadError::Write { path: path.clone(), source };
+        let locked = folder_of(out).join(format!(".{name}.gitgrit-part.lock"));
+        let open = File::options().create(true).truncate(false).read(true).write(true).mode(0o600).open(&locked);
+        let file = open.map_err(|source| LoadError::Write { path: locked.clone(), source })?;
+        let lock = Lock::of(file, &locked)?.ok_or_else(|| FileError::Locked { path: locked.clone() })?;
         match fs::remove_dir_all(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
+        let part = Self { path: path.clone(), locked, _lock: lock, is_named: false };
         fs::create_dir(&path).map_err(failed)?;
-        Ok(Self { path, is_named: false })
+        Ok(part)
     }
 
     fn named(mut self, out: &Path) -> Result<(), LoadError> {
+        // Names are on the disk as soon as what they name is.
+        for inner in ["blobs/sha256", "blobs", ""] {
+            let folder = self.path.join(inner);
+            let synced = File::open(&folder).and_then(|folder| folder.sync_all());
+            synced.map_err(|source| LoadError::Write { path: folder, source })?;
+        }
         fs::rename(&self.path, out).map_err(|source| LoadError::Write { path: out.into(), source })?;
         self.is_named = true;
         let folder = folder_of(out);
@@ -117,6 +139,8 @@ impl Drop for Part {
             // The disk may be gone; then the next run removes what is left.
             let _ = fs::remove_dir_all(&self.path);
         }
+        // Still held: whoever waits for it finds that it is another file than the one at its place.
+        let _ = fs::remove_file(&self.locked);
     }
 }
 
@@ -137,7 +161,9 @@ fn check_room(source: &dyn Source, folder: &Path) -> Result<u64, LoadError> {
 /// A disk that was full before its time: somebody else wrote to it, too.
 fn told_full(error: LoadError, folder: &Path, needed: u64) -> LoadError {
     let is_full = match &error {
-        LoadError::Write { source, .. } => source.kind() == ErrorKind::StorageFull,
+        LoadError::Write { source, .. } => {
+            matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+        }
         LoadError::Bundle(error) => error.is_space(),
         _ => false,
     };

@@ -22,7 +22,7 @@ pub struct Pushed {
 }
 
 /// Where an image goes: its repository without any registry of its own, and its tag.
-pub fn target(image: &Image) -> (String, String) {
+fn target(image: &Image) -> (String, String) {
     let whole = reference::whole(reference::short(&image.reference));
     let path = whole.strip_prefix("docker.io/library/").or_else(|| whole.split_once('/').map(|(_, path)| path));
     let path = path.unwrap_or(&whole);
@@ -30,15 +30,29 @@ pub fn target(image: &Image) -> (String, String) {
     (name.into(), tag.into())
 }
 
+/// Where all images go, in the bundle's order. Fails when two that are not the same would have one name.
+pub fn targets(images: &[Image]) -> Result<Vec<(String, String)>, LoadError> {
+    let mut taken: HashMap<(String, String), &Image> = HashMap::new();
+    for image in images {
+        let (name, tag) = target(image);
+        if let Some(other) = taken.insert((name.clone(), tag.clone()), image).filter(|other| other.id != image.id) {
+            let (one, next) = (other.reference.clone(), image.reference.clone());
+            return Err(LoadError::Clash { one, next, name: format!("{name}:{tag}") });
+        }
+    }
+    Ok(images.iter().map(target).collect())
+}
+
 /// Pushes all images. With `is_dry` it only asks what is there.
 pub fn push(source: &Verified<'_>, registry: &Registry, is_dry: bool, tell: &Tell<'_>) -> Result<Pushed, LoadError> {
     let manifest = source.manifest();
     let sizes = manifest.sizes();
+    let targets = targets(&manifest.images)?;
     let mut pushed = Pushed::default();
     // Where in the registry each blob is, as far as this run knows.
     let mut known: HashMap<Digest, String> = HashMap::new();
-    for image in &manifest.images {
-        let repository = registry.repository(&target(image).0);
+    for (image, (name, _)) in manifest.images.iter().zip(&targets) {
+        let repository = registry.repository(name);
         for digest in std::iter::once(&image.id).chain(&image.layers) {
             let size = sizes.get(digest).copied().unwrap_or_default();
             if known.get(digest) == Some(&repository) {
@@ -61,10 +75,10 @@ pub fn push(source: &Verified<'_>, registry: &Registry, is_dry: bool, tell: &Tel
             known.insert(*digest, repository.clone());
         }
     }
-    for image in manifest.images.iter().filter(|_| !is_dry) {
-        let (name, tag) = target(image);
+    base::fault::point("bundle:load:blobs");
+    for (image, (name, tag)) in manifest.images.iter().zip(&targets).filter(|_| !is_dry) {
         let document = document(source, &image.manifest)?;
-        registry.put_manifest(&registry.repository(&name), &tag, document, &image.manifest.named())?;
+        registry.put_manifest(&registry.repository(name), tag, document, &image.manifest.named())?;
     }
     Ok(pushed)
 }
@@ -92,6 +106,20 @@ fn send(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_images_with_one_name_are_refused() {
+        let image = |reference: &str, content: &[u8]| {
+            let digest = Digest::of(content);
+            Image { name: "a".into(), reference: reference.into(), id: digest, manifest: digest, layers: vec![] }
+        };
+        let (here, there) = ("docker.io/library/redis:7", "registry.site/redis:7");
+        let error = targets(&[image(here, b"1"), image(there, b"2")]).unwrap_err();
+        assert_eq!(error.id(), Some("GG-BUNDLE-186"));
+        assert!(error.to_string().contains(here) && error.to_string().contains(there), "{error}");
+        let same = targets(&[image(here, b"1"), image(there, b"1"), image("docker.io/library/redis:8", b"2")]).unwrap();
+        assert_eq!(same[0], same[1]);
+    }
 
     #[test]
     fn an_image_goes_under_its_name_without_a_registry_of_its_own() {

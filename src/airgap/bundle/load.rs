@@ -95,8 +95,10 @@ pub fn apply(
         let Action::Send { below } = *action else { continue };
         state.write(&image.reference, Event::Begun)?;
         if let Err(error) = step(image, below, plan.sends_all, engine, &Way { source, tell }) {
-            state.write(&image.reference, Event::Failed)?;
-            return Err(told_full(error, plan.room(), engine, &brought));
+            let error = told_full(error, plan.room(), engine, &brought);
+            // Why it stopped is what counts, also when a full disk does not take the record of it.
+            let _ = state.write(&image.reference, Event::Failed);
+            return Err(error);
         }
         brought.push(image);
         state.write(&image.reference, Event::Done)?;

@@ -56,6 +56,16 @@ pub enum LoadError {
         /// What is there.
         path: PathBuf,
     },
+    /// Two images would have one name where they go.
+    #[error("`{one}` and `{next}` are two images, and both would be `{name}`")]
+    Clash {
+        /// One of them.
+        one: String,
+        /// The other.
+        next: String,
+        /// What both would be called.
+        name: String,
+    },
     /// Another bundle with the same sequence was loaded before.
     #[error("a bundle with the sequence {sequence} was loaded before, and it was another one (`{version}`)")]
     Sibling {
@@ -114,6 +124,7 @@ impl LoadError {
             Self::Sibling { .. } => Some("GG-BUNDLE-172"),
             Self::Room { .. } => Some("GG-BUNDLE-173"),
             Self::Occupied { .. } => Some("GG-BUNDLE-174"),
+            Self::Clash { .. } => Some("GG-BUNDLE-186"),
             Self::Registry(error) => error.id(),
             Self::Engine(_) | Self::File(_) | Self::Journal(_) | Self::Write { .. } => None,
         }
@@ -131,10 +142,14 @@ impl Hint for LoadError {
             Self::Full { needed, .. } => {
                 Some(format!("make room for {needed} bytes on the engine's host; what this run had brought there is gone"))
             }
+            Self::Room { needed, free, .. } if free >= needed => Some("there is room now: run this again".into()),
             Self::Room { needed, free, .. } => {
                 Some(format!("free {} more bytes there, or name another place", needed.saturating_sub(*free)))
             }
             Self::Occupied { .. } => Some("name a folder that is not there yet, or remove this one".into()),
+            Self::Clash { .. } => {
+                Some("write them with --to oci-dir:DIR, and push each under a name of your own".into())
+            }
             Self::Sibling { .. } => Some(
                 "two bundles should not share a sequence: ask whoever sent it which one is right; to take it on purpose, use --allow-older"
                     .into(),

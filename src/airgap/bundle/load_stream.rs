@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Cursor, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use docker::{Engine, EngineError, Reference};
 
@@ -24,7 +25,10 @@ pub fn apply(
 ) -> Result<(), LoadError> {
     state.write("", Event::Begun)?;
     let sent: Vec<&Wanted> = plan.steps.iter().filter(|(_, action)| is_sent(*action)).map(|(image, _)| image).collect();
-    let done = send(plan, &sent, engine, source, tell).and_then(|()| {
+    let is_listed = AtomicBool::new(false);
+    let done = send(plan, &sent, engine, source, (tell, &is_listed)).and_then(|()| {
+        // An engine may answer before it has read all of it.
+        source.hold()?;
         base::fault::point("bundle:load:image");
         sent.iter().try_for_each(|image| {
             let known_as = if plan.sends_all { &image.reference } else { &image.id };
@@ -32,12 +36,14 @@ pub fn apply(
         })
     });
     if let Err(error) = done {
-        state.write("", Event::Failed)?;
-        // What an engine that is still there kept all the same has no name.
-        if !matches!(&error, LoadError::Engine(error) if error.is_unavailable()) {
-            take_away(engine, &sent);
-        }
-        return Err(told_full(error, plan.room_at_once(), engine, &sent));
+        // Without the list the engine made no image: what is there is somebody else's. What it made of the list has no name.
+        let is_there = !matches!(&error, LoadError::Engine(error) if error.is_unavailable());
+        let made = if is_listed.load(Ordering::Relaxed) && is_there { sent.as_slice() } else { &[] };
+        take_away(engine, made);
+        let error = told_full(error, plan.room_at_once(), engine, made);
+        // Why it stopped is what counts, also when a full disk does not take the record of it.
+        let _ = state.write("", Event::Failed);
+        return Err(error);
     }
     name_all(plan, engine, state)?;
     state.write("", Event::Done)
@@ -47,7 +53,14 @@ const fn is_sent(action: Action) -> bool {
     matches!(action, Action::Send { .. })
 }
 
-fn send(plan: &Plan, sent: &[&Wanted], engine: &Engine, source: &dyn Source, tell: &Tell<'_>) -> Result<(), LoadError> {
+/// Sends all images at once. Says in `is_listed` when the list went out, from which the engine makes them.
+fn send(
+    plan: &Plan,
+    sent: &[&Wanted],
+    engine: &Engine,
+    source: &dyn Source,
+    (tell, is_listed): (&Tell<'_>, &AtomicBool),
+) -> Result<(), LoadError> {
     if sent.is_empty() {
         return Ok(source.hold()?);
     }
@@ -70,6 +83,7 @@ fn send(plan: &Plan, sent: &[&Wanted], engine: &Engine, source: &dyn Source, tel
     let size = list.len() as u64;
     let last = move || -> io::Result<Box<dyn Read + Send>> {
         source.hold()?;
+        is_listed.store(true, Ordering::Relaxed);
         Ok(Box::new(Cursor::new(list)))
     };
     files.push((LIST.to_owned(), Piece::Stream(size, Box::new(last))));

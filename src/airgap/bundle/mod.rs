@@ -1,5 +1,6 @@
 //! The bundle: one file that crosses the gap. A tar in independent zstd frames, signed, checked before anything of it is
-//! used (docs/bundle.md). Nothing that a signature does not cover is ever decoded. Opens no socket and starts no program, but for `serve`,
+//! used (docs/bundle.md). Nothing that a signature does not cover is ever decoded, but for a delta's patches, of
+//! which only what the signed hashes name is kept. Opens no socket and starts no program, but for `serve`,
 //! which listens, and `push`, which starts `ssh`.
 
 mod accompany;

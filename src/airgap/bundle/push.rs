@@ -5,16 +5,24 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use base::Hint;
 use serde::Deserialize;
 use vault::digest::Sha256;
 
 use super::Digest;
-use super::ssh::{Done, Host, Ssh, last_line, plain, quoted};
+use super::ssh::{Asked, Done, Host, Ssh, last_line, plain, quoted};
 
 /// Where the files lie on a host, below the home of whoever signs in.
 const FOLDER: &str = ".local/state/gitgrit/push";
+
+/// How long a host may take to say what it has.
+const ANSWER: Duration = Duration::from_mins(1);
+/// How long a host may take nothing of a copy.
+const COPY: Duration = Duration::from_mins(5);
+/// How long a host may take to hash or to load a bundle.
+const LOAD: Duration = Duration::from_hours(4);
 
 /// Why a host does not have the bundle's images.
 #[derive(Debug, thiserror::Error)]
@@ -162,7 +170,7 @@ pub struct Push {
 }
 
 /// What a host said of its load.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 struct Loaded {
     sent: u64,
     spared: u64,
@@ -192,7 +200,7 @@ impl Push {
         let words: Vec<String> = self.options.iter().map(|word| quoted(word)).collect();
         let (program, bundle) = (self.program.name(), self.bundle.name());
         let load = format!("cd {FOLDER} && ./{program} bundle load ./{bundle} --json {}", words.join(" "));
-        let done = self.ask(host, &load, None, &|_| ())?;
+        let done = self.ask(host, &load, LOAD)?;
         let said = String::from_utf8_lossy(&done.said).into_owned();
         if done.is_lost() {
             return Err(lost(host, "load the bundle", &done));
@@ -201,12 +209,17 @@ impl Push {
             let code = done.status.code().unwrap_or(-1);
             return Err(PushError::Load { host: host.as_str().to_owned(), code, words: told(&said, &done.words) });
         }
-        let loaded: Loaded = serde_json::from_str(&said).unwrap_or_default();
+        // What the host greets with may stand before it.
+        let Some(loaded) = said.find('{').and_then(|from| serde_json::from_str::<Loaded>(said.get(from..)?).ok())
+        else {
+            let words = "it did not say what it loaded".to_owned();
+            return Err(PushError::Load { host: host.as_str().to_owned(), code: 0, words });
+        };
         (arrived.sent, arrived.spared) = (loaded.sent, loaded.spared);
         if !self.keeps {
             let remove = format!("cd {FOLDER} && rm -f ./{program} ./{bundle} lock");
             // What stays there harms nothing, and the next run uses it.
-            let _ = self.ask(host, &remove, None, &|_| ());
+            let _ = self.ask(host, &remove, ANSWER);
         }
         Ok(arrived)
     }
@@ -221,7 +234,7 @@ impl Push {
              df -Pk . | awk 'NR == 2 {{ print $4 }}'",
             size = cargo.size
         );
-        let found = self.ask(host, &look, None, &|_| ())?;
+        let found = self.ask(host, &look, ANSWER)?;
         let said = String::from_utf8_lossy(&found.said).into_owned();
         let mut words = said.split_whitespace();
         let kind = words.next().unwrap_or_default();
@@ -252,7 +265,7 @@ impl Push {
         let compare = format!(
             "cd {FOLDER} && [ -f {name} ] && {{ [ \"$(sha256sum <{name} | cut -c1-64)\" = {digest} ] || {{ rm -f {name}; exit 3; }}; }}"
         );
-        Ok(self.ask(host, &compare, None, &|_| ())?.status.success())
+        Ok(self.ask(host, &compare, LOAD)?.status.success())
     }
 
     fn append(&self, host: &Host, cargo: &Cargo, from: u64, tell: &dyn Fn(u64)) -> Result<(), PushError> {
@@ -268,7 +281,8 @@ impl Push {
              if [ \"$(sha256sum <{name}.part | cut -c1-64)\" = {digest} ]; then chmod 700 {name}.part && mv {name}.part {name}; \
              else rm -f {name}.part; exit 3; fi"
         );
-        let done = self.ask(host, &append, Some(file), tell)?;
+        let asked = Asked { line: &append, input: Some(file), patience: COPY };
+        let done = self.ssh.ask(host, asked, tell).map_err(|error| unheard(host, error))?;
         match done.status.code() {
             Some(0) => Ok(()),
             Some(3) => Err(PushError::Damaged { host: host.as_str().to_owned() }),
@@ -276,10 +290,18 @@ impl Push {
         }
     }
 
-    fn ask(&self, host: &Host, line: &str, input: Option<File>, tell: &dyn Fn(u64)) -> Result<Done, PushError> {
-        let asked = self.ssh.ask(host, line, input, tell);
-        asked.map_err(|source| PushError::Here { path: "ssh".into(), source })
+    fn ask(&self, host: &Host, line: &str, patience: Duration) -> Result<Done, PushError> {
+        let asked = Asked { line, input: None, patience };
+        self.ssh.ask(host, asked, &|_| ()).map_err(|error| unheard(host, error))
     }
+}
+
+/// A host that did not go on, or an `ssh` that did not start.
+fn unheard(host: &Host, source: io::Error) -> PushError {
+    if source.kind() != io::ErrorKind::TimedOut {
+        return PushError::Here { path: "ssh".into(), source };
+    }
+    PushError::Ssh { host: host.as_str().to_owned(), what: "finish", words: "it did not go on".into() }
 }
 
 /// What a load that failed said: its error as JSON, or its last line.

@@ -42,8 +42,8 @@ impl<'b> Shelf<'b> {
             manifests: BTreeMap::new(),
             blobs: BTreeMap::new(),
         };
-        for image in &manifest.images {
-            let (name, tag) = export_registry::target(image);
+        let targets = export_registry::targets(&manifest.images)?;
+        for (image, (name, tag)) in manifest.images.iter().zip(targets) {
             shelf.manifests.insert(image.manifest, super::export::document(source, &image.manifest)?);
             shelf.tags.entry(name.clone()).or_default().insert(tag, image.manifest);
             let blobs = shelf.blobs.entry(name).or_default();

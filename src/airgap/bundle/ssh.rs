@@ -3,10 +3,11 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, ExitStatus};
-use std::time::Duration;
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use base::process::{Program, kill_group};
 
@@ -16,10 +17,14 @@ use super::push::PushError;
 const SSH_FAILED: i32 = 255;
 /// How much of what a host says is kept, in bytes.
 const WORDS: u64 = 256 << 10;
-/// How often a running copy is looked at.
-const LOOK: Duration = Duration::from_millis(100);
-/// Never a password, never our agent, never a tunnel; and an end when the other side is gone.
-const OPTIONS: [&str; 8] = [
+/// How often a running `ssh` is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+/// How much of a copy is in memory, in bytes.
+const PIECE: usize = 256 << 10;
+/// Never a password, never our agent, never a tunnel, never through somebody else's connection; and an end when the other side is gone.
+const OPTIONS: [&str; 10] = [
+    "ControlMaster=no",
+    "ControlPath=none",
     "BatchMode=yes",
     "ForwardAgent=no",
     "ForwardX11=no",
@@ -65,8 +70,9 @@ pub struct Ssh {
 }
 
 impl Ssh {
-    /// Runs a line of shell on a host, with `input` to read.
-    pub(crate) fn ask(&self, host: &Host, line: &str, input: Option<File>, tell: &dyn Fn(u64)) -> io::Result<Done> {
+    /// Runs a line of shell on a host. Fails as timed out when it does not go on. `tell` hears of every byte that it takes.
+    pub(crate) fn ask(&self, host: &Host, asked: Asked<'_>, tell: &dyn Fn(u64)) -> io::Result<Done> {
+        let Asked { line, input, patience } = asked;
         let mut program = Program::new("ssh").option("-T");
         if let Some(config) = &self.config {
             program = program.option("-F").option(config);
@@ -78,18 +84,21 @@ impl Ssh {
             program = program.env(name, value);
         }
         let mut command = program.operands([host.0.clone(), format!("sh -c {}", quoted(line))]).into_command();
-        let watched = match input {
-            Some(file) => {
-                let watched = file.try_clone()?;
-                command.stdin(file);
-                Some(watched)
-            }
-            None => None,
-        };
-        let child = command.spawn()?;
-        drop(command);
-        wait(child, watched, tell)
+        if input.is_some() {
+            command.stdin(Stdio::piped());
+        }
+        wait(command.spawn()?, input, patience, tell)
     }
+}
+
+/// What a host is to do.
+pub(crate) struct Asked<'a> {
+    /// The line of shell.
+    pub(crate) line: &'a str,
+    /// What it reads.
+    pub(crate) input: Option<File>,
+    /// How long it may take; with something to read, how long it may take nothing of it.
+    pub(crate) patience: Duration,
 }
 
 /// How a line on a host ended.
@@ -108,50 +117,63 @@ impl Done {
     }
 }
 
-/// Waits for `ssh`, which gives up by itself when the other side is gone; how far it is shows in the place of the file that it reads.
-fn wait(mut child: Child, mut watched: Option<File>, tell: &dyn Fn(u64)) -> io::Result<Done> {
-    let (Some(out), Some(err)) = (child.stdout.take(), child.stderr.take()) else {
+/// Waits for `ssh`. What it reads goes through a pipe of this process, so that it ends when this process does. When nothing goes on
+/// for `patience`, it is killed with all that it started.
+fn wait(mut child: Child, input: Option<File>, patience: Duration, tell: &dyn Fn(u64)) -> io::Result<Done> {
+    let (Some(mut out), Some(mut err)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(io::ErrorKind::BrokenPipe.into());
     };
-    let ending = Ending(child.id());
+    let stdin = child.stdin.take();
+    let fed = AtomicU64::new(0);
     let take = |from: &mut dyn Read| {
         let mut taken = Vec::new();
         let read = (&mut *from).take(WORDS).read_to_end(&mut taken);
         read.and_then(|_| io::copy(from, &mut io::sink())).map(|_| taken)
     };
-    let (mut out, mut err) = (out, err);
-    let done = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let said = scope.spawn(|| take(&mut out));
         let words = scope.spawn(|| take(&mut err));
-        let mut at = watched.as_mut().map_or(Ok(0), Seek::stream_position)?;
-        let mut look = |at: &mut u64| -> io::Result<()> {
-            let now = watched.as_mut().map_or(Ok(*at), Seek::stream_position)?;
-            tell(now.saturating_sub(*at));
-            *at = now;
-            Ok(())
-        };
+        let feeding = input.zip(stdin).map(|(file, pipe)| scope.spawn(|| feed(file, pipe, &fed)));
+        let (mut at, mut last) = (0, Instant::now());
         let status = loop {
-            if let Some(status) = child.try_wait()? {
-                break status;
+            let now = fed.load(Ordering::Relaxed);
+            if now > at {
+                tell(now - at);
+                (at, last) = (now, Instant::now());
             }
-            look(&mut at)?;
-            std::thread::sleep(LOOK);
+            match child.try_wait() {
+                Ok(Some(status)) if said.is_finished() && words.is_finished() => break Ok(status),
+                Ok(_) if last.elapsed() < patience => std::thread::sleep(LOOK),
+                Ok(_) => break Err(io::ErrorKind::TimedOut.into()),
+                Err(error) => break Err(error),
+            }
         };
-        look(&mut at)?;
+        if status.is_err() {
+            kill_group(child.id());
+            let _ = child.wait();
+        }
         let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
-        let (said, words) = (said.join().map_err(gone)??, words.join().map_err(gone)??);
-        Ok(Done { status, said, words: String::from_utf8_lossy(&words).into_owned() })
-    });
-    std::mem::forget(ending);
-    done
+        let (said, words) = (said.join().map_err(gone)?, words.join().map_err(gone)?);
+        feeding.map_or(Ok(()), |feeding| feeding.join().map_err(gone)?)?;
+        tell(fed.load(Ordering::Relaxed) - at);
+        Ok(Done { status: status?, said: said?, words: String::from_utf8_lossy(&words?).into_owned() })
+    })
 }
 
-/// Ends `ssh` and what it started when nobody waits for it any more.
-struct Ending(u32);
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        kill_group(self.0);
+/// Hands a file on. A reader that takes no more says why as it ends.
+fn feed(mut file: File, mut pipe: impl Write, fed: &AtomicU64) -> io::Result<()> {
+    let mut piece = vec![0; PIECE];
+    loop {
+        let size = match file.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(size) => size,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if pipe.write_all(piece.get(..size).unwrap_or_default()).is_err() {
+            return Ok(());
+        }
+        fed.fetch_add(size as u64, Ordering::Relaxed);
     }
 }
 
@@ -203,6 +225,36 @@ mod tests {
         for host in wrong {
             assert!(matches!(Host::parse(host), Err(PushError::Name { .. })), "{host}");
         }
+    }
+
+    #[test]
+    fn what_does_not_go_on_is_killed_with_all_that_it_started() {
+        let begun = Instant::now();
+        for line in ["sleep 60", "sleep 60 & echo done", "while :; do echo y; done"] {
+            let child = Program::new("sh").options(["-c", line]).into_command().spawn().unwrap();
+            let error = wait(child, None, Duration::from_millis(300), &|_| ()).err().unwrap();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{line}");
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_file_arrives_whole_and_each_byte_of_it_is_told() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("file");
+        base::file::write_atomic(&path, &vec![7; 2_000_000], 0o600).unwrap();
+        let ask = |line: &str| {
+            let told = std::cell::Cell::new(0);
+            let mut command = Program::new("sh").options(["-c", line]).into_command();
+            let child = command.stdin(Stdio::piped()).spawn().unwrap();
+            let tell = |more| told.set(told.get() + more);
+            let done = wait(child, Some(File::open(&path).unwrap()), Duration::from_secs(20), &tell).unwrap();
+            (done, told.get())
+        };
+        let (done, told) = ask("wc -c");
+        assert_eq!((String::from_utf8(done.said).unwrap().trim(), told), ("2000000", 2_000_000));
+        let (done, told) = ask("echo no >&2; exit 3");
+        assert!(done.status.code() == Some(3) && done.words == "no\n" && told < 2_000_000);
     }
 
     #[test]
