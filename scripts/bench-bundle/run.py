@@ -231,11 +231,11 @@ class Bench:
         for profile, newer in (("fast", self.fast), ("release", self.small)):
             base = self.the_bundle(self.built(profile, cache, out / profile, "older", older))
             deltas, made = self.folder("delta"), self.folder("made")
-            cost = self.gitgrit("bundle", "delta", newer, "--base", base, *self.trusted, "--out", deltas)
-            delta = next(deltas.glob("*.ggd"))
+            cost = self.gitgrit("bundle", "delta", newer, "--base", base, *self.trusted, "--out", deltas / "new.ggd")
+            delta = deltas / "new.ggd"
             self.row("R6", f"the next version of the program alone, {profile}", delta.stat().st_size / 1e6, newer.stat().st_size / 1e6, ("0.02×",), "MB",
                      f"made in {cost.wall:.1f} s; " + ("the same program" if older == self.options.carried else "another program"))
-            applied = self.gitgrit("bundle", "apply", delta, "--base", base, *self.trusted, "--out", made)
+            applied = self.gitgrit("bundle", "apply", delta, "--base", base, *self.trusted, "--out", made / newer.name)
             if subprocess.run(["cmp", newer, self.the_bundle(made)], check=False).returncode:
                 raise SystemExit("bench: what a delta made is another bundle")
             self.row("R6", f"… applied, {profile}, equal byte for byte", applied.wall, None, None, "s", f"{applied.memory / 1.048576:.0f} MiB")

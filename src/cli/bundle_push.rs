@@ -1,6 +1,6 @@
 //! Takes a bundle to further hosts over ssh and has them load it: parses, verifies here first, hands over, prints a line for each host.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -8,9 +8,10 @@ use std::sync::mpsc;
 use airgap::bundle::push::{Arrived, Cargo, Push, PushError};
 use airgap::bundle::ssh::{Host, Ssh};
 use airgap::bundle::trust::Trust;
-use airgap::bundle::{Bundle, Hashes, Signature, Thoroughness};
+use airgap::bundle::{Bundle, BundleError, Hashes, Signature, Thoroughness, Verified};
 use clap::Args;
 use serde::Serialize;
+use tempfile::NamedTempFile;
 use vault::minisign::PublicKey;
 
 use super::bundle_engine::progress;
@@ -21,9 +22,12 @@ use super::{Console, Exit, Failure};
 const EXAMPLES: &str = "Examples:\n  gitgrit-ops bundle push --hosts app1,app2 gitgrit-v1.0.0-amd64.ggb --public-key release.pub\n  \
                         gitgrit-ops bundle push --hosts root@db1 gitgrit-v1.0.0-amd64.ggb --trust trust.json --dry-run";
 
+/// The program's place in a bundle.
+const PROGRAM: &str = "bin/gitgrit-ops";
+
 /// Take a bundle to further hosts over ssh, and have them load it
 ///
-/// The bundle is verified here first. Then program and bundle are copied to each host (`~/.local/state/gitgrit/push`), as much of them as
+/// The bundle is verified here first. Then its own program and the bundle are copied to each host (`~/.local/state/gitgrit/push`), as much of them as
 /// is missing there; what arrived is compared by its SHA-256, and the host itself verifies and loads the bundle, trusting the same keys. A host
 /// that fails stops no other. Never asks for a password: keys, ports and names belong into the configuration of ssh.
 #[derive(Debug, Args)]
@@ -39,7 +43,7 @@ pub(crate) struct PushArgs {
     #[command(flatten)]
     trust: TrustArgs,
 
-    /// The program that loads it there [default: this one]
+    /// The program that loads it there [default: the one that the bundle carries and its signature covers]
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
 
@@ -108,18 +112,23 @@ pub(crate) fn run(args: &PushArgs, console: &mut Console) -> Result<Exit, Failur
     let bar = progress(console, 2 * bundle.size(), "verifying");
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let how = Thoroughness { hashes: Hashes::Blake3, is_full: false, threads };
-    bundle.verify(how, &|more| bar.inc(more)).map_err(refused)?;
+    let verified = bundle.verify(how, &|more| bar.inc(more)).map_err(refused)?;
     let here = |error| failed(Exit::Failure, error);
     let cargo = Cargo::bundle(&args.file, &|more| bar.inc(more)).map_err(here)?;
     drop(bar);
-    let program = match &args.program {
-        Some(program) => program.clone(),
-        None => std::env::current_exe()?,
+    // Lies there until all hosts have it.
+    let held;
+    let program = if let Some(program) = &args.program {
+        program.as_path()
+    } else {
+        held = carried(&verified)?;
+        held.path()
     };
     let named = |name| Some((name, std::env::var_os(name)?));
     let environment = ["HOME", "SSH_AUTH_SOCK"].into_iter().filter_map(named).collect();
     let push = Push {
-        program: Cargo::program(&program).map_err(here)?,
+        program: Cargo::program(program).map_err(here)?,
+        arch: bundle.manifest().arch,
         bundle: cargo,
         options: options(&trust, args.allow_older),
         ssh: Ssh { config: args.ssh_config.clone(), environment },
@@ -132,6 +141,18 @@ pub(crate) fn run(args: &PushArgs, console: &mut Console) -> Result<Exit, Failur
     }
     let is_done = views.iter().all(|view| view.is_done);
     Ok(if is_done { Exit::Ok } else { Exit::Failure })
+}
+
+/// The program that the bundle's signature covers, in a file as long as it is needed.
+fn carried(bundle: &Verified<'_>) -> Result<NamedTempFile, Failure> {
+    if bundle.manifest().program.is_none() {
+        let failure = Failure::said(Exit::Usage, "the bundle carries no program");
+        return Err(failure.hinted("name one: --program FILE"));
+    }
+    let mut content = bundle.content(PROGRAM).map_err(refused)?;
+    let mut file = NamedTempFile::new()?;
+    io::copy(&mut content, file.as_file_mut()).map_err(|source| refused(BundleError::within(source, file.path())))?;
+    Ok(file)
 }
 
 /// Serves all hosts, some at a time, and prints each one's line as it ends. Gives all of them in the order of their names.

@@ -167,6 +167,13 @@ fn a_host_says_itself_why_it_does_not_load() {
         let id = (!is_done).then_some("GG-BUNDLE-184");
         assert_eq!(views[0]["id"].as_str(), id, "{program}: {views:?}");
     }
+    // Without --program the bundle's own goes there, which its signature covers: here one that no host can start.
+    let file = workshop.file("dist").display().to_string();
+    let named = ["push", "--hosts=one", &file, "--public-key", "release.pub", "--ssh-config", "ssh_config"];
+    let views = view(&workshop.bundle(&[&named[..], &["--keep", "--json"]].concat()).run(b"").unwrap());
+    assert_eq!(views[0]["id"].as_str(), Some("GG-BUNDLE-184"), "{views:?}");
+    let own = airgap::bundle::Digest::of(&std::fs::read(workshop.path("program")).unwrap());
+    assert!(workshop.path("there/root/.local/state/gitgrit/push").join(format!("{own}.program")).exists());
     // A damaged bundle leaves this host for nowhere.
     let mut whole = std::fs::read(workshop.file("dist")).unwrap();
     let place = whole.len() / 2;

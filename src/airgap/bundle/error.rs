@@ -252,7 +252,7 @@ impl BundleError {
     }
 
     /// The reason that a reader of content got, or that what is called `path` does not read.
-    pub(crate) fn within(error: io::Error, path: &std::path::Path) -> Self {
+    pub fn within(error: io::Error, path: &std::path::Path) -> Self {
         match error.downcast::<Self>() {
             Ok(inner) => inner,
             Err(source) => Self::Read { path: path.into(), source },

@@ -66,6 +66,7 @@ mod sbom_spdx;
 mod seek;
 pub mod serve;
 mod serve_question;
+mod serve_turns;
 mod signature;
 pub mod source;
 pub mod split;

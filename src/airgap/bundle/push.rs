@@ -11,8 +11,8 @@ use base::Hint;
 use serde::Deserialize;
 use vault::digest::Sha256;
 
-use super::Digest;
 use super::ssh::{Asked, Done, Host, Ssh, last_line, plain, quoted};
+use super::{Arch, Digest};
 
 /// Where the files lie on a host, below the home of whoever signs in.
 const FOLDER: &str = ".local/state/gitgrit/push";
@@ -53,6 +53,16 @@ pub enum PushError {
         /// What is needed there, in bytes.
         needed: u64,
     },
+    /// The bundle is for another processor.
+    #[error("`{host}` is a machine of the kind `{found}`, and the bundle is for `{wanted}`")]
+    Processor {
+        /// The host.
+        host: String,
+        /// What it says of itself.
+        found: String,
+        /// What the bundle's program needs.
+        wanted: &'static str,
+    },
     /// What arrived is not what was sent.
     #[error("what arrived on `{host}` is not what was sent")]
     Damaged {
@@ -89,6 +99,7 @@ impl PushError {
             Self::Damaged { .. } => "GG-BUNDLE-183",
             Self::Load { .. } => "GG-BUNDLE-184",
             Self::Here { .. } => "GG-BUNDLE-185",
+            Self::Processor { .. } => "GG-BUNDLE-187",
         }
     }
 }
@@ -100,7 +111,9 @@ impl Hint for PushError {
                 Some("write HOST or USER@HOST; ports and keys belong into an ssh configuration (--ssh-config)".into())
             }
             Self::Ssh { host, .. } => Some(format!("try `ssh -o BatchMode=yes {host} true`")),
-            Self::Damaged { .. } | Self::Space { .. } => Some("run this again".into()),
+            Self::Damaged { .. } => Some("run this again".into()),
+            Self::Space { .. } => Some("make room there, and run this again: it goes on where it was".into()),
+            Self::Processor { .. } => Some("take the bundle that was built for it".into()),
             _ => None,
         }
     }
@@ -159,6 +172,8 @@ pub struct Push {
     pub bundle: Cargo,
     /// The program.
     pub program: Cargo,
+    /// The processor that both are for.
+    pub arch: Arch,
     /// What the host's load gets beside the bundle: whom to trust.
     pub options: Vec<String>,
     /// How hosts are reached.
@@ -231,23 +246,25 @@ impl Push {
         let look = format!(
             "{make}command -v sha256sum >/dev/null || {{ echo 'there is no sha256sum' >&2; exit 1; }}; \
              cd {FOLDER} 2>/dev/null; if [ -f {name} ]; then echo whole {size}; elif [ -f {name}.part ]; then echo part; wc -c <{name}.part; else echo none 0; fi; \
-             df -Pk . | awk 'NR == 2 {{ print $4 }}'",
+             df -Pk . | awk 'NR == 2 {{ print $4 }}'; uname -m",
             size = cargo.size
         );
         let found = self.ask(host, &look, ANSWER)?;
         let said = String::from_utf8_lossy(&found.said).into_owned();
-        let mut words = said.split_whitespace();
-        let kind = words.next().unwrap_or_default();
-        let mut numbers = words.map(str::parse::<u64>);
-        let (Some(Ok(there)), true) = (numbers.next(), found.status.success()) else {
+        let words: Vec<&str> = said.split_whitespace().collect();
+        let (Some(kind), Some(Ok(there)), true) =
+            (words.first().copied(), words.get(1).map(|word| word.parse::<u64>()), found.status.success())
+        else {
             return Err(lost(host, "look at what is there", &found));
         };
+        fits(self.arch, host, words.last().copied().unwrap_or_default())?;
         let mut from = if there > cargo.size { 0 } else { there };
         if kind == "whole" && !self.is_dry && !self.is_whole(host, cargo)? {
             from = 0;
         }
         let missing = cargo.size - from;
-        if let Some(Ok(free)) = numbers.next().map(|free| free.map(|free| free.saturating_mul(1024)))
+        let free = words.get(2).and_then(|word| word.parse::<u64>().ok());
+        if let Some(free) = free.map(|free| free.saturating_mul(1024))
             && free < missing
         {
             return Err(PushError::Space { host: host.as_str().to_owned(), free, needed: missing });
@@ -296,6 +313,18 @@ impl Push {
     }
 }
 
+/// The host must be able to start what the bundle carries. `machine` is what its `uname` says.
+fn fits(arch: Arch, host: &Host, machine: &str) -> Result<(), PushError> {
+    let wanted = match arch {
+        Arch::Amd64 => "x86_64",
+        Arch::Arm64 => "aarch64",
+    };
+    if machine == wanted {
+        return Ok(());
+    }
+    Err(PushError::Processor { host: host.as_str().to_owned(), found: plain(machine), wanted })
+}
+
 /// A host that did not go on, or an `ssh` that did not start.
 fn unheard(host: &Host, source: io::Error) -> PushError {
     if source.kind() != io::ErrorKind::TimedOut {
@@ -321,4 +350,25 @@ fn told(said: &str, words: &str) -> String {
 fn lost(host: &Host, what: &'static str, done: &Done) -> PushError {
     let words = last_line(&done.words).unwrap_or_else(|| format!("ssh ended with {}", done.status));
     PushError::Ssh { host: host.as_str().to_owned(), what, words }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_of_another_kind_gets_no_bundle() {
+        let host = Host::parse("one").unwrap();
+        for (arch, machine, is_fit) in [
+            (Arch::Amd64, "x86_64", true),
+            (Arch::Arm64, "aarch64", true),
+            (Arch::Amd64, "aarch64", false),
+            (Arch::Arm64, "x86_64", false),
+            (Arch::Amd64, "", false),
+        ] {
+            let found = fits(arch, &host, machine);
+            assert_eq!(found.is_ok(), is_fit, "{machine}");
+            assert!(found.err().is_none_or(|error| error.id() == "GG-BUNDLE-187"), "{machine}");
+        }
+    }
 }

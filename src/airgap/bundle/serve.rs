@@ -4,18 +4,25 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::time::Duration;
+use std::net::{IpAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
 
 use super::serve_question::{Answer, Method, Question, Range};
+use super::serve_turns::Turns;
 use super::source::Source;
 use super::{Digest, Verified, export_registry};
 
-/// How many answers are given at a time: each holds two frames.
-const AT_ONCE: usize = 8;
-/// How long a question may take to arrive, and how long an answer may wait for whoever asked.
+/// How many are heard at a time.
+const CONNECTIONS: usize = 64;
+/// How many of them may come from one address; the usual clients open three to six.
+const OF_ONE: usize = 6;
+/// How many blobs go out at a time: each holds a frame, packed and unpacked.
+const BLOBS: usize = 8;
+/// How long a question may take to arrive, and how long it may wait for its turn.
 const QUESTION: Duration = Duration::from_secs(10);
-const PATIENCE: Duration = Duration::from_mins(2);
+/// How long any answer may take, and how many bytes a second whoever asked has to take beyond that.
+const PATIENCE: Duration = Duration::from_mins(1);
+const SLOWEST: u64 = 256 << 10;
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const BYTES: &str = "application/octet-stream";
 
@@ -29,6 +36,8 @@ pub struct Shelf<'b> {
     manifests: BTreeMap<Digest, Vec<u8>>,
     /// What each repository has.
     blobs: BTreeMap<String, Vec<Digest>>,
+    peers: Turns<IpAddr>,
+    unpacking: Turns<()>,
 }
 
 impl<'b> Shelf<'b> {
@@ -41,6 +50,8 @@ impl<'b> Shelf<'b> {
             tags: BTreeMap::new(),
             manifests: BTreeMap::new(),
             blobs: BTreeMap::new(),
+            peers: Turns::new(OF_ONE),
+            unpacking: Turns::new(BLOBS),
         };
         let targets = export_registry::targets(&manifest.images)?;
         for (image, (name, tag)) in manifest.images.iter().zip(targets) {
@@ -62,11 +73,11 @@ impl<'b> Shelf<'b> {
     /// Answers whoever comes to `listener`, until this process ends. `tell` hears of every answer: what was asked, and how it went.
     pub fn serve(&self, listener: &TcpListener, tell: &(dyn Fn(&str, u16) + Sync)) {
         std::thread::scope(|scope| {
-            for _ in 0..AT_ONCE {
+            for _ in 0..CONNECTIONS {
                 scope.spawn(|| {
                     loop {
                         match listener.accept() {
-                            Ok((stream, _)) => self.answer(&stream, tell),
+                            Ok((stream, peer)) => self.answer(&stream, peer.ip(), tell),
                             // No more files, or whoever came has gone: the next one may fare better.
                             Err(_) => std::thread::sleep(Duration::from_millis(50)),
                         }
@@ -76,9 +87,9 @@ impl<'b> Shelf<'b> {
         });
     }
 
-    fn answer(&self, stream: &TcpStream, tell: &(dyn Fn(&str, u16) + Sync)) {
-        let timeouts = stream.set_read_timeout(Some(QUESTION)).and_then(|()| stream.set_write_timeout(Some(PATIENCE)));
-        if timeouts.is_err() {
+    fn answer(&self, stream: &TcpStream, peer: IpAddr, tell: &(dyn Fn(&str, u16) + Sync)) {
+        let Some(_turn) = self.peers.take(peer, QUESTION) else { return };
+        if stream.set_read_timeout(Some(QUESTION)).is_err() {
             return;
         }
         let (question, answer) = match Question::read(stream, QUESTION) {
@@ -152,21 +163,24 @@ impl<'b> Shelf<'b> {
         }
     }
 
-    fn send(&self, mut stream: &TcpStream, answer: Answer, is_head: bool) -> io::Result<()> {
-        stream.write_all(answer.head().as_bytes())?;
+    fn send(&self, stream: &TcpStream, answer: Answer, is_head: bool) -> io::Result<()> {
+        let size = if answer.is_blob && !is_head { answer.to - answer.from } else { 0 };
+        let until = Instant::now() + PATIENCE + Duration::from_secs(size / SLOWEST);
+        put(stream, answer.head().as_bytes(), until)?;
         if is_head {
             return Ok(());
         }
         if !answer.is_blob {
-            return stream.write_all(&answer.body);
+            return put(stream, &answer.body, until);
         }
+        let _turn = self.unpacking.take((), PATIENCE).ok_or(io::ErrorKind::TimedOut)?;
         let digest = answer.digest.ok_or(io::ErrorKind::NotFound)?;
         let mut content = if answer.from == 0 && answer.to == answer.whole {
             self.source.blob(&digest, true)?
         } else {
             Box::new(self.source.part(&digest, answer.from)?)
         };
-        let mut left = answer.to - answer.from;
+        let mut left = size;
         let mut piece = vec![0; 256 << 10];
         while left > 0 {
             let most = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len());
@@ -175,9 +189,53 @@ impl<'b> Shelf<'b> {
                 // Whoever asked sees an answer that breaks off, not a short one.
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            stream.write_all(piece.get(..size).unwrap_or_default())?;
+            put(stream, piece.get(..size).unwrap_or_default(), until)?;
             left -= size as u64;
         }
         Ok(())
+    }
+}
+
+/// Sends all of it before `until`, however little at a time is taken.
+fn put(mut stream: &TcpStream, mut bytes: &[u8], until: Instant) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_write_timeout(Some(left))?;
+        match stream.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(sent) => bytes = bytes.get(sent..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_takes_a_little_now_and_then_is_given_up_when_the_time_is_over() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut slow = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let mut some = [0; 4096];
+                // Until the other side gives up: it closes, or what it sent ends.
+                while slow.read(&mut some).is_ok_and(|size| size > 0) {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            });
+            let begun = Instant::now();
+            let failed = put(&stream, &vec![0; 256 << 20], begun + Duration::from_millis(500)).unwrap_err();
+            assert!(matches!(failed.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock), "{failed}");
+            assert!(begun.elapsed() >= Duration::from_millis(500), "given up early");
+            stream.shutdown(std::net::Shutdown::Both).unwrap();
+        });
     }
 }
