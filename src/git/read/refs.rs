@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use base::name::{Oid, RefName, TreePath};
 use gix::refs::FullNameRef;
 
-use super::table::Table;
+use super::table::{Table, settled};
 use super::{object_id, oid, peel};
 use crate::error::Cause;
 use crate::{Ref, RefList, Resolved};
@@ -75,6 +75,10 @@ pub(crate) fn resolve_path(
 }
 
 pub(crate) fn all(git: &gix::Repository) -> Result<Vec<(Vec<u8>, Oid)>, Cause> {
+    settled(git, || listed(git))
+}
+
+fn listed(git: &gix::Repository) -> Result<Vec<(Vec<u8>, Oid)>, Cause> {
     let mut all = Vec::new();
     for found in git.references()?.all()? {
         let found = found?;

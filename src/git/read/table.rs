@@ -27,6 +27,8 @@ const KEPT_REFS: usize = 150_000;
 const DIRECTORIES: usize = 1_000;
 /// A change as young as this may be followed by another that no time tells from it.
 const YOUNG: Duration = Duration::from_millis(200);
+/// How often refs are read anew that move while they are read.
+const READINGS: usize = 20;
 /// Where Git keeps the boundary of a history that is not whole.
 const SHALLOW: &str = "shallow";
 /// Tags of tags that are followed, as pages follow them.
@@ -140,7 +142,7 @@ impl Tables {
         let begun = now();
         // Before the refs are read: what moves meanwhile is seen the next time.
         let stamps = stamps(path);
-        let mut table = read(git, known.as_deref())?;
+        let mut table = settled(git, || read(git, known.as_deref()))?;
         // Git tells of the boundary as well.
         table.is_exact &= !path.join(SHALLOW).exists();
         let is_settled = |stamps: &[(PathBuf, Stamp)]| stamps.iter().all(|(_, stamp)| stamp.is_older_than(begun));
@@ -221,6 +223,20 @@ fn stamps(repository: &Path) -> io::Result<Option<Vec<(PathBuf, Stamp)>>> {
         }
     }
     Ok(Some(found))
+}
+
+/// Reads refs until Git packed none meanwhile: the packed ones are opened before loose ones are looked for, and one that is packed in between
+/// would be in neither; one that goes in between does not read.
+pub(super) fn settled<T>(git: &gix::Repository, mut read: impl FnMut() -> Result<T, Cause>) -> Result<T, Cause> {
+    let packed = git.git_dir().join("packed-refs");
+    for _ in 0..READINGS {
+        let begun = Stamp::of(&packed)?;
+        let found = read();
+        if found.is_ok() && Stamp::of(&packed)? == begun {
+            return found;
+        }
+    }
+    read()
 }
 
 fn read(git: &gix::Repository, before: Option<&Table>) -> Result<Table, Cause> {

@@ -293,3 +293,32 @@ fn a_large_commit_waits_for_its_turn_without_its_bytes_and_is_shown_all_the_same
     let titles: Vec<_> = log.commits.iter().map(|commit| commit.title.as_str()).collect();
     assert_eq!(titles, ["large", "change a"]);
 }
+
+/// Packing moves a ref from a file of its own into the file of all: whoever reads meanwhile must find it in one of them.
+#[test]
+fn refs_are_all_there_while_git_packs_them() {
+    let (site, tree) = pushed();
+    let ids = [tree.commit("a", b"1"), tree.commit("a", b"2")];
+    tree.git(&["push", "--quiet", &site.url(), "HEAD:main"]);
+    let repository = site.repo.path().display().to_string();
+    let dir = format!("--git-dir={repository}");
+    let move_all = |id: &str| {
+        let lines: Vec<String> = (0..200).map(|number| format!("update refs/tags/t{number} {id}\n")).collect();
+        tree.git_with(&[&dir, "update-ref", "--stdin"], lines.concat().as_bytes());
+    };
+    move_all(&ids[0]);
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for turn in 0..15 {
+                move_all(&ids[turn % 2]);
+                tree.git(&[&dir, "pack-refs", "--all"]);
+            }
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+            let table = site.block_on(site.repo.table()).unwrap();
+            assert_eq!(table.refs.len(), 201, "refs are missing");
+        }
+    });
+}
