@@ -184,11 +184,17 @@ impl Found {
 
     /// Panics unless each row ended as the first of `rules` says whose word it begins with.
     pub(crate) fn expect(&self, rules: &[(&str, &str)]) {
+        assert!(!self.outcomes().is_empty(), "nobody looked: {:#}", self.report);
         for (row, outcome) in self.outcomes() {
             let rule = rules.iter().find(|(start, _)| row.starts_with(start));
             let (_, expected) = rule.unwrap_or_else(|| panic!("no rule for {row}"));
             assert_eq!(outcome, *expected, "{row}\n{:#}", self.report);
         }
+    }
+
+    /// Says whether the budget ended before everything was seen.
+    pub(crate) fn is_out_of_time(&self) -> bool {
+        self.report.to_string().contains("the budget ended first")
     }
 
     /// The ids of the findings.
