@@ -1,6 +1,6 @@
-//! Layers that were packed once, kept for the next build under the digest of their tar. What lies here is whole: it is made
-//! under another name, synced and renamed. One build at a time. What an earlier build left is believed only after it was
-//! unpacked and hashed again: a bundle is signed with what lies here.
+//! Layers that were packed once, kept for the next build under the digest of their tar. What lies here is made under another
+//! name and renamed, and nobody waits for the disk: what an earlier build left is believed only after it was unpacked and hashed
+//! again, for a bundle is signed with what lies here. One build at a time.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -158,9 +158,11 @@ impl<'t> Cache<'t> {
         let mut content = Heard { inner: content, hear: |bytes: &[u8]| scan.take(bytes) };
         let packed = pack(&mut content, self.profile, self.threads, &unfinished.path().join("data.zst"))?;
         base::fault::point("bundle:build:packed");
-        write_atomic(&unfinished.path().join("frames.json"), &packed.index(), 0o644)?;
         let hash = sha256_hex(start);
-        write_atomic(&unfinished.path().join("start"), format!("{size} {hash}\n").as_bytes(), 0o644)?;
+        for (name, content) in [("frames.json", packed.index()), ("start", format!("{size} {hash}\n").into_bytes())] {
+            let path = unfinished.path().join(name);
+            fs::write(&path, content).map_err(|source| FileError::Write { path, source })?;
+        }
         let folder = self.folder(&packed.digest);
         let failed = |source| FileError::Write { path: folder.clone(), source };
         if folder.exists() {
@@ -168,7 +170,6 @@ impl<'t> Cache<'t> {
             fs::remove_dir_all(&folder).map_err(failed)?;
         }
         fs::rename(unfinished.keep(), &folder).map_err(failed)?;
-        fs::File::open(&self.layers).and_then(|layers| layers.sync_all()).map_err(failed)?;
         base::fault::point("bundle:build:kept");
         self.starts.entry((size, hash)).or_default().push(packed.digest);
         self.packed += 1;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use base::file::{FileError, read_bytes};
-use docker::{Engine, Reference};
+use docker::{Archive, Engine, Reference};
 use git::{TreeFile, TreeKind, Worktree};
 
 use super::accompany::RUNSC;
@@ -125,7 +125,18 @@ pub(crate) fn gather(
     engine: &Engine,
     cache: &mut Cache<'_>,
 ) -> Result<Gathered, BuildError> {
-    fetch(plan, engine, cache)?;
+    // An engine takes its time before it sends its first byte: what is no layer is packed meanwhile.
+    let mut lacking = ask(plan, engine, cache)?;
+    let files = files(request, plan, cache)?;
+    for _ in 0..ROUNDS {
+        let Some(asked) = lacking else { break };
+        let saved = take_apart(asked.archive, &asked.ids, &asked.layers, cache)?;
+        saved.values().try_for_each(|image| cache.keep_config(&image.config))?;
+        lacking = ask(plan, engine, cache)?;
+    }
+    if lacking.is_some() {
+        return Err(BuildError::Cache);
+    }
     base::fault::point("bundle:build:fetched");
     let mut layers = BTreeMap::new();
     let mut images = Vec::new();
@@ -140,25 +151,28 @@ pub(crate) fn gather(
         let reference = reference::whole(asked.reference.as_str());
         images.push(SourceImage { name: asked.name.clone(), reference, config, layers: digests });
     }
-    Ok(Gathered { images, layers, files: files(request, plan, cache)? })
+    Ok(Gathered { images, layers, files })
 }
 
-/// Gets what the cache lacks out of one archive. An image whose parts are all there is not asked for.
-fn fetch(plan: &BuildPlan, engine: &Engine, cache: &mut Cache<'_>) -> Result<(), BuildError> {
-    for _ in 0..ROUNDS {
-        let lacking: Vec<&docker::Image> = lacking(plan, cache).collect();
-        if lacking.is_empty() {
-            return Ok(());
-        }
-        let ids: BTreeSet<String> = lacking.iter().map(|image| image.id.clone()).collect();
-        let layers: BTreeSet<String> = lacking.iter().flat_map(|image| image.layers.iter().cloned()).collect();
-        cache.expect(layers.iter().filter_map(|layer| Digest::parse_named(layer)));
-        let references: Result<Vec<Reference>, _> = ids.iter().map(|id| Reference::parse(id)).collect();
-        let archive = engine.save(&references.map_err(docker::EngineError::from)?);
-        let saved = take_apart(archive, &ids, &layers, cache)?;
-        saved.values().try_for_each(|image| cache.keep_config(&image.config))?;
+/// What an engine was asked for: images and their layers, in one archive that it has begun to make.
+struct Lacking<'e> {
+    ids: BTreeSet<String>,
+    layers: BTreeSet<String>,
+    archive: Archive<'e>,
+}
+
+/// Asks for the images of which the cache lacks a part; `None` when it has everything.
+fn ask<'e>(plan: &BuildPlan, engine: &'e Engine, cache: &mut Cache<'_>) -> Result<Option<Lacking<'e>>, BuildError> {
+    let lacking: Vec<&docker::Image> = lacking(plan, cache).collect();
+    if lacking.is_empty() {
+        return Ok(None);
     }
-    if lacking(plan, cache).next().is_none() { Ok(()) } else { Err(BuildError::Cache) }
+    let ids: BTreeSet<String> = lacking.iter().map(|image| image.id.clone()).collect();
+    let layers: BTreeSet<String> = lacking.iter().flat_map(|image| image.layers.iter().cloned()).collect();
+    cache.expect(layers.iter().filter_map(|layer| Digest::parse_named(layer)));
+    let references: Result<Vec<Reference>, _> = ids.iter().map(|id| Reference::parse(id)).collect();
+    let archive = engine.save(&references.map_err(docker::EngineError::from)?);
+    Ok(Some(Lacking { ids, layers, archive }))
 }
 
 /// The images of which a part is not in the cache.

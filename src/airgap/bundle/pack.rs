@@ -123,7 +123,7 @@ fn content_size(frame: &Frame) -> usize {
     usize::try_from(frame.size).unwrap_or(usize::MAX)
 }
 
-/// Packs all of `source` into the file `into`, which is replaced and synced. On failure the file may hold a part.
+/// Packs all of `source` into the file `into`, which is replaced and not synced. On failure the file may hold a part.
 pub fn pack(source: &mut dyn Read, profile: Profile, threads: usize, into: &Path) -> Result<Packed, BundleError> {
     let mut file = File::create(into).map_err(|source| BundleError::Write { path: into.into(), source })?;
     let written = |source| BundleError::Write { path: into.into(), source };
@@ -170,7 +170,6 @@ pub fn pack(source: &mut dyn Read, profile: Profile, threads: usize, into: &Path
         }
         Ok::<(), BundleError>(())
     })?;
-    file.sync_all().map_err(written)?;
     Ok(Packed { digest: Digest(hash.finish()), size, profile, frames, file: into.into() })
 }
 
