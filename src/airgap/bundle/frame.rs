@@ -13,7 +13,7 @@ use super::BundleError;
 pub enum Profile {
     /// Frames of 8 MiB, level 3.
     Fast,
-    /// Frames of 16 MiB, level 9 with tables of 5 MB.
+    /// Frames of 12 MiB, level 9 with tables of 5 MB.
     Release,
 }
 
@@ -22,7 +22,7 @@ impl Profile {
     pub const fn frame_size(self) -> usize {
         match self {
             Self::Fast => 8 << 20,
-            Self::Release => 16 << 20,
+            Self::Release => 12 << 20,
         }
     }
 
@@ -33,7 +33,7 @@ impl Profile {
         }
     }
 
-    /// The window's size as a power of two: as large as a frame.
+    /// The window's size as a power of two: no smaller than a frame.
     const fn window_log(self) -> u32 {
         match self {
             Self::Fast => 23,
@@ -42,7 +42,7 @@ impl Profile {
     }
 
     /// What of the level is set otherwise: the level's own tables take some 40 MB a thread and find next to nothing more
-    /// in 16 MiB.
+    /// in 12 MiB.
     fn tables(self) -> Vec<CParameter> {
         match self {
             Self::Fast => Vec::new(),
