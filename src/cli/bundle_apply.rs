@@ -13,13 +13,14 @@ use clap::Args;
 use serde::Serialize;
 
 use super::bundle_engine::progress;
-use super::bundle_load::oldest;
+use super::bundle_load::{self, LoadArgs, oldest};
 use super::bundle_sign::refused;
 use super::bundle_trust::TrustArgs;
 use super::{Console, Exit, Failure};
 
 const EXAMPLES: &str = "Examples:\n  gitgrit-ops bundle apply gitgrit-v1.1.0-amd64.from-v1.0.0.ggd --base gitgrit-v1.0.0-amd64.ggb --trust trust.json\n  \
-                        gitgrit-ops bundle apply upgrade.ggd --base /media/stick --out new.ggb --public-key release.pub";
+                        gitgrit-ops bundle apply upgrade.ggd --base /media/stick --out new.ggb --public-key release.pub\n  \
+                        gitgrit-ops bundle apply upgrade.ggd --base gitgrit-v1.0.0-amd64.ggb --trust trust.json --load";
 
 /// Make the new bundle out of a delta and the old bundle, byte for byte
 ///
@@ -49,6 +50,10 @@ pub(crate) struct ApplyArgs {
     /// Make a bundle that is older than the last one that was loaded, or than the old bundle
     #[arg(long)]
     allow_older: bool,
+
+    /// Load the new bundle into the engine as well, as `bundle load` does; it stays as the base of the next delta
+    #[arg(long)]
+    load: bool,
 
     /// Check whether it can be applied, and write nothing
     #[arg(long)]
@@ -88,6 +93,11 @@ pub(crate) fn run(args: &ApplyArgs, console: &mut Console) -> Result<Exit, Failu
     if !args.dry_run {
         let bar = progress(console, manifest.packed_size(), "applying");
         pair.write(&out, &|more| bar.inc(more)).map_err(refused)?;
+    }
+    if args.load && !args.dry_run {
+        writeln!(console.err, "wrote {}, {} bytes", out.display(), pair.size())?;
+        let load = LoadArgs::of(out, args.trust.clone(), args.state.clone(), args.allow_older);
+        return bundle_load::run(&load, console);
     }
     let view = ApplyView {
         file: out.display().to_string(),

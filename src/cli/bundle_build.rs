@@ -61,7 +61,7 @@ pub(crate) struct BuildArgs {
 enum ProfileArg {
     /// Quick to build: frames of 8 MiB, zstd level 3
     Fast,
-    /// Small to carry: frames of 16 MiB, a higher level
+    /// Small to carry: frames of 12 MiB, a higher level
     Release,
 }
 

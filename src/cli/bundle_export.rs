@@ -34,7 +34,7 @@ pub(crate) enum Target {
     Registry(String),
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct ExportArgs {
     /// Put the images there instead: oci-dir:DIR, docker-archive:FILE or registry:URL
     #[arg(long, value_name = "TARGET", value_parser = target)]

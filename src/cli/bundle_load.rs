@@ -19,7 +19,7 @@ use base::clock::SystemClock;
 use base::file::FileError;
 use base::site::SiteDir;
 use clap::Args;
-use docker::EngineError;
+use docker::{Engine, EngineError};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
@@ -40,7 +40,7 @@ const SYSTEM_SITE: &str = "/var/lib/gitgrit";
 
 /// Load a bundle's images into the engine, a registry, an archive or a folder
 ///
-/// The bundle is verified as a whole before the engine hears of it. Then the engine (`DOCKER_HOST`) is asked what it has, and gets the
+/// The bundle is verified as a whole before the engine gets anything of it. Then the engine (`DOCKER_HOST`) is asked what it has, and gets the
 /// layers that it lacks, each image by itself: a run that was ended is run again, and goes on with the next image. Afterwards the engine's image
 /// ids are compared with the bundle's. With `--stream` the bundle is read once, and the engine can make nothing of it until all of it held.
 #[derive(Debug, Args)]
@@ -78,6 +78,14 @@ pub(crate) struct LoadArgs {
     /// Verify, say what would be sent, and change nothing
     #[arg(long)]
     dry_run: bool,
+}
+
+impl LoadArgs {
+    /// A load of this bundle into the engine.
+    pub(crate) fn of(file: PathBuf, trust: TrustArgs, state: Option<PathBuf>, allow_older: bool) -> Self {
+        let (export, stream, sha256) = (ExportArgs::default(), false, false);
+        Self { file, trust, stream, export, state, allow_older, sha256, unsigned: false, dry_run: false }
+    }
 }
 
 /// Verified content, or content that is verified while it passes.
@@ -126,7 +134,7 @@ pub(crate) fn run(args: &LoadArgs, console: &mut Console) -> Result<Exit, Failur
     }
     if let Some(target) = args.export.target() {
         let trust = args.trust.read()?;
-        return with_content(args, &trust, console, &mut |opened, signed, bar, console| {
+        return with_content(args, &trust, console, &|_| Ok(()), &mut |opened, signed, bar, console| {
             let exported = bundle_export::Export { args: &args.export, target, is_dry: args.dry_run };
             exported.run(opened, signed, bar, console)
         });
@@ -134,16 +142,31 @@ pub(crate) fn run(args: &LoadArgs, console: &mut Console) -> Result<Exit, Failur
     let folder = state_folder(args.state.as_deref())?;
     let least = if args.allow_older { 0 } else { least(&folder).map_err(failed)? };
     let trust = args.trust.read()?.not_before(least);
-    with_content(args, &trust, console, &mut |opened, signed, bar, console| {
-        into_engine(args, &folder, (opened, signed, bar), console)
+    // While the bundle is verified the engine says which one it is; it gets nothing and is asked for nothing else.
+    let mut connecting = Some(std::thread::spawn(engine));
+    let admit = |manifest: &Manifest| {
+        if args.allow_older { Ok(()) } else { load_state::admit(&folder, manifest).map_err(failed) }
+    };
+    with_content(args, &trust, console, &admit, &mut |opened, signed, bar, console| {
+        let engine = connecting.take().and_then(|connecting| connecting.join().ok()).unwrap_or_else(engine)?;
+        into_engine(args, &engine, &folder, (opened, signed, bar), console)
     })
 }
 
 /// What is done with content: whoever signed it, and a bar for its bytes, come along.
 type Use<'u> = dyn FnMut(&Opened<'_>, &Signed, &ProgressBar, &mut Console) -> Result<Exit, Failure> + 'u;
 
+/// Says whether a bundle that is signed may come now.
+type Admit<'a> = dyn Fn(&Manifest) -> Result<(), Failure> + 'a;
+
 /// Verifies the bundle, or as much of a stream as comes before the layers, and hands it on.
-fn with_content(args: &LoadArgs, trust: &Trust, console: &mut Console, take: &mut Use<'_>) -> Result<Exit, Failure> {
+fn with_content(
+    args: &LoadArgs,
+    trust: &Trust,
+    console: &mut Console,
+    admit: &Admit<'_>,
+    take: &mut Use<'_>,
+) -> Result<Exit, Failure> {
     let judge = |bytes: &[u8], signatures: &[airgap::bundle::Signature]| Ok(trust.judge(bytes, signatures)?);
     let hashes = if args.sha256 { Hashes::Sha256 } else { Hashes::Blake3 };
     let is_stdin = args.file == Path::new("-");
@@ -157,11 +180,13 @@ fn with_content(args: &LoadArgs, trust: &Trust, console: &mut Console, take: &mu
         let bar = progress(console, 0, "reading");
         let tell = |more| bar.inc(more);
         let (passing, signed) = Passing::open(medium, &args.file, hashes, judge, &tell).map_err(refused)?;
+        admit(passing.manifest())?;
         bar.set_length(passing.manifest().packed_size());
         warn(&signed, console)?;
         return take(&Opened::Stream(Box::new(passing)), &signed, &ProgressBar::hidden(), console);
     }
     let (bundle, signed) = Bundle::open(&args.file, judge).map_err(refused)?;
+    admit(bundle.manifest())?;
     warn(&signed, console)?;
     bundle.warnings().iter().try_for_each(|warning| writeln!(console.err, "warning: {warning}"))?;
     let bar = progress(console, bundle.manifest().packed_size(), "verifying");
@@ -182,21 +207,18 @@ fn warn(signed: &Signed, console: &mut Console) -> io::Result<()> {
 
 fn into_engine(
     args: &LoadArgs,
+    engine: &Engine,
     folder: &Path,
     (opened, signed, bar): (&Opened<'_>, &Signed, &ProgressBar),
     console: &mut Console,
 ) -> Result<Exit, Failure> {
     let source = opened.source();
     let manifest = source.manifest();
-    if !args.allow_older {
-        load_state::admit(folder, manifest).map_err(failed)?;
-    }
-    let engine = engine()?;
-    fits(manifest, &engine).map_err(failed)?;
+    fits(manifest, engine).map_err(failed)?;
     let clock = SystemClock;
     // Held before the engine is asked what it has: a plan of before would be of another run's engine.
     let state = if args.dry_run { None } else { Some(State::open(folder, &clock).map_err(failed)?) };
-    let (plan, store) = load::plan(wanted(manifest), &engine).map_err(failed)?;
+    let (plan, store) = load::plan(wanted(manifest), engine).map_err(failed)?;
     let room = if matches!(opened, Opened::Stream(_)) { plan.room_at_once() } else { plan.room() };
     if let Some(store) = &store {
         check_room(room, store, engine.host()).map_err(failed)?;
@@ -212,8 +234,8 @@ fn into_engine(
             Told::Sent(more) | Told::Unpacked(more) => bar.inc(more),
         };
         let done = match opened {
-            Opened::File(_) => load::apply(&plan, &engine, source, &mut state, &tell),
-            Opened::Stream(_) => load_stream::apply(&plan, &engine, source, &mut state, &tell),
+            Opened::File(_) => load::apply(&plan, engine, source, &mut state, &tell),
+            Opened::Stream(_) => load_stream::apply(&plan, engine, source, &mut state, &tell),
         };
         done.map_err(failed)?;
         state.reached(manifest).map_err(failed)?;

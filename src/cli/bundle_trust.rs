@@ -13,7 +13,7 @@ use vault::minisign::{LONGEST, PublicKey, Signature};
 use super::{Console, Exit, Failure};
 
 /// Whose signatures count.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct TrustArgs {
     /// A file with the trusted keys [default: the keys that this program was built with]
     #[arg(long, value_name = "FILE")]

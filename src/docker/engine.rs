@@ -8,7 +8,7 @@ use bollard::models::{BuildInfo, ImageInspect};
 use bollard::query_parameters::{
     ImportImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
 };
-use bollard::{API_DEFAULT_VERSION, Docker};
+use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
 use futures_util::{Stream, StreamExt};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{self, Sender};
@@ -23,6 +23,8 @@ pub const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 const ANSWER: Duration = Duration::from_secs(30);
 /// How long an archive may stand still: an engine that unpacks a large layer on a slow disk says nothing meanwhile.
 const PATIENCE: Duration = Duration::from_mins(10);
+/// How many questions wait for their answers side by side.
+const AT_ONCE: usize = 8;
 /// How many words of the engine may wait to be heard.
 const SAID: usize = 256;
 /// The client's own limit, which counts from the beginning and would cut a long archive off: out of the way.
@@ -68,6 +70,7 @@ pub struct Engine {
     runtime: Runtime,
     docker: Docker,
     host: String,
+    architecture: String,
     patience: Duration,
 }
 
@@ -82,24 +85,21 @@ impl Engine {
             .thread_name("engine")
             .build()
             .map_err(|source| EngineError::Runtime { source })?;
-        let docker = if host.starts_with("unix:///") {
-            Docker::connect_with_unix(&host, NEVER, API_DEFAULT_VERSION)
-        } else if host.starts_with("tcp://") || host.starts_with("http://") {
-            Docker::connect_with_http(&host, NEVER, API_DEFAULT_VERSION)
-        } else {
-            return Err(EngineError::Address { host });
-        };
-        let absent = |source| EngineError::Absent { host: host.clone(), source };
-        let docker = docker.map_err(|error| absent(error.into()))?;
-        let answer = runtime.block_on(async { tokio::time::timeout(ANSWER, docker.negotiate_version()).await });
-        let docker = match answer {
-            Ok(Ok(docker)) => docker,
-            Ok(Err(error)) => return Err(absent(error.into())),
+        let first = client(&host, API_DEFAULT_VERSION)?;
+        let absent = |error: bollard::errors::Error| EngineError::Absent { host: host.clone(), source: error.into() };
+        // Engines start other programs to answer this: it is asked once.
+        let said = match runtime.block_on(async { tokio::time::timeout(ANSWER, first.version()).await }) {
+            Ok(said) => said.map_err(absent)?,
             Err(_) => {
-                return Err(EngineError::Silent { host, what: "say its version".into(), seconds: ANSWER.as_secs() });
+                let (what, seconds) = ("say its version".into(), ANSWER.as_secs());
+                return Err(EngineError::Silent { host: host.clone(), what, seconds });
             }
         };
-        Ok(Self { runtime, docker, host, patience: PATIENCE })
+        let version = said.api_version.as_deref().and_then(version);
+        let version = version.ok_or_else(|| absent(bollard::errors::Error::APIVersionParseError {}))?;
+        let docker = if version < *API_DEFAULT_VERSION { client(&host, &version)? } else { first };
+        let architecture = said.arch.unwrap_or_default();
+        Ok(Self { runtime, docker, host, architecture, patience: PATIENCE })
     }
 
     /// The same engine, which may stand still this long in the middle of an archive. Default 10 minutes.
@@ -110,8 +110,8 @@ impl Engine {
     }
 
     /// The processor of its host, as in `amd64`.
-    pub fn architecture(&self) -> Result<String, EngineError> {
-        Ok(self.ask("say its version", self.docker.version())?.arch.unwrap_or_default())
+    pub fn architecture(&self) -> &str {
+        &self.architecture
     }
 
     /// Where it was reached.
@@ -133,12 +133,24 @@ impl Engine {
 
     /// The image of that name or id; `None` when the engine has none.
     pub fn image(&self, reference: &Reference) -> Result<Option<Image>, EngineError> {
-        let what = format!("show the image `{reference}`");
-        match self.answer(&what, self.docker.inspect_image(reference.as_str()))? {
-            Ok(found) => Ok(Some(image(found))),
-            Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
-            Err(error) => Err(self.failed(&what, error)),
-        }
+        Ok(self.each(std::slice::from_ref(reference))?.pop().flatten())
+    }
+
+    /// The same of several, some of them asked for at a time.
+    pub fn each(&self, references: &[Reference]) -> Result<Vec<Option<Image>>, EngineError> {
+        use bollard::errors::Error::DockerResponseServerError;
+        let what = |reference: &Reference| format!("show the image `{reference}`");
+        let asked = references.iter().map(|reference| async move {
+            (reference, tokio::time::timeout(ANSWER, self.docker.inspect_image(reference.as_str())).await)
+        });
+        let found = async { futures_util::stream::iter(asked).buffered(AT_ONCE).collect::<Vec<_>>().await };
+        let found = self.runtime.block_on(found).into_iter().map(|(reference, answer)| match answer {
+            Ok(Ok(found)) => Ok(Some(image(found))),
+            Ok(Err(DockerResponseServerError { status_code: 404, .. })) => Ok(None),
+            Ok(Err(error)) => Err(self.failed(&what(reference), error)),
+            Err(_) => Err(self.silent(&what(reference), ANSWER)),
+        });
+        found.collect()
     }
 
     /// The ids of all images that the engine has, also of those without a name.
@@ -249,6 +261,24 @@ impl Engine {
             other => EngineError::Answer { what: what.into(), source: other.into() },
         }
     }
+}
+
+/// Speaks to `host` in this version of the engine's API. Asks nothing yet.
+fn client(host: &str, version: &ClientVersion) -> Result<Docker, EngineError> {
+    let docker = if host.starts_with("unix:///") {
+        Docker::connect_with_unix(host, NEVER, version)
+    } else if host.starts_with("tcp://") || host.starts_with("http://") {
+        Docker::connect_with_http(host, NEVER, version)
+    } else {
+        return Err(EngineError::Address { host: host.into() });
+    };
+    docker.map_err(|error| EngineError::Absent { host: host.into(), source: error.into() })
+}
+
+/// A version of the API, as in `1.41`.
+fn version(text: &str) -> Option<ClientVersion> {
+    let (major, minor) = text.split_once('.')?;
+    Some(ClientVersion { major_version: major.parse().ok()?, minor_version: minor.parse().ok()? })
 }
 
 /// What an engine says while it loads.

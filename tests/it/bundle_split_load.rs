@@ -31,4 +31,15 @@ fn images_are_loaded_out_of_parts_of_which_one_is_lost() {
     let load = ["load", "made.ggb", "--public-key", "release.pub", "--state", "state", "--json"];
     let loaded = said(&workshop.bundle(&load).env("DOCKER_HOST", target.address()).run(b"").unwrap());
     assert_eq!(loaded["sent"].as_u64(), Some(0), "{loaded}");
+
+    // Both in one step: without an engine the new bundle is there all the same, and with one its images are too.
+    let apply = ["apply", "x.ggd", "--base", "parts", "--out", "at-once.ggb", "--load", "--public-key", "release.pub"];
+    let apply = [&apply[..], &["--state", "other", "--json"]].concat();
+    let alone = workshop.bundle(&apply).env("DOCKER_HOST", "unix:///nonexistent.sock").run(b"").unwrap();
+    assert_eq!(alone.status.code(), Some(18), "{}", alone.stderr);
+    assert!(std::fs::read(workshop.path("at-once.ggb")).unwrap() == std::fs::read(workshop.file("next")).unwrap());
+    let target = Engine::start("{}", "");
+    let loaded = said(&workshop.bundle(&apply).env("DOCKER_HOST", target.address()).run(b"").unwrap());
+    assert!(loaded["sent"].as_u64() > Some(12 << 20), "{loaded}");
+    assert_eq!(Workshop::ids(&target), Workshop::ids(&workshop.engine));
 }

@@ -296,8 +296,15 @@ fn each_refusal_of_trust_has_its_id() {
     note(&other);
     is(good().file(), &trusting, 13, "GG-BUNDLE-172");
     is(good().file(), &[&trusting[..], &["--stream"]].concat(), 13, "GG-BUNDLE-172");
+    // It is told before the body is read: this one's last frame is damaged.
+    let mut damaged = good().file();
+    let place = damaged.len() - 200;
+    damaged[place] ^= 1;
+    is(damaged.clone(), &trusting, 13, "GG-BUNDLE-172");
     let (code, said) = refusal(&ground, good().file(), &[&trusting[..], &["--allow-older"]].concat());
     assert_eq!(code, Some(18), "only the engine is missing: {said}");
+    let (code, said) = refusal(&ground, damaged, &[&trusting[..], &["--allow-older"]].concat());
+    assert!(code == Some(13) && !said.contains("GG-BUNDLE-172"), "{said}");
     // The very same one, or one after a note of an older program.
     let same = airgap::bundle::Digest::of(&good().bytes);
     note(&format!(r#"{{"sequence":5,"version":"1.0.0","manifest":"{same}"}}"#));

@@ -42,31 +42,28 @@ pub fn wanted(manifest: &Manifest) -> Vec<Wanted> {
 
 /// The engine's host must have the bundle's processor.
 pub fn fits(manifest: &Manifest, engine: &Engine) -> Result<(), LoadError> {
-    let (found, host) = (manifest.arch.name(), engine.architecture()?);
-    if found == host { Ok(()) } else { Err(LoadError::Arch { found, host }) }
+    let (found, host) = (manifest.arch.name(), engine.architecture());
+    if found == host { Ok(()) } else { Err(LoadError::Arch { found, host: host.to_owned() }) }
 }
 
 /// Looks what the engine has, and plans. When every image is there by its id, nothing else is asked, and no store is given.
 pub fn plan(wanted: Vec<Wanted>, engine: &Engine) -> Result<(Plan, Option<Store>), LoadError> {
-    let mut present = Vec::new();
-    for image in &wanted {
-        present.extend(look(engine, &image.id)?);
-    }
+    let mut present = look(engine, wanted.iter().map(|image| image.id.clone()))?;
     if present.len() == wanted.len() {
         return Ok((Plan::new(wanted, &present, false), None));
     }
-    for id in engine.images()? {
-        if present.iter().all(|other: &Present| other.id != id) {
-            present.extend(look(engine, &id)?);
-        }
-    }
+    let others = engine.images()?.into_iter().filter(|id| present.iter().all(|known| known.id != *id));
+    let others: Vec<String> = others.collect();
+    present.extend(look(engine, others.into_iter())?);
     let store = engine.store()?;
     Ok((Plan::new(wanted, &present, store.is_containerd), Some(store)))
 }
 
-fn look(engine: &Engine, id: &str) -> Result<Option<Present>, EngineError> {
-    let found = engine.image(&Reference::parse(id)?)?;
-    Ok(found.map(|image| Present { id: image.id, tags: image.tags, layers: image.layers }))
+/// Those of the images that are there.
+fn look(engine: &Engine, ids: impl Iterator<Item = String>) -> Result<Vec<Present>, EngineError> {
+    let ids: Result<Vec<Reference>, _> = ids.map(|id| Reference::parse(&id)).collect();
+    let found = engine.each(&ids?)?.into_iter().flatten();
+    Ok(found.map(|image| Present { id: image.id, tags: image.tags, layers: image.layers }).collect())
 }
 
 /// Says whether the engine's disk has room for `needed` bytes, as far as this host can see it: one on another host is not asked.
