@@ -232,7 +232,7 @@ impl<'f> Check<'f> {
     }
 }
 
-/// Does `work` for 0 to `count` - 1 on threads of their own. The failure of the lowest number is the one that is told.
+/// Does `work` for 0 to `count` - 1 on as many threads. The failure of the lowest number is the one that is told.
 fn on_threads<S>(
     threads: usize,
     count: usize,
@@ -249,24 +249,27 @@ fn on_threads<S>(
             *failed = Some((index, error));
         }
     };
-    std::thread::scope(|scope| {
-        for _ in 0..threads.clamp(1, count.max(1)) {
-            scope.spawn(|| {
-                let mut state = match start() {
-                    Ok(state) => state,
-                    Err(error) => return fail(0, error),
-                };
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    if index >= count {
-                        return;
-                    }
-                    if let Err(error) = work(&mut state, index) {
-                        return fail(index, error);
-                    }
-                }
-            });
+    let run = || {
+        let mut state = match start() {
+            Ok(state) => state,
+            Err(error) => return fail(0, error),
+        };
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= count {
+                return;
+            }
+            if let Err(error) = work(&mut state, index) {
+                return fail(index, error);
+            }
         }
+    };
+    // This thread is one of them.
+    std::thread::scope(|scope| {
+        for _ in 1..threads.clamp(1, count.max(1)) {
+            scope.spawn(run);
+        }
+        run();
     });
     failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).map_or(Ok(()), |(_, error)| Err(error))
 }
