@@ -88,13 +88,9 @@ impl Engine {
         let first = client(&host, API_DEFAULT_VERSION)?;
         let absent = |error: bollard::errors::Error| EngineError::Absent { host: host.clone(), source: error.into() };
         // Engines start other programs to answer this: it is asked once.
-        let said = match runtime.block_on(async { tokio::time::timeout(ANSWER, first.version()).await }) {
-            Ok(said) => said.map_err(absent)?,
-            Err(_) => {
-                let (what, seconds) = ("say its version".into(), ANSWER.as_secs());
-                return Err(EngineError::Silent { host: host.clone(), what, seconds });
-            }
-        };
+        let said = runtime.block_on(async { tokio::time::timeout(ANSWER, first.version()).await });
+        let (what, seconds) = ("say its version".into(), ANSWER.as_secs());
+        let said = said.map_err(|_| EngineError::Silent { host: host.clone(), what, seconds })?.map_err(absent)?;
         let version = said.api_version.as_deref().and_then(version);
         let version = version.ok_or_else(|| absent(bollard::errors::Error::APIVersionParseError {}))?;
         let docker = if version < *API_DEFAULT_VERSION { client(&host, &version)? } else { first };
