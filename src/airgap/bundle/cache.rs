@@ -15,7 +15,7 @@ use super::build_error::BuildError;
 use super::layer_facts::LayerFacts;
 use super::layer_scan::Scan;
 use super::save_archive::Shelf;
-use super::{Digest, Packed, Profile, pack};
+use super::{Digest, Packed, Packers, Profile};
 
 /// How a layer begins: the bytes by which a layer without a name is taken for one that is known.
 const START: usize = 1 << 20;
@@ -32,6 +32,7 @@ pub(crate) struct Cache<'t> {
     configs: PathBuf,
     profile: Profile,
     threads: usize,
+    packers: Option<Packers>,
     /// The known layers by their size and the hash of their beginning.
     starts: HashMap<(u64, String), Vec<Digest>>,
     /// Sizes and beginnings by which a layer was taken for another one: the next that comes by is packed.
@@ -66,6 +67,7 @@ impl<'t> Cache<'t> {
             configs,
             profile,
             threads,
+            packers: None,
             starts: HashMap::new(),
             shared: HashSet::new(),
             proved: RefCell::default(),
@@ -156,7 +158,10 @@ impl<'t> Cache<'t> {
         let unfinished = unfinished.map_err(|source| FileError::Write { path: self.layers.clone(), source })?;
         let mut scan = Scan::default();
         let mut content = Heard { inner: content, hear: |bytes: &[u8]| scan.take(bytes) };
-        let packed = pack(&mut content, self.profile, self.threads, &unfinished.path().join("data.zst"))?;
+        // Packers that failed cannot be used again.
+        let mut packers = self.packers.take().unwrap_or_else(|| Packers::start(self.profile, self.threads));
+        let packed = packers.pack(&mut content, &unfinished.path().join("data.zst"))?;
+        self.packers = Some(packers);
         base::fault::point("bundle:build:packed");
         let hash = sha256_hex(start);
         for (name, content) in [("frames.json", packed.index()), ("start", format!("{size} {hash}\n").into_bytes())] {
@@ -178,6 +183,11 @@ impl<'t> Cache<'t> {
         self.facts.borrow_mut().insert(digest, scan.finish());
         self.proved.borrow_mut().insert(digest, Some(packed));
         Ok(digest)
+    }
+
+    /// Lets go of the packing threads and their buffers, until something is packed again.
+    pub(crate) fn rest(&mut self) {
+        self.packers = None;
     }
 
     /// Packs a file that is no layer, unless it is known.

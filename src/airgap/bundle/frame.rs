@@ -97,6 +97,13 @@ impl Packer {
     pub(crate) fn pack(&mut self, content: &[u8]) -> Result<Vec<u8>, BundleError> {
         self.0.compress(content).map_err(packing)
     }
+
+    /// The same, in place of what `packed` holds.
+    pub(crate) fn pack_into(&mut self, content: &[u8], packed: &mut Vec<u8>) -> Result<(), BundleError> {
+        packed.clear();
+        packed.reserve(zstd_safe::compress_bound(content.len()));
+        self.0.compress_to_buffer(content, packed).map(drop).map_err(packing)
+    }
 }
 
 fn packing(source: std::io::Error) -> BundleError {

@@ -1,4 +1,4 @@
-//! Gathers what a bundle is made of: layers and configurations out of one `docker save` as far as the cache lacks them, the
+//! Gathers what a bundle is made of: layers and configurations out of the engine's archives as far as the cache lacks them, the
 //! program, and what of the tree travels. The tree's files are those of its commit, unless it has changes.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +24,9 @@ pub(crate) const LIST: &str = "bundle/images.toml";
 pub(crate) const RECIPES: &str = "bundle/images/";
 /// The largest file of the tree that travels, in bytes.
 const LARGEST: u64 = 64 << 20;
-/// How often an engine is asked for its archive: a second time when a layer was taken for one that begins alike.
+/// How many archives the engine makes at a time.
+const ARCHIVES: usize = 2;
+/// How often an engine is asked for its archives: a second time when a layer was taken for one that begins alike.
 const ROUNDS: usize = 3;
 
 /// Files for a bundle.
@@ -129,14 +131,17 @@ pub(crate) fn gather(
     let mut lacking = ask(plan, engine, cache)?;
     let files = files(request, plan, cache)?;
     for _ in 0..ROUNDS {
-        let Some(asked) = lacking else { break };
-        let saved = take_apart(asked.archive, &asked.ids, &asked.layers, cache)?;
-        saved.values().try_for_each(|image| cache.keep_config(&image.config))?;
+        for asked in lacking {
+            cache.expect(asked.layers.iter().filter_map(|layer| Digest::parse_named(layer)));
+            let saved = take_apart(asked.archive, &asked.ids, &asked.layers, cache)?;
+            saved.values().try_for_each(|image| cache.keep_config(&image.config))?;
+        }
         lacking = ask(plan, engine, cache)?;
     }
-    if lacking.is_some() {
+    if !lacking.is_empty() {
         return Err(BuildError::Cache);
     }
+    cache.rest();
     base::fault::point("bundle:build:fetched");
     let mut layers = BTreeMap::new();
     let mut images = Vec::new();
@@ -161,18 +166,28 @@ struct Lacking<'e> {
     archive: Archive<'e>,
 }
 
-/// Asks for the images of which the cache lacks a part; `None` when it has everything.
-fn ask<'e>(plan: &BuildPlan, engine: &'e Engine, cache: &mut Cache<'_>) -> Result<Option<Lacking<'e>>, BuildError> {
-    let lacking: Vec<&docker::Image> = lacking(plan, cache).collect();
-    if lacking.is_empty() {
-        return Ok(None);
+/// Asks for the images of which the cache lacks a part. An engine writes an archive on one thread, most of it before its first byte:
+/// two archives of about the same size are made side by side.
+fn ask<'e>(plan: &BuildPlan, engine: &'e Engine, cache: &Cache<'_>) -> Result<Vec<Lacking<'e>>, BuildError> {
+    let mut images: Vec<&docker::Image> = lacking(plan, cache).collect();
+    images.sort_by_key(|image| std::cmp::Reverse(image.size));
+    let mut parts: [(u64, Vec<&docker::Image>); ARCHIVES] = Default::default();
+    for image in images {
+        if let Some((size, part)) = parts.iter_mut().min_by_key(|(size, _)| *size) {
+            *size += image.size;
+            part.push(image);
+        }
     }
-    let ids: BTreeSet<String> = lacking.iter().map(|image| image.id.clone()).collect();
-    let layers: BTreeSet<String> = lacking.iter().flat_map(|image| image.layers.iter().cloned()).collect();
-    cache.expect(layers.iter().filter_map(|layer| Digest::parse_named(layer)));
+    let full = parts.into_iter().map(|(_, part)| part).filter(|part| !part.is_empty());
+    full.map(|part| archive(&part, engine)).collect()
+}
+
+fn archive<'e>(images: &[&docker::Image], engine: &'e Engine) -> Result<Lacking<'e>, BuildError> {
+    let ids: BTreeSet<String> = images.iter().map(|image| image.id.clone()).collect();
+    let layers = images.iter().flat_map(|image| image.layers.iter().cloned()).collect();
     let references: Result<Vec<Reference>, _> = ids.iter().map(|id| Reference::parse(id)).collect();
     let archive = engine.save(&references.map_err(docker::EngineError::from)?);
-    Ok(Some(Lacking { ids, layers, archive }))
+    Ok(Lacking { ids, layers, archive })
 }
 
 /// The images of which a part is not in the cache.

@@ -91,7 +91,7 @@ pub use error::BundleError;
 pub use frame::Profile;
 pub use manifest::{Arch, Commit, Entry, Frame, Image, MANIFEST_LIMIT, Manifest, Mode, Program};
 pub use open::{Bundle, Medium};
-pub use pack::{Packed, pack};
+pub use pack::{Packed, Packers};
 pub use path::EntryPath;
 pub use signature::Signature;
 pub use verify::{Hashes, Thoroughness, Verified};

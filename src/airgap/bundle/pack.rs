@@ -1,12 +1,11 @@
 //! Packs what comes as a stream into frames, on as many threads as asked. Each frame is made by one thread alone from a
-//! fixed number of bytes, so that the bytes do not depend on the number of threads. Memory: one frame of content a thread,
-//! one more where there are several, and one packed frame a thread.
+//! fixed number of bytes, so that the bytes do not depend on the number of threads. Memory: one frame, packed and not, for each
+//! thread, and once more where there are several.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::{Scope, ScopedJoinHandle};
 
 use serde::{Deserialize, Serialize};
 use vault::digest::Sha256;
@@ -123,95 +122,118 @@ fn content_size(frame: &Frame) -> usize {
     usize::try_from(frame.size).unwrap_or(usize::MAX)
 }
 
-/// Packs all of `source` into the file `into`, which is replaced and not synced. On failure the file may hold a part.
-pub fn pack(source: &mut dyn Read, profile: Profile, threads: usize, into: &Path) -> Result<Packed, BundleError> {
-    let mut file = File::create(into).map_err(|source| BundleError::Write { path: into.into(), source })?;
-    let written = |source| BundleError::Write { path: into.into(), source };
-    let mut hash = Sha256::default();
-    let mut frames = Vec::new();
-    let mut size = 0;
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.max(1)).map(|_| Worker::start(scope, profile)).collect();
-        let mut spare = Vec::new();
-        let (mut sent, mut taken) = (0, 0);
-        let mut take = |taken: &mut usize| -> Result<Vec<u8>, BundleError> {
-            let worker = workers.get(*taken % workers.len()).ok_or_else(gone)?;
-            let done = worker.done.recv().map_err(|_| gone())??;
-            file.write_all(&done.packed).map_err(written)?;
-            frames.push(done.frame);
-            *taken += 1;
-            Ok(done.content)
-        };
+/// Threads that pack, with their buffers: one after the other packs content of any number of files. Buffers are kept, for those of
+/// this size that come and go leave holes in memory.
+pub struct Packers {
+    profile: Profile,
+    workers: Vec<Worker>,
+    spare: Vec<Job>,
+}
+
+/// A frame's content, and the frame.
+#[derive(Default)]
+struct Job {
+    content: Vec<u8>,
+    packed: Vec<u8>,
+}
+
+impl Packers {
+    /// So many threads, at least one.
+    pub fn start(profile: Profile, threads: usize) -> Self {
+        Self { profile, workers: (0..threads.max(1)).map(|_| Worker::start(profile)).collect(), spare: Vec::new() }
+    }
+
+    /// Packs all of `source` into the file `into`, which is replaced and not synced. On failure the file may hold a part, and no
+    /// more can be packed here.
+    pub fn pack(&mut self, source: &mut dyn Read, into: &Path) -> Result<Packed, BundleError> {
+        let file = File::create(into).map_err(|source| BundleError::Write { path: into.into(), source })?;
+        let mut out = Out { file, path: into, frames: Vec::new() };
+        let mut hash = Sha256::default();
+        let (mut size, mut sent, mut taken) = (0, 0, 0);
+        let workers = self.workers.len();
         loop {
             // On one thread memory counts for more than reading ahead does.
-            if workers.len() == 1 && taken < sent {
-                spare = take(&mut taken)?;
+            if workers == 1 && taken < sent {
+                self.take(&mut taken, &mut out)?;
             }
-            let mut content = std::mem::take(&mut spare);
-            content.clear();
+            let mut job = self.spare.pop().unwrap_or_default();
+            job.content.clear();
+            job.content.reserve_exact(self.profile.frame_size());
             source
-                .take(profile.frame_size() as u64)
-                .read_to_end(&mut content)
+                .take(self.profile.frame_size() as u64)
+                .read_to_end(&mut job.content)
                 .map_err(|source| BundleError::Read { path: "the content to pack".into(), source })?;
-            if content.is_empty() {
+            if job.content.is_empty() {
+                self.spare.push(job);
                 break;
             }
-            hash.update(&content);
-            size += content.len() as u64;
-            if sent - taken == workers.len() {
-                spare = take(&mut taken)?;
+            hash.update(&job.content);
+            size += job.content.len() as u64;
+            if sent - taken == workers {
+                self.take(&mut taken, &mut out)?;
             }
-            let worker = workers.get(sent % workers.len()).ok_or_else(gone)?;
-            worker.work.send(content).map_err(|_| gone())?;
+            let worker = self.workers.get(sent % workers).ok_or_else(gone)?;
+            worker.work.send(job).map_err(|_| gone())?;
             sent += 1;
         }
         while taken < sent {
-            take(&mut taken)?;
+            self.take(&mut taken, &mut out)?;
         }
-        Ok::<(), BundleError>(())
-    })?;
-    Ok(Packed { digest: Digest(hash.finish()), size, profile, frames, file: into.into() })
+        let digest = Digest(hash.finish());
+        Ok(Packed { digest, size, profile: self.profile, frames: out.frames, file: into.into() })
+    }
+
+    /// Writes the frame whose turn it is.
+    fn take(&mut self, taken: &mut usize, out: &mut Out<'_>) -> Result<(), BundleError> {
+        let worker = self.workers.get(*taken % self.workers.len()).ok_or_else(gone)?;
+        let (job, frame) = worker.done.recv().map_err(|_| gone())??;
+        let written = |source| BundleError::Write { path: out.path.into(), source };
+        out.file.write_all(&job.packed).map_err(written)?;
+        out.frames.push(frame);
+        self.spare.push(job);
+        *taken += 1;
+        Ok(())
+    }
+}
+
+/// The file that frames go to.
+struct Out<'o> {
+    file: File,
+    path: &'o Path,
+    frames: Vec<Frame>,
 }
 
 /// A thread that packs one frame after the other. It ends when nobody sends work any more.
-struct Worker<'scope> {
-    work: SyncSender<Vec<u8>>,
-    done: Receiver<Result<Done, BundleError>>,
-    _thread: ScopedJoinHandle<'scope, ()>,
+struct Worker {
+    work: SyncSender<Job>,
+    done: Receiver<Result<(Job, Frame), BundleError>>,
 }
 
-/// A frame that was packed, and the buffer of its content for the next one.
-struct Done {
-    content: Vec<u8>,
-    packed: Vec<u8>,
-    frame: Frame,
-}
-
-impl<'scope> Worker<'scope> {
-    fn start(scope: &'scope Scope<'scope, '_>, profile: Profile) -> Self {
-        let (work, todo) = sync_channel::<Vec<u8>>(1);
+impl Worker {
+    fn start(profile: Profile) -> Self {
+        let (work, todo) = sync_channel::<Job>(1);
         let (ready, done) = sync_channel(1);
-        let thread = scope.spawn(move || {
+        std::thread::spawn(move || {
             let mut packer = None;
-            for content in todo {
-                if ready.send(step(&mut packer, profile, content)).is_err() {
+            for job in todo {
+                if ready.send(step(&mut packer, profile, job)).is_err() {
                     break;
                 }
             }
         });
-        Self { work, done, _thread: thread }
+        Self { work, done }
     }
 }
 
-fn step(packer: &mut Option<Packer>, profile: Profile, content: Vec<u8>) -> Result<Done, BundleError> {
+fn step(packer: &mut Option<Packer>, profile: Profile, mut job: Job) -> Result<(Job, Frame), BundleError> {
     let mut ready = match packer.take() {
         Some(ready) => ready,
         None => Packer::new(profile)?,
     };
-    let packed = ready.pack(&content)?;
+    ready.pack_into(&job.content, &mut job.packed)?;
     *packer = Some(ready);
-    let frame = frame_of(&packed, content.len());
-    Ok(Done { content, packed, frame })
+    let frame = frame_of(&job.packed, job.content.len());
+    Ok((job, frame))
 }
 
 /// What the manifest says of a packed frame.

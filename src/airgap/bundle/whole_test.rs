@@ -29,7 +29,7 @@ pub(crate) fn noise(size: usize, seed: u64) -> Vec<u8> {
 
 fn packed(content: &[u8], threads: usize, folder: &Path) -> Packed {
     let file = folder.join(format!("{}.{threads}", Digest::of(content)));
-    pack(&mut &content[..], Profile::Fast, threads, &file).unwrap()
+    Packers::start(Profile::Fast, threads).pack(&mut &content[..], &file).unwrap()
 }
 
 fn assembly(threads: usize, folder: &Path) -> Assembly {
