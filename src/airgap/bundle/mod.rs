@@ -24,7 +24,7 @@ pub mod difference;
 mod digest;
 pub(crate) mod docker_archive;
 mod dpkg;
-mod draft;
+pub(crate) mod draft;
 mod error;
 pub mod export;
 pub mod export_registry;
