@@ -96,6 +96,14 @@ fn the_script_takes_no_program_of_another_commit_and_says_what_it_misses() {
     assert_eq!(out(&run(&[("ALLOW_DIRTY", "1")])), format!("made as {commit}-dirty\n"));
     let done = run(&[("OUT_DIR", "tree/.gitignore/x")]);
     assert_eq!((done.status.code(), done.stderr.as_str()), (Some(1), "output dir not writable: tree/.gitignore/x\n"));
+    misses(&ground, &run);
+}
+
+/// Variables of the script's environment, with their values.
+type Environment<'e> = [(&'e str, &'e str)];
+
+/// What the script says of programs and files that are not there.
+fn misses(ground: &Ground, run: &dyn Fn(&Environment<'_>) -> Finished) {
     let (bare, place) = (ground.home().join("bare"), |name: &str| Path::new("/usr/bin").join(name));
     std::fs::create_dir(&bare).unwrap();
     for name in ["bash", "dirname", "date", "mkdir"] {
@@ -108,7 +116,7 @@ fn the_script_takes_no_program_of_another_commit_and_says_what_it_misses() {
     let done = run(&[("PATH", &bare)]);
     let wanted = "git not found in PATH (needed to stamp the image with HEAD)\n";
     assert_eq!((done.status.code(), done.stderr.as_str()), (Some(1), wanted));
-    std::fs::remove_file(tree.join("compose/.env.example")).unwrap();
+    std::fs::remove_file(ground.home().join("tree/compose/.env.example")).unwrap();
     let done = run(&[("OUT_DIR", "never")]);
     assert_eq!((done.status.code(), done.stderr.as_str()), (Some(1), "missing required file: compose/.env.example\n"));
     assert!(!ground.home().join("never").exists());
