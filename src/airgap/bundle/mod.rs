@@ -55,6 +55,7 @@ pub mod program_mark;
 mod provenance;
 pub mod push;
 mod reference;
+pub mod refusals;
 mod release_notes;
 mod rules;
 mod save_archive;
