@@ -84,7 +84,8 @@ struct BuildView {
 struct ImageView {
     name: String,
     reference: String,
-    id: String,
+    /// `null` for one that would be made first.
+    id: Option<String>,
 }
 
 pub(crate) fn run(args: &BuildArgs, console: &mut Console) -> Result<Exit, Failure> {
@@ -92,10 +93,12 @@ pub(crate) fn run(args: &BuildArgs, console: &mut Console) -> Result<Exit, Failu
     let keys = args.signing.open()?;
     let judged = judged(&request).map_err(failed)?;
     let engine = engine()?;
-    if !args.dry_run {
+    let planned = if args.dry_run {
+        args.from.foreseen(&request, judged, &engine)?
+    } else {
         args.from.build_images(&request, &judged, &engine, console)?;
-    }
-    let planned = plan(&request, judged, &engine).map_err(failed)?;
+        plan(&request, judged, &engine).map_err(failed)?
+    };
     let built = if args.dry_run {
         None
     } else {
@@ -121,23 +124,25 @@ pub(crate) fn run(args: &BuildArgs, console: &mut Console) -> Result<Exit, Failu
 fn show(planned: &BuildPlan, built: Option<&Built>, keys: usize, console: &mut Console) -> Result<Exit, Failure> {
     let file = planned.file.display().to_string();
     if console.is_json {
-        let image = |(asked, image): &(Asked, docker::Image)| ImageView {
-            name: asked.name.clone(),
-            reference: asked.reference.to_string(),
-            id: image.id.clone(),
-        };
+        let image =
+            |asked: &Asked, id| ImageView { name: asked.name.clone(), reference: asked.reference.to_string(), id };
+        let made = planned.made.iter().map(|asked| image(asked, None));
+        let images = planned.images.iter().map(|(asked, found)| image(asked, Some(found.id.clone())));
         console.json(&BuildView {
             size: built.and_then(|built| std::fs::metadata(&built.file).ok()).map(|facts| facts.len()),
             packed: built.map(|built| built.packed),
             sequence: built.map(|built| built.manifest.sequence),
             commit: planned.worktree.commit.clone(),
             is_dirty: planned.worktree.dirty.is_some(),
-            images: planned.images.iter().map(image).collect(),
+            images: made.chain(images).collect(),
             program: planned.program.as_ref().map(airgap::bundle::program_mark::Mark::word),
             dry_run: built.is_none(),
             file,
         })?;
         return Ok(Exit::Ok);
+    }
+    for asked in &planned.made {
+        writeln!(console.err, "{:<12}  would be built  {}", asked.name, asked.reference)?;
     }
     for (asked, image) in &planned.images {
         writeln!(console.err, "{:<12}  {}  {}", asked.name, image.id, asked.reference)?;

@@ -16,7 +16,7 @@ use super::{Console, Exit, Failure};
 /// the same image ids on every machine. Needs mmdebstrap and apt; the network only for packages that are not in the cache.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gitgrit-ops bundle images --tag 1.2 --out images.tar && docker load -i images.tar\n  gitgrit-ops bundle images --relock"
+    after_help = "Examples:\n  gitgrit-ops bundle images --tag 1.2 --out target/images.tar && docker load -i target/images.tar\n  gitgrit-ops bundle images --relock"
 )]
 pub(crate) struct ImagesArgs {
     /// The recipes

@@ -5,10 +5,10 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use airgap::bundle::Profile;
-use airgap::bundle::build::{Asked, Judged, Request};
+use airgap::bundle::build::{Asked, BuildPlan, Judged, Request, foreseen, plan};
 use airgap::bundle::build_error::BuildError;
 use airgap::images::{self, Recipes, Stamp};
-use base::file::{FileError, create_dir, read_text};
+use base::file::read_text;
 use clap::Args;
 use docker::{Engine, Reference};
 
@@ -104,6 +104,12 @@ impl SourceArgs {
         })
     }
 
+    /// What would be built: with images that are made first, those need not be there yet.
+    pub(crate) fn foreseen(&self, request: &Request, judged: Judged, engine: &Engine) -> Result<BuildPlan, Failure> {
+        let planned = if self.build_images { foreseen } else { plan };
+        planned(request, judged, engine).map_err(failed)
+    }
+
     /// Builds the images of the recipes and gives them to the engine, when that was asked for.
     pub(crate) fn build_images(
         &self,
@@ -132,7 +138,7 @@ impl SourceArgs {
         let wanted = images::Request {
             recipes: Recipes::read(&self.source.join(RECIPES))?,
             only: Vec::new(),
-            cache: cache.clone(),
+            cache,
             work: std::env::temp_dir(),
             sources: None,
             program: request.program.clone(),
@@ -144,13 +150,7 @@ impl SourceArgs {
             // Words that nobody reads are no reason to stop.
             let _ = writeln!(words, "image {name}");
         })?;
-        create_dir(&cache, 0o755)?;
-        let archive = tempfile::Builder::new().prefix("engine-").suffix(".tar").tempfile_in(&cache);
-        let archive = archive.map_err(|source| FileError::Write { path: cache, source })?.into_temp_path();
-        images::write_archive(&built, epoch, &archive)?;
-        let failed = |source| FileError::Read { path: archive.to_path_buf(), source };
-        let mut file = std::fs::File::open(&archive).map_err(failed)?;
-        engine.load(&mut file).map_err(engine_failure)?;
+        engine.load(&mut images::archive(&built, epoch)?).map_err(engine_failure)?;
         drop(sign);
         Ok(())
     }
@@ -188,7 +188,9 @@ pub(crate) fn failed(error: BuildError) -> Failure {
         BuildError::File(error) => return error.into(),
         BuildError::Images(error) => return error.into(),
         BuildError::Space { .. } => Exit::Space,
-        BuildError::Name { .. } | BuildError::Epoch { .. } | BuildError::Nothing => Exit::Usage,
+        BuildError::Name { .. } | BuildError::Untagged { .. } | BuildError::Epoch { .. } | BuildError::Nothing => {
+            Exit::Usage
+        }
         _ => Exit::Failure,
     };
     Failure::new(exit, error)

@@ -4,9 +4,9 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use airgap::bundle::build::{judged, plan};
+use airgap::bundle::build::plan;
 use airgap::bundle::build_error::BuildError;
-use airgap::bundle::installer::{Installer, apply};
+use airgap::bundle::installer::{Installer, apply, judged};
 use clap::Args;
 use serde::Serialize;
 
@@ -68,11 +68,13 @@ pub(crate) fn run(args: &TgzArgs, console: &mut Console) -> Result<Exit, Failure
     if !console.is_json {
         writeln!(console.out, "→ Bundle source: HEAD={}{tag}", tree.commit)?;
     }
-    if !args.dry_run {
+    if args.dry_run {
+        for asked in args.from.foreseen(&request, judged, &engine)?.made {
+            writeln!(console.err, "would build {}", asked.reference)?;
+        }
+    } else {
         args.from.build_images(&request, &judged, &engine, console)?;
-    }
-    let planned = plan(&request, judged, &engine).map_err(failed)?;
-    if !args.dry_run {
+        let planned = plan(&request, judged, &engine).map_err(failed)?;
         let total = planned.images.iter().map(|(_, image)| image.size).sum();
         let bar = progress(console, total, "packing");
         apply(&request, &planned, &engine, &|more| bar.inc(more)).map_err(failed)?;

@@ -28,7 +28,7 @@ pub struct Worktree {
     pub commit: String,
     /// When it was made, in seconds since 1970.
     pub seconds: u64,
-    /// A tag that names it; the first where there are several.
+    /// A tag that names it; where there are several, the one that `git describe` prefers: the newest with words of its own.
     pub tag: Option<String>,
     /// The first file that differs from the commit, or that no commit has; `None` when there is none.
     pub dirty: Option<String>,
@@ -70,8 +70,7 @@ impl Worktree {
         let unread = || Error::Git { command: "log", message: child::one_line(&head) };
         let seconds = seconds.parse().map_err(|_| unread())?;
         let inside = ask(directory, "rev-parse", &["rev-parse", "--show-prefix"])?.trim_end_matches('\n').to_owned();
-        let tags = ask(directory, "tag", &["tag", "--points-at", commit])?;
-        let tag = tags.lines().next().map(str::to_owned);
+        let tag = tag(directory, commit)?;
         let (dirty, edited) = changed(directory)?;
         let listing: &[&str] = match dirty {
             None => &["ls-tree", "-r", "-z", "--full-tree", commit],
@@ -118,6 +117,15 @@ impl Worktree {
         }
         Ok(contents)
     }
+}
+
+/// The tag that names the commit. Without one, `git describe` fails.
+fn tag(directory: &Path, commit: &str) -> Result<Option<String>, Error> {
+    let done = program(directory, &SETTINGS).options(["describe", "--tags", "--exact-match", commit]).run(b"")?;
+    if !done.status.success() {
+        return Ok(None);
+    }
+    Ok(text("describe", done.stdout)?.lines().next().map(str::to_owned))
 }
 
 /// The first file that differs, or that no commit has; and the first that differs.
@@ -211,6 +219,21 @@ mod tests {
         std::fs::write(home.path().join("docs/ä b.md"), "other").unwrap();
         let dirty = Worktree::read(home.path()).unwrap();
         assert_eq!((dirty.dirty.as_deref(), dirty.files), (Some("docs/ä b.md"), clean.files));
+    }
+
+    #[test]
+    fn of_several_tags_the_one_counts_that_git_describes_the_commit_by() {
+        let home = tree();
+        git(home.path(), &["add", "."]);
+        git(home.path(), &["commit", "-q", "-m", "one"]);
+        let tag = || Worktree::read(home.path()).unwrap().tag;
+        assert_eq!(tag(), None);
+        git(home.path(), &["tag", "nightly"]);
+        assert_eq!(tag().as_deref(), Some("nightly"));
+        git(home.path(), &["tag", "-a", "-m", "the release", "v1.0"]);
+        assert_eq!(tag().as_deref(), Some("v1.0"));
+        git(home.path(), &["commit", "-q", "--allow-empty", "-m", "two"]);
+        assert_eq!(tag(), None, "a tag of an older commit");
     }
 
     /// A file can lie in the tree with other bytes than the commit's, and the tree is clean all the same.

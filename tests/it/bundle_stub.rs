@@ -35,13 +35,13 @@ const COUNTS: &str = r#"{"status":"Loading layer","progressDetail":{"current":92
 {"stream":"Loaded image ID: sha256:00\n"}"#;
 
 /// An engine that has one image, of the bundle's lowest layer.
-struct Stub {
+pub(crate) struct Stub {
     home: tempfile::TempDir,
     loads: Arc<AtomicUsize>,
 }
 
 impl Stub {
-    fn start(arch: &'static str, layer: &str, says: Says) -> Self {
+    pub(crate) fn start(arch: &'static str, layer: &str, says: Says) -> Self {
         let home = tempfile::Builder::new().prefix("gitgrit-stub-").tempdir().unwrap();
         let listener = UnixListener::bind(home.path().join("docker.sock")).unwrap();
         let loads = Arc::new(AtomicUsize::new(0));
@@ -55,7 +55,7 @@ impl Stub {
         Self { home, loads }
     }
 
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("unix://{}", self.home.path().join("docker.sock").display())
     }
 

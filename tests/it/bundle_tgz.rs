@@ -50,6 +50,8 @@ fn the_script_takes_no_program_of_another_commit_and_says_what_it_misses() {
     let from = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/build-airgap-bundle.sh");
     std::fs::copy(from, tree.join("scripts/build-airgap-bundle.sh")).unwrap();
     std::fs::write(tree.join(".gitignore"), "target/\n").unwrap();
+    std::fs::create_dir(tree.join("compose")).unwrap();
+    std::fs::write(tree.join("compose/.env.example"), "").unwrap();
     let path = format!("{}/beside:/usr/bin:/bin", ground.home().display());
     let git = |arguments: &[&str]| {
         let program = Program::new("git").options(["-c", "user.name=a", "-c", "user.email=a@b"]).options(arguments);
@@ -76,18 +78,32 @@ fn the_script_takes_no_program_of_another_commit_and_says_what_it_misses() {
     assert!(out(&run(&[])).starts_with("found bundle tgz --tag v1 "));
     // The caller's own choice is taken, also by a path from where the caller is.
     stub(&ground, "mine", "echo mine; exit 18");
+    stub(&ground, "says", "echo \"$@\"");
+    let program = Program::new("tree/scripts/build-airgap-bundle.sh");
+    let program = program.options(["v1", "--program", "a b", "--images=list", "--cache=/c", "--image", "x:1"]);
+    let program = program.directory(ground.home()).env("PATH", &path).env("GITGRIT_OPS", "beside/says");
+    let (said, here) = (out(&program.run(b"").unwrap()), ground.home().display());
+    let wanted = format!(" --program {here}/a b --images={here}/list --cache=/c --image x:1\n");
+    assert!(said.ends_with(&wanted), "paths are the caller's: {said}");
     let done = run(&[("GITGRIT_OPS", "beside/mine")]);
     assert_eq!((out(&done).as_str(), done.status.code()), ("mine\n", Some(1)), "{}", done.stderr);
     // What is compiled from changes says so, and only whoever allows it compiles it.
     std::fs::write(tree.join(".gitignore"), "target/\n# more\n").unwrap();
     let done = run(&[]);
-    assert!(done.status.code() == Some(1) && done.stderr.contains("working tree is dirty"), "{}", done.stderr);
+    let errors: Vec<_> = done.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!((done.status.code(), errors.len()), (Some(1), 3), "{}", done.stderr);
+    assert!(errors[0].contains("working tree is dirty") && errors[2].ends_with("`.gitignore`"), "{}", done.stderr);
     assert_eq!(out(&run(&[("ALLOW_DIRTY", "1")])), format!("made as {commit}-dirty\n"));
     let done = run(&[("OUT_DIR", "tree/.gitignore/x")]);
-    assert_eq!(
-        (done.status.code(), done.stderr.as_str()),
-        (Some(1), "error: output dir not writable: tree/.gitignore/x\n")
-    );
+    assert_eq!((done.status.code(), done.stderr.as_str()), (Some(1), "output dir not writable: tree/.gitignore/x\n"));
+    misses(&ground, &run);
+}
+
+/// Variables of the script's environment, with their values.
+type Environment<'e> = [(&'e str, &'e str)];
+
+/// What the script says of programs and files that are not there.
+fn misses(ground: &Ground, run: &dyn Fn(&Environment<'_>) -> Finished) {
     let (bare, place) = (ground.home().join("bare"), |name: &str| Path::new("/usr/bin").join(name));
     std::fs::create_dir(&bare).unwrap();
     for name in ["bash", "dirname", "date", "mkdir"] {
@@ -95,14 +111,15 @@ fn the_script_takes_no_program_of_another_commit_and_says_what_it_misses() {
     }
     let bare = bare.display().to_string();
     let done = run(&[("PATH", &bare)]);
-    assert_eq!((done.status.code(), done.stderr.as_str()), (Some(1), "error: docker not found in PATH\n"));
+    assert_eq!((done.status.code(), done.stderr.as_str()), (Some(1), "docker not found in PATH\n"));
     std::os::unix::fs::symlink(place("true"), format!("{bare}/docker")).unwrap();
     let done = run(&[("PATH", &bare)]);
-    assert!(
-        done.status.code() == Some(1) && done.stderr.starts_with("error: git not found in PATH (needed"),
-        "{}",
-        done.stderr
-    );
+    let wanted = "git not found in PATH (needed to stamp the image with HEAD)\n";
+    assert_eq!((done.status.code(), done.stderr.as_str()), (Some(1), wanted));
+    std::fs::remove_file(ground.home().join("tree/compose/.env.example")).unwrap();
+    let done = run(&[("OUT_DIR", "never")]);
+    assert_eq!((done.status.code(), done.stderr.as_str()), (Some(1), "missing required file: compose/.env.example\n"));
+    assert!(!ground.home().join("never").exists());
 }
 
 fn load(workshop: &Workshop, file: &str, engine: &Engine, more: &[&str]) -> Finished {

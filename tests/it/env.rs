@@ -273,6 +273,14 @@ fn a_finding_is_explained_offline() {
     let done = Run::new(["explain", "GG-ENV-0077"]).finished();
     assert_eq!(done.status.code(), Some(2));
     assert!(done.stderr.contains("the nearest is GG-ENV-007"), "{}", done.stderr);
+    // What a bundle is refused for, too.
+    let said = out(&Run::new(["explain", "gg-bundle-017"]).finished());
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(lines[..3], ["GG-BUNDLE-017", "", "  a frame is damaged"], "{said}");
+    assert!(lines[3].starts_with("  why: ") && lines[4].starts_with("  fix: copy it again"), "{said}");
+    assert_eq!(lines[5], "  manual: docs/refusals.md#gg-bundle-017");
+    let done = Run::new(["explain", "GG-BUNDLE-999"]).finished();
+    assert!(done.status.code() == Some(2) && done.stderr.contains("docs/refusals.md"), "{}", done.stderr);
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod bundle_full;
 mod bundle_hostile;
 mod bundle_hostile_manifest;
 mod bundle_hosts;
+mod bundle_installer;
 mod bundle_keys;
 mod bundle_kills;
 mod bundle_plain;

@@ -10,7 +10,6 @@ use super::build_error::BuildError;
 use super::cache::Cache;
 use super::crates::{self, LOCK};
 use super::gather::{Files, Gathered, LIST, RECIPES, tree_contents};
-use super::layer_facts::Inventory;
 use super::provenance::{self, Material, Provenance};
 use super::sbom::{self, Bill};
 use super::{Digest, EntryPath, Mode, Source, rules};
@@ -45,8 +44,7 @@ pub(crate) fn add(
     }
     for (image, (asked, _)) in gathered.images.iter().zip(&plan.images) {
         let refused = |why| BuildError::Packages { image: image.name.clone(), why };
-        let facts: Result<Vec<_>, _> = image.layers.iter().map(|layer| cache.facts(layer)).collect();
-        let found = Inventory::stacked(facts.map_err(refused)?.iter()).map_err(refused)?;
+        let found = cache.inventory(&image.layers).map_err(refused)?;
         let digest = Digest::of(&image.config);
         let bill = Bill::of_image(&image.reference, digest, found, image.layers.len(), written);
         put_all(&mut gathered.files, bill.documents(&image.name))?;

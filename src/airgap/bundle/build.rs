@@ -18,6 +18,7 @@ use super::gather::{check_recipes, check_tree, gather};
 use super::program_mark::{self, Mark};
 use super::reference::whole;
 use super::{Arch, Assembly, Commit, Manifest, Packed, Profile, Signer, Source, ustar};
+use crate::images;
 
 /// Room for the manifest and what else is not counted, in bytes.
 const MANIFEST_ROOM: u64 = 1 << 20;
@@ -66,6 +67,8 @@ pub struct BuildPlan {
     pub worktree: Worktree,
     /// The images with what the engine knows of them.
     pub images: Vec<(Asked, docker::Image)>,
+    /// The images that are made first; none but in what is foreseen.
+    pub made: Vec<Asked>,
     /// Their processor.
     pub arch: Arch,
     /// What the program says of itself that travels; `None` when it says nothing.
@@ -131,9 +134,27 @@ pub fn plan(request: &Request, judged: Judged, engine: &Engine) -> Result<BuildP
     for (asked, found) in &images {
         check_stamp(&asked.reference, found, &worktree, &request.tag)?;
     }
-    let arch = arch(&images)?;
-    let file = request.out.join(format!("gitgrit-{}-{}.ggb", request.tag, arch.name()));
-    Ok(BuildPlan { worktree, images, arch, program, file })
+    let arch = arch(all(&images))?;
+    Ok(BuildPlan { worktree, images, made: Vec::new(), arch, program, file: file(request, arch) })
+}
+
+/// As [`plan`], before the images of the recipes are made: those need not be there, and are of this host's kind. Changes nothing.
+pub fn foreseen(request: &Request, judged: Judged, engine: &Engine) -> Result<BuildPlan, BuildError> {
+    judged.may_be_stamped(request)?;
+    let Judged { worktree, program } = judged;
+    let (made, others): (Vec<Asked>, Vec<Asked>) = request.images.iter().cloned().partition(|asked| asked.is_made);
+    let images = find_all(&others, engine, &request.tag)?;
+    for (asked, found) in &images {
+        check_stamp(&asked.reference, found, &worktree, &request.tag)?;
+    }
+    let here = made.first().map(|asked| (asked.reference.to_string(), images::architecture()));
+    let arch = arch(all(&images).chain(here.iter().map(|(name, found)| (name.as_str(), *found))))?;
+    Ok(BuildPlan { worktree, images, made, arch, program, file: file(request, arch) })
+}
+
+/// The bundle's file.
+fn file(request: &Request, arch: Arch) -> PathBuf {
+    request.out.join(format!("gitgrit-{}-{}.ggb", request.tag, arch.name()))
 }
 
 /// The tree, which must be what its commit says unless a changed one will do.
@@ -196,16 +217,22 @@ fn check_stamp(reference: &Reference, image: &docker::Image, worktree: &Worktree
     Ok(())
 }
 
-fn arch(images: &[(Asked, docker::Image)]) -> Result<Arch, BuildError> {
+/// The images with their processors.
+fn all(images: &[(Asked, docker::Image)]) -> impl Iterator<Item = (&str, &str)> {
+    images.iter().map(|(asked, image)| (asked.reference.as_str(), image.architecture.as_str()))
+}
+
+/// The one processor of them all.
+fn arch<'i>(images: impl Iterator<Item = (&'i str, &'i str)>) -> Result<Arch, BuildError> {
     let mut found = None;
-    for (asked, image) in images {
-        let arch = match image.architecture.as_str() {
+    for (image, architecture) in images {
+        let arch = match architecture {
             "amd64" => Some(Arch::Amd64),
             "arm64" => Some(Arch::Arm64),
             _ => None,
         };
         if arch.is_none() || found.is_some_and(|found| Some(found) != arch) {
-            return Err(BuildError::Arch { image: asked.reference.to_string(), found: image.architecture.clone() });
+            return Err(BuildError::Arch { image: image.into(), found: architecture.into() });
         }
         found = arch;
     }

@@ -144,6 +144,16 @@ pub enum BuildError {
         /// The name.
         name: String,
     },
+    /// Two files for one place in what the first installers took.
+    #[error("`{path}` would lie at `{place}` in the package, where {other} lies")]
+    Shadow {
+        /// A file of the tree.
+        path: String,
+        /// Where it would lie.
+        place: String,
+        /// What lies there already.
+        other: String,
+    },
     /// A layer does not come through.
     #[error("could not read a layer of the engine's archive")]
     Layer {
@@ -200,6 +210,9 @@ impl Hint for BuildError {
             Self::Name { .. } => {
                 Some("name each image once, with letters, digits and `-`, and a reference that ends in a tag".into())
             }
+            Self::Shadow { .. } => {
+                Some("rename one of them: what is in compose/ lies at the top of the package".into())
+            }
             Self::Archive(ArchiveError::Entry { .. }) => {
                 Some("an engine that keeps images in containerd saves them compressed; use one with overlay2".into())
             }
@@ -221,8 +234,8 @@ fn ways(made: &[String], pulled: &[String], tag: &str) -> String {
     let mut ways = Vec::new();
     if !made.is_empty() {
         let build =
-            format!("gitgrit-ops bundle images --tag {tag} --commit \"$(git rev-parse HEAD)\" --out images.tar");
-        ways.push(format!("{build} && docker load --input images.tar; or use --build-images, which does both"));
+            format!("gitgrit-ops bundle images --tag {tag} --commit \"$(git rev-parse HEAD)\" --out target/images.tar");
+        ways.push(format!("{build} && docker load --input target/images.tar; or use --build-images, which does both"));
     }
     ways.extend(pulled.iter().map(|image| format!("docker pull {image}")));
     ways.join("; ")

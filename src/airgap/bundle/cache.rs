@@ -12,7 +12,7 @@ use base::file::{FileError, Lock, create_dir, read_bytes, write_atomic};
 use vault::digest::{Sha256, sha256_hex};
 
 use super::build_error::BuildError;
-use super::layer_facts::LayerFacts;
+use super::layer_facts::{self, Inventory};
 use super::layer_scan::Scan;
 use super::save_archive::Shelf;
 use super::{Digest, Packed, Packers, Profile};
@@ -40,7 +40,7 @@ pub(crate) struct Cache<'t> {
     /// What was packed by this build, or found to be itself; `None` for what was looked for and is not here.
     proved: RefCell<HashMap<Digest, Option<Packed>>>,
     /// What the proved layers say of packages. Never kept: it is read again out of what was proved.
-    facts: RefCell<HashMap<Digest, Result<LayerFacts, &'static str>>>,
+    facts: RefCell<layer_facts::Told>,
     /// The layers that may come by.
     expected: BTreeSet<Digest>,
     tell: &'t dyn Fn(u64),
@@ -131,14 +131,14 @@ impl<'t> Cache<'t> {
         let mut scan = Scan::default();
         let is_itself = is_ours && packed.is_itself_heard(&mut |content| scan.take(content)).unwrap_or_default();
         is_itself.then(|| {
-            self.facts.borrow_mut().insert(*digest, scan.finish());
+            self.facts.borrow_mut().keep(*digest, scan.finish());
             packed
         })
     }
 
-    /// What a layer that is here says of packages.
-    pub(crate) fn facts(&self, digest: &Digest) -> Result<LayerFacts, &'static str> {
-        self.facts.borrow().get(digest).cloned().unwrap_or(Err("a layer is not in the cache"))
+    /// What layers that are here say of packages, one over the other.
+    pub(crate) fn inventory(&self, layers: &[Digest]) -> Result<Inventory, &'static str> {
+        self.facts.borrow().inventory(layers)
     }
 
     /// The configuration with that digest.
@@ -180,7 +180,7 @@ impl<'t> Cache<'t> {
         self.packed += 1;
         let packed = Packed { file: folder.join("data.zst"), ..packed };
         let digest = packed.digest;
-        self.facts.borrow_mut().insert(digest, scan.finish());
+        self.facts.borrow_mut().keep(digest, scan.finish());
         self.proved.borrow_mut().insert(digest, Some(packed));
         Ok(digest)
     }

@@ -17,8 +17,17 @@ pub(crate) struct Package {
     pub(crate) version: String,
     /// The processor it is for, or `all`.
     pub(crate) arch: String,
-    /// The source package, where that has another name.
-    pub(crate) source: Option<String>,
+    /// The source package, where that has another name or version.
+    pub(crate) source: Option<Source>,
+}
+
+/// What a package was compiled from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Source {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its version, where that is not the package's.
+    pub(crate) version: Option<String>,
 }
 
 /// What `os-release` says; os-release(5).
@@ -70,10 +79,18 @@ fn package(fields: &BTreeMap<&str, String>) -> Result<Option<Package>, &'static 
     if !is_good {
         return Err("names a package, a version or a processor that cannot be one");
     }
-    // `Source: name (version)`.
-    let source = field("Source").split_whitespace().next().unwrap_or_default();
-    let source = (is_of(source, "+-.") && source != name).then(|| source.to_owned());
+    let source = source(field("Source"));
+    let source = source.map(|source| Source { version: source.version.filter(|other| other != version), ..source });
+    let source = source.filter(|source| source.name != name || source.version.is_some());
     Ok(Some(Package { name: name.into(), version: version.into(), arch: arch.into(), source }))
+}
+
+/// `name`, or `name (version)`.
+fn source(field: &str) -> Option<Source> {
+    let (name, version) = field.split_once(' ').unwrap_or((field, ""));
+    let version = version.trim().strip_prefix('(').and_then(|version| version.strip_suffix(')')).map(str::trim);
+    let version = version.filter(|version| is_of(version, "+-.:~")).map(str::to_owned);
+    is_of(name, "+-.").then(|| Source { name: name.to_owned(), version })
 }
 
 /// What an `os-release` says; nothing when it does not say what it is.
@@ -115,10 +132,30 @@ mod tests {
                     \n .\n two lines: more\n\nPackage: gone\nStatus: deinstall ok config-files\nVersion: 1\nArchitecture: all\n\n\
                     Package: libstdc++6\nSource: gcc-12 (12.2.0-14)\nStatus: install ok installed\nArchitecture: amd64\nVersion: 12.2.0-14+deb12u1\n";
         assert_eq!(named(text).unwrap(), ["dash 0.5.12-2 amd64", "libstdc++6 12.2.0-14+deb12u1 amd64"]);
-        assert_eq!(packages(text.as_bytes()).unwrap()[1].source.as_deref(), Some("gcc-12"));
+        let source = packages(text.as_bytes()).unwrap()[1].source.clone().unwrap();
+        assert_eq!((source.name.as_str(), source.version.as_deref()), ("gcc-12", Some("12.2.0-14")));
         assert_eq!(named("").unwrap(), [""; 0]);
         // As images without a shell have it, one file for each and no status.
         assert_eq!(named("Package: tzdata\nVersion: 2024a-0+deb12u1\nArchitecture: all").unwrap().len(), 1);
+    }
+
+    /// Advisories name versions of the source, which are not always those of what was compiled from it.
+    #[test]
+    fn a_source_is_named_where_its_name_or_its_version_is_another() {
+        let of = |source: &str| {
+            let text = format!("Package: bash\nVersion: 5.2-1+b1\nArchitecture: amd64\n{source}");
+            let found = packages(text.as_bytes()).unwrap().remove(0).source;
+            found.map(|source| (source.name, source.version.unwrap_or_default()))
+        };
+        let is = |name: &str, version: &str| Some((name.to_owned(), version.to_owned()));
+        assert_eq!(of(""), None);
+        assert_eq!(of("Source: bash\n"), None);
+        assert_eq!(of("Source: bash (5.2-1+b1)\n"), None);
+        assert_eq!(of("Source: bash (5.2-1)\n"), is("bash", "5.2-1"));
+        assert_eq!(of("Source: shells\n"), is("shells", ""));
+        assert_eq!(of("Source: shells (1:9)\n"), is("shells", "1:9"));
+        assert_eq!(of("Source: shells (1?x)\n"), is("shells", ""));
+        assert_eq!(of("Source: ../x (1)\n"), None);
     }
 
     #[test]

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use base::file::{FileError, create_dir, write_atomic};
 use docker::Engine;
 use flate2::{Compression, GzBuilder};
+use git::Worktree;
 use vault::digest::Sha256;
 
-use super::build::{BuildPlan, Request, check_room};
+use super::build::{self, BuildPlan, Judged, Request, check_room};
 use super::build_error::BuildError;
 use super::cache::Cache;
 use super::draft::Draft;
@@ -38,6 +39,42 @@ impl Installer {
             sum: out.join(format!("gitgrit-install-{tag}.tgz.sha256")),
         }
     }
+}
+
+/// Judges all that can be judged without an engine, as for a bundle; and no two files may have one place in the package. Changes nothing.
+pub fn judged(request: &Request) -> Result<Judged, BuildError> {
+    let judged = build::judged(request)?;
+    check_places(request, &judged.worktree)?;
+    Ok(judged)
+}
+
+/// Where a file of the tree lies in the package; `None` for one that stays at home.
+fn place(path: &str) -> Option<&str> {
+    let is_kept = path.starts_with("docs/") || matches!(path, "CHANGELOG.md" | "LICENSE");
+    path.strip_prefix("compose/").or(is_kept.then_some(path))
+}
+
+/// Compose's files lie beside the others there: none may take another's place, also where capitals do not count.
+fn check_places(request: &Request, worktree: &Worktree) -> Result<(), BuildError> {
+    let archive = Installer::of(&request.out, &request.tag).archive;
+    let archive = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut known: BTreeMap<String, (&str, bool, String)> = BTreeMap::new();
+    known.insert(archive.to_ascii_lowercase(), (&archive, true, "the archive of images".into()));
+    for file in &worktree.files {
+        let Some(place) = place(&file.path) else { continue };
+        for (end, _) in place.match_indices('/').chain([(place.len(), "")]) {
+            let (part, _) = place.split_at(end);
+            let is_file = end == place.len();
+            let now = (part, is_file, format!("`{}`", file.path));
+            match known.insert(part.to_ascii_lowercase(), now) {
+                Some((found, was_file, other)) if is_file || was_file || found != part => {
+                    return Err(BuildError::Shadow { path: file.path.clone(), place: place.into(), other });
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Writes the files that were planned. `tell` hears of the bytes of layers as they come by.
@@ -123,11 +160,8 @@ fn package(gathered: &Gathered, epoch: u64, images: &Path, out: &mut dyn Write) 
     let name = images.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut files: BTreeMap<&str, Option<(Mode, &Source)>> = BTreeMap::from([(name.as_str(), None)]);
     for (path, (mode, source)) in &gathered.files {
-        let path = path.as_str();
-        let own = path.strip_prefix("compose/");
-        let is_kept = path.starts_with("docs/") || matches!(path, "CHANGELOG.md" | "LICENSE");
-        if let Some(place) = own.or(is_kept.then_some(path)) {
-            files.entry(place).or_insert(Some((*mode, source)));
+        if let Some(place) = place(path.as_str()) {
+            files.insert(place, Some((*mode, source)));
         }
     }
     for (path, file) in files {

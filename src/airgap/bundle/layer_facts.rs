@@ -1,8 +1,9 @@
 //! What the layers of an image say of its packages: each by itself, then stacked. A later layer replaces what lies under it,
 //! and takes away what it has a mark for. <https://github.com/opencontainers/image-spec/blob/main/layer.md>, "Whiteouts".
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::Digest;
 use super::dpkg::{self, OsRelease, Package};
 
 /// The list of all packages.
@@ -18,8 +19,10 @@ const OPAQUE: &str = ".wh..wh..opq";
 /// The largest list, and the largest of those for one thing, in bytes.
 const LARGEST: u64 = 32 << 20;
 const LARGEST_OF_ONE: u64 = 1 << 20;
-/// The most that one layer may say.
+/// The most that one layer may say, and all of an image together.
 const MOST: usize = 20_000;
+/// The most that all layers of a bundle may say: all of it is in memory at once.
+const MOST_OF_ALL: usize = 20 * MOST;
 
 /// What an entry of a layer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +157,42 @@ impl Said {
     }
 }
 
+/// What all layers of a bundle say, by their digests, or why that does not read.
+#[derive(Default)]
+pub(crate) struct Told {
+    layers: HashMap<Digest, Result<LayerFacts, &'static str>>,
+    /// How much it is.
+    count: usize,
+}
+
+impl Told {
+    /// Keeps what a layer says; of what is too much for all of them it keeps that alone.
+    pub(crate) fn keep(&mut self, layer: Digest, said: Result<LayerFacts, &'static str>) {
+        self.forget(&layer);
+        let count = said.as_ref().map_or(0, |said| said.count);
+        let is_too_much = self.count + count > MOST_OF_ALL;
+        let said = if is_too_much { Err("the layers of all images name more than 400000 packages") } else { said };
+        self.count += said.as_ref().map_or(0, |said| said.count);
+        self.layers.insert(layer, said);
+    }
+
+    fn forget(&mut self, layer: &Digest) {
+        if let Some(Ok(before)) = self.layers.remove(layer) {
+            self.count -= before.count;
+        }
+    }
+
+    /// What an image of these layers says, the lowest first.
+    pub(crate) fn inventory(&self, layers: &[Digest]) -> Result<Inventory, &'static str> {
+        let said = |layer| match self.layers.get(layer) {
+            Some(said) => said.as_ref().map_err(|why| *why),
+            None => Err("a layer is not in the cache"),
+        };
+        let said: Result<Vec<&LayerFacts>, _> = layers.iter().map(said).collect();
+        Inventory::stacked(said?.into_iter())
+    }
+}
+
 impl Inventory {
     /// Stacks what layers say, the lowest first.
     pub(crate) fn stacked<'f>(layers: impl Iterator<Item = &'f LayerFacts>) -> Result<Self, &'static str> {
@@ -162,6 +201,10 @@ impl Inventory {
         for layer in layers {
             seen.retain(|path, _| layer.keeps(path));
             seen.extend(layer.said.iter().map(|(path, said)| (path.as_str(), said)));
+            // Each layer may be within its own limit.
+            if seen.values().map(|said| said.count()).sum::<usize>() > MOST {
+                return Err("its layers name more than 20000 packages together");
+            }
         }
         for (path, said) in &seen {
             match said {
@@ -197,4 +240,50 @@ fn is_list(path: &str) -> bool {
     let of_one = path.strip_prefix(STATUSES).and_then(|rest| rest.strip_prefix('/'));
     let is_of_one = of_one.is_some_and(|name| !name.contains('/') && !name.ends_with(".md5sums"));
     path == STATUS || RELEASES.contains(&path) || is_of_one
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A layer with so many packages, in files of a thousand each that no other layer has.
+    fn layer(name: &str, count: usize) -> LayerFacts {
+        let mut facts = LayerFacts::default();
+        for file in 0..count / 1000 {
+            let path = format!("{STATUSES}/{name}-{file}");
+            let one = |number: usize| format!("Package: {name}-{file}-{number}\nVersion: 1\nArchitecture: all\n\n");
+            let content: String = (0..1000).map(one).collect();
+            assert!(facts.meet(&path, Kind::File, content.len() as u64).unwrap());
+            facts.learn(&path, content.as_bytes()).unwrap();
+        }
+        facts
+    }
+
+    #[test]
+    fn layers_that_are_each_within_the_limit_are_not_together() {
+        let (one, other) = (layer("a", 12_000), layer("b", 12_000));
+        assert_eq!(Inventory::stacked([&one].into_iter()).unwrap().packages.unwrap().len(), 12_000);
+        let refused = Inventory::stacked([&one, &other].into_iter()).unwrap_err();
+        assert!(refused.contains("together"), "{refused}");
+        // What a layer takes away does not count.
+        let mut gone = layer("b", 12_000);
+        gone.meet("var/lib/dpkg/status.d/.wh..wh..opq", Kind::File, 0).unwrap();
+        assert_eq!(Inventory::stacked([&one, &gone].into_iter()).unwrap().packages.unwrap().len(), 12_000);
+    }
+
+    #[test]
+    fn what_all_layers_say_has_a_limit_of_its_own() {
+        let mut heard = Told::default();
+        let full = layer("a", MOST);
+        let named = |number: usize| Digest::of(&number.to_le_bytes());
+        for number in 0..20 {
+            heard.keep(named(number), Ok(full.clone()));
+        }
+        // Twice the same layer counts once.
+        heard.keep(named(3), Ok(full.clone()));
+        assert_eq!(heard.inventory(&[named(3)]).unwrap().packages.unwrap().len(), MOST);
+        heard.keep(named(20), Ok(layer("b", 1000)));
+        assert!(heard.inventory(&[named(20)]).unwrap_err().contains("all images"));
+        assert!(heard.inventory(&[named(21)]).unwrap_err().contains("not in the cache"));
+    }
 }

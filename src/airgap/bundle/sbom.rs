@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::Digest;
-use super::dpkg::OsRelease;
+use super::dpkg::{OsRelease, Package};
 use super::layer_facts::Inventory;
 
 /// Where bills lie in a bundle.
@@ -72,22 +72,18 @@ impl Bill {
             Some(_) => (true, "incomplete"),
             None => (false, "unknown"),
         };
-        let note = if is_known {
+        let mut note = if is_known {
             format!(
                 "The packages are those that dpkg lists in the image's {layers} layers. Files that belong to no package are not listed."
             )
         } else {
             format!("No list of packages is in the image's {layers} layers: only its files are known.")
         };
+        if is_known && release.is_none() {
+            note.push_str(" The image does not say which distribution they are of.");
+        }
         let parts = found.packages.unwrap_or_default().into_iter().map(|package| {
-            let distribution = release.as_ref().map_or("debian", |release| release.id.as_str());
-            let version =
-                release.as_ref().map(|release| release.version.as_str()).filter(|version| !version.is_empty());
-            let of = version.map(|version| format!("&distro={distribution}-{version}")).unwrap_or_default();
-            // Advisories are about source packages.
-            let source = package.source.map(|source| format!("&upstream={}", encoded(&source))).unwrap_or_default();
-            let (name, version) = (encoded(&package.name), encoded(&package.version));
-            let purl = format!("pkg:deb/{distribution}/{name}@{version}?arch={}{of}{source}", package.arch);
+            let purl = package_url(&package, release.as_ref());
             Part { name: package.name, version: package.version, purl, sha256: None }
         });
         let parts = parts.collect();
@@ -122,14 +118,39 @@ impl Bill {
 
     /// Where the whole is known under its name; the program is nowhere.
     pub(crate) fn purl(&self) -> String {
-        let last = self.name.rsplit('/').next().unwrap_or(&self.name);
         match self.of {
-            Whole::Image => format!("pkg:docker/{}@sha256%3A{}", encoded(last), self.digest),
+            Whole::Image => image_url(&self.name, &self.digest),
             Whole::Program => {
-                format!("pkg:generic/{}@{}?checksum=sha256:{}", encoded(last), encoded(&self.version), self.digest)
+                let (name, version) = (encoded(&self.name), encoded(&self.version));
+                format!("pkg:generic/{name}@{version}?checksum=sha256:{}", self.digest)
             }
         }
     }
+}
+
+/// Where a package is known. Advisories are about source packages; without a distribution it is nobody's.
+fn package_url(package: &Package, release: Option<&OsRelease>) -> String {
+    let (name, version, arch) = (encoded(&package.name), encoded(&package.version), &package.arch);
+    let source = package.source.as_ref().map(|source| {
+        let version = source.version.as_ref().map(|version| format!("@{version}")).unwrap_or_default();
+        format!("&upstream={}", encoded(&format!("{}{version}", source.name)))
+    });
+    let source = source.unwrap_or_default();
+    let Some(OsRelease { id, version: release, .. }) = release else {
+        return format!("pkg:generic/{name}@{version}?arch={arch}{source}");
+    };
+    let of = if release.is_empty() { String::new() } else { format!("&distro={id}-{release}") };
+    format!("pkg:deb/{id}/{name}@{version}?arch={arch}{of}{source}")
+}
+
+/// Where an image of this full name is known: without a registry in it, a package URL means Docker's.
+fn image_url(name: &str, digest: &Digest) -> String {
+    let (registry, path) = name.split_once('/').unwrap_or(("", name));
+    let is_docker = registry == "docker.io";
+    let path = path.strip_prefix("library/").filter(|_| is_docker).unwrap_or(path);
+    let path: Vec<_> = path.split('/').map(encoded).collect();
+    let of = if is_docker { String::new() } else { format!("?repository_url={}", encoded(registry)) };
+    format!("pkg:docker/{}@sha256%3A{digest}{of}", path.join("/"))
 }
 
 /// Where the document of `format` lies for `name`.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::super::dpkg::Package;
+use super::super::dpkg::{Package, Source};
 use super::*;
 
 fn bill() -> Bill {
@@ -12,7 +12,7 @@ fn bill() -> Bill {
         name: name.into(),
         version: version.into(),
         arch: "amd64".into(),
-        source: source.map(str::to_owned),
+        source: source.map(|source| Source { name: source.into(), version: Some("12.2.0-14".into()) }),
     };
     let found = Inventory {
         packages: Some(
@@ -119,7 +119,7 @@ fn both_documents_hold_what_their_formats_ask_for() {
     let purls: Vec<_> = list(&cyclonedx, "/components").iter().filter_map(|part| part["purl"].as_str()).collect();
     let wanted = [
         "pkg:deb/debian/git@1:2.39.5-0%2Bdeb12u2?arch=amd64&distro=debian-12",
-        "pkg:deb/debian/libstdc%2B%2B6@12.2.0-14%2Bdeb12u1?arch=amd64&distro=debian-12&upstream=gcc-12",
+        "pkg:deb/debian/libstdc%2B%2B6@12.2.0-14%2Bdeb12u1?arch=amd64&distro=debian-12&upstream=gcc-12%4012.2.0-14",
     ];
     assert_eq!(purls, wanted);
     let lock = include_str!("../../../Cargo.lock");
@@ -138,6 +138,36 @@ fn the_same_content_has_the_same_identifiers_and_other_content_others() {
     assert_eq!(ids(&bill()), ids(&bill()));
     let other = Bill { digest: Digest::of(b"another"), ..bill() };
     assert!(ids(&bill()).0 != ids(&other).0 && ids(&bill()).1 != ids(&other).1);
+}
+
+#[test]
+fn an_image_is_known_at_its_own_registry() {
+    let digest = Digest::of(b"configuration");
+    let cases = [
+        ("docker.io/library/redis:7", format!("pkg:docker/redis@sha256%3A{digest}")),
+        ("docker.io/team/redis:7", format!("pkg:docker/team/redis@sha256%3A{digest}")),
+        (
+            "registry.example:5000/a/b/redis:7",
+            format!("pkg:docker/a/b/redis@sha256%3A{digest}?repository_url=registry.example:5000"),
+        ),
+        ("localhost/redis:7", format!("pkg:docker/redis@sha256%3A{digest}?repository_url=localhost")),
+    ];
+    for (reference, wanted) in cases {
+        let bill = Bill::of_image(reference, digest, Inventory::default(), 1, (0, "0.1.0"));
+        assert_eq!(bill.purl(), wanted);
+    }
+}
+
+#[test]
+fn packages_of_no_known_distribution_are_given_to_none() {
+    let package = Package { name: "git".into(), version: "1:2.39".into(), arch: "amd64".into(), source: None };
+    let found = Inventory { packages: Some([package].into()), release: None };
+    let bill = Bill::of_image("docker.io/library/x:1", Digest::of(b""), found, 1, (0, "0.1.0"));
+    let [spdx, cyclonedx] = documents(&bill);
+    hold_spdx(&spdx);
+    hold_cyclonedx(&cyclonedx);
+    assert_eq!(text(&cyclonedx, "/components/0/purl"), "pkg:generic/git@1:2.39?arch=amd64");
+    assert!(text(&spdx, "/comment").ends_with("does not say which distribution they are of."));
 }
 
 #[test]

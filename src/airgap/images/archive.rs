@@ -1,9 +1,9 @@
-//! The archive that `docker load` takes: every layer once, the images' configurations, and the list of both. Written
-//! beside its place and renamed, so that a half one is never there.
+//! The archive that `docker load` takes: every layer once, the images' configurations, and the list of both. Read on its way to an
+//! engine, it lies on no disk; as a file it is written beside its place and renamed, so that a half one is never there.
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, BufWriter, Read};
+use std::io::{self, Read};
 use std::path::Path;
 
 use base::file::free_bytes;
@@ -11,6 +11,7 @@ use base::file::free_bytes;
 use super::Built;
 use super::error::ImagesError;
 use crate::bundle::docker_archive::{LIST, Listed, Outgoing, Piece};
+use crate::bundle::draft::Draft;
 
 /// Writes `images` into `out`, which is replaced; everything in it is of the time `epoch`.
 pub(super) fn write(images: &[Built], epoch: u64, out: &Path) -> Result<(), ImagesError> {
@@ -21,24 +22,13 @@ pub(super) fn write(images: &[Built], epoch: u64, out: &Path) -> Result<(), Imag
     if free_bytes(folder).is_some_and(|free| free < needed / 4) {
         return Err(failed(io::ErrorKind::StorageFull.into()));
     }
-    let draft = tempfile::NamedTempFile::new_in(folder).map_err(&failed)?;
-    let mut writer = BufWriter::with_capacity(1 << 20, draft);
     let mut archive = whole(images, epoch).map_err(&failed)?;
-    io::copy(&mut archive, &mut writer).map_err(&failed)?;
-    let draft = writer.into_inner().map_err(|error| failed(error.into_error()))?;
-    draft.as_file().sync_all().map_err(&failed)?;
-    readable(draft.as_file()).map_err(&failed)?;
-    draft.persist(out).map_err(|error| failed(error.error))?;
-    Ok(())
+    // Called `….part` until then: what a killed run leaves, the next one goes over.
+    Draft::begin(out)?.filled(|writer| io::copy(&mut archive, writer).map(drop).map_err(&failed))
 }
 
-/// What is handed to others is readable for them, as any file that a program writes.
-fn readable(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-fn whole(images: &[Built], epoch: u64) -> io::Result<Outgoing<'_>> {
+/// The archive of `images`, to be read once.
+pub(super) fn whole(images: &[Built], epoch: u64) -> io::Result<Outgoing<'_>> {
     let blob = |digest: &str| format!("blobs/sha256/{digest}");
     let listed: Vec<_> = images
         .iter()

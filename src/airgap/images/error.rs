@@ -8,6 +8,8 @@ use base::Hint;
 use base::file::FileError;
 use base::process::ProcessError;
 
+use crate::bundle::BundleError;
+
 /// Why an image was not built. Nothing was written but the cache.
 #[derive(Debug, thiserror::Error)]
 pub enum ImagesError {
@@ -107,6 +109,15 @@ impl ImagesError {
     /// For `map_err` on what is done with one file.
     pub(super) fn at(path: &std::path::Path) -> impl Fn(io::Error) -> Self + '_ {
         move |source| Self::Archive { path: path.into(), source }
+    }
+}
+
+impl From<BundleError> for ImagesError {
+    fn from(error: BundleError) -> Self {
+        match error {
+            BundleError::Write { path, source } => Self::Archive { path, source },
+            other => Self::Archive { path: "the archive of images".into(), source: io::Error::other(other) },
+        }
     }
 }
 

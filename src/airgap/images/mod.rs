@@ -16,6 +16,7 @@ mod rootfs;
 mod stories;
 mod tree;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use build::build;
@@ -99,6 +100,11 @@ pub fn write_archive(images: &[Built], epoch: u64, out: &Path) -> Result<(), Ima
     archive::write(images, epoch, out)
 }
 
+/// The same archive, to be read once on its way to an engine: nothing of it lies on a disk.
+pub fn archive(images: &[Built], epoch: u64) -> Result<impl Read + Send + '_, ImagesError> {
+    archive::whole(images, epoch).map_err(ImagesError::at(Path::new("the archive of images")))
+}
+
 /// Asks this host's sources which packages there are now and writes all locks anew; `now` in seconds since 1970.
 /// Gives the paths of the locks.
 pub fn relock(
@@ -142,6 +148,17 @@ fn read_lock(recipes: &Recipes, name: &str, architecture: &str) -> Result<Lock, 
 
 fn lock_path(recipes: &Recipes, name: &str) -> PathBuf {
     recipes.folder.join(name).join("packages.lock")
+}
+
+/// What engines and Debian call the processor that this program is for, which is that of the images that it makes.
+pub const fn architecture() -> &'static str {
+    if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else if cfg!(target_arch = "x86_64") {
+        "amd64"
+    } else {
+        "another"
+    }
 }
 
 /// What Debian calls this machine.

@@ -119,7 +119,14 @@ fn an_archive_has_a_layer_of_two_images_once() {
         layers: vec![layer.clone()],
     };
     let out = home.path().join("images.tar");
-    write_archive(&[image("one"), image("two")], 7, &out).unwrap();
+    let left = home.path().join("images.tar.part");
+    std::fs::write(&left, "of a run that was killed").unwrap();
+    let images = [image("one"), image("two")];
+    write_archive(&images, 7, &out).unwrap();
+    assert!(!left.exists(), "what a killed run left stays");
+    let mut sent = Vec::new();
+    std::io::Read::read_to_end(&mut super::archive(&images, 7).unwrap(), &mut sent).unwrap();
+    assert!(sent == std::fs::read(&out).unwrap(), "an engine gets something else than a file");
     let names: Vec<_> = Tree::of_layer(&out, "").unwrap().nodes.into_keys().collect();
     assert_eq!(names.len(), 4, "{names:?}");
     assert!(names.contains(&format!("blobs/sha256/{}", layer.digest)));
