@@ -251,7 +251,7 @@ fn a_registry_gets_what_it_lacks_and_its_tags_last() {
 pub(crate) fn authority(home: &Path) {
     let make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=Site -keyout ca.key \
                 -out ca.pem 2>/dev/null; openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=registry \
-                -keyout tls.key -out tls.csr 2>/dev/null; echo subjectAltName=IP:127.0.0.1,DNS:localhost >ext; \
+                -keyout tls.key -out tls.csr 2>/dev/null; echo subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:registry.site >ext; \
                 openssl x509 -req -in tls.csr -CA ca.pem -CAkey ca.key -days 30 -extfile ext -out tls.pem 2>/dev/null";
     does(home, make);
 }

@@ -65,6 +65,7 @@ mod sbom_cyclonedx;
 mod sbom_spdx;
 mod seek;
 pub mod serve;
+mod serve_line;
 mod serve_question;
 mod serve_turns;
 mod signature;
