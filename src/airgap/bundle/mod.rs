@@ -54,6 +54,7 @@ mod path;
 pub mod program_mark;
 mod provenance;
 pub mod push;
+pub mod push_error;
 mod reference;
 mod release_notes;
 mod rules;
