@@ -142,20 +142,22 @@ fn skopeo_and_docker_pull_from_it_and_the_ids_are_the_bundles() {
         let manifest: Value = serde_json::from_str(&does(&workshop.path("."), &line)).unwrap();
         assert_eq!(manifest["config"]["digest"].as_str(), Some(id.as_str()), "{image}");
         if image.contains("gitgrit-app") {
-            ranges(&workshop, &space, &served.listen, &manifest);
+            ranges(&workshop, &space, &served.listen);
         }
     }
 }
 
 /// A layer of more than a frame, which holds 8 MiB, comes in parts that begin, end and lie in either of its frames.
-fn ranges(workshop: &Workshop, space: &str, listen: &str, manifest: &Value) {
+fn ranges(workshop: &Workshop, space: &str, listen: &str) {
+    let place = format!("http://{listen}/v2/gitgrit-app");
+    let manifest = does(&workshop.path("."), &format!("nsenter {space} curl -fsS {place}/manifests/v1"));
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
     let layers = manifest["layers"].as_array().unwrap();
     let digest =
         layers.iter().find(|layer| layer["size"].as_u64() > Some(9 << 20)).unwrap()["digest"].as_str().unwrap();
     let get = |how: &str| {
-        let line = format!(
-            "nsenter {space} curl -fsS {how} --output got --write-out %{{http_code}} http://{listen}/v2/gitgrit-app/blobs/{digest}"
-        );
+        let line =
+            format!("nsenter {space} curl -fsS {how} --output got --write-out %{{http_code}} {place}/blobs/{digest}");
         (does(&workshop.path("."), &line), std::fs::read(workshop.path("got")).unwrap())
     };
     let (status, whole) = get("");
