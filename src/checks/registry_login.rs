@@ -208,7 +208,7 @@ impl Service {
         let mut place = self.place.clone();
         place.query_pairs_mut().extend_pairs(scopes.iter().map(|scope| ("scope", scope)));
         let address = line(&place.origin().ascii_serialization());
-        let what = "give a token".to_owned();
+        let what = "have a token".to_owned();
         let asked = Instant::now();
         let request = self.egress.request(Method::GET, &place[Position::BeforePath..]);
         let request = request.basic_auth(&login.user, Some(login.password.expose()));
@@ -220,7 +220,10 @@ impl Service {
         match response.status().as_u16() {
             200 => {}
             401 | 403 => return Err(RegistryError::Denied { address, what, is_told: true }),
-            status => return Err(RegistryError::Refused { address, what, status, message: String::new() }),
+            status => {
+                let what = "give a token".to_owned();
+                return Err(RegistryError::Refused { address, what, status, message: String::new() });
+            }
         }
         let body = runtime.block_on(async { body(&mut response).await }).map_err(|error| absent(&error))?;
         // Nothing of it is repeated: it may hold a token after all.

@@ -171,7 +171,7 @@ impl Export<'_> {
             None => Trust::system(),
         };
         let login = self.args.login()?;
-        Registry::new(address, &trust, login).map_err(|error| failed(LoadError::Registry(error)))
+        Registry::new(address, &trust, login).map_err(|error| unpushed(LoadError::Registry(error)))
     }
 }
 
@@ -193,12 +193,16 @@ fn show(view: &ExportView, console: &mut Console) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// A push that stopped; what a registry has in place of the bundle's is no mere failure.
+/// A push that stopped: what a registry has in place of the bundle's is no mere failure, and an address is part of the command line.
 fn unpushed(error: LoadError) -> Failure {
-    let is_another = matches!(error, LoadError::Registry(RegistryError::Differs { .. }));
-    match error.id() {
-        Some(id) if is_another => Failure::new(Exit::Integrity, error).identified(id),
-        _ => failed(error),
+    let exit = match error {
+        LoadError::Registry(RegistryError::Differs { .. }) => Some(Exit::Integrity),
+        LoadError::Registry(RegistryError::Address { .. }) => Some(Exit::Usage),
+        _ => None,
+    };
+    match exit.zip(error.id()) {
+        Some((exit, id)) => Failure::new(exit, error).identified(id),
+        None => failed(error),
     }
 }
 

@@ -164,6 +164,7 @@ fn exit(error: &PushError) -> Exit {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
 fn number<S: Serializer>(exit: &Exit, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_u8(*exit as u8)
 }

@@ -201,7 +201,7 @@ fn the_password_goes_to_nobody_whom_a_registry_may_choose() {
     let done = to(&format!("{elsewhere}/token"), &[]);
     is(&done, 1, &format!("--registry-realm {elsewhere}"));
     is(&to(&format!("{elsewhere}/token"), &["--registry-realm", "https://localhost"]), 1, "GG-BUNDLE-188");
-    is(&to("https://127.0.0.1/token", &["--registry-realm", "http://git.site"]), 1, "GG-BUNDLE-175");
+    is(&to("https://127.0.0.1/token", &["--registry-realm", "http://git.site"]), 2, "GG-BUNDLE-175");
     assert!(overheard.lock().unwrap().is_empty(), "somebody heard it");
     said(&to(&format!("{elsewhere}/token"), &["--registry-realm", &elsewhere]));
     assert!(overheard.lock().unwrap().iter().all(|question| question.authorization == BASIC));
