@@ -156,7 +156,7 @@ fn names(folder: &Path) -> Vec<String> {
 #[test]
 fn what_another_push_has_on_a_host_is_left_alone() {
     let Some(workshop) = Workshop::open() else { return };
-    let Some(host) = Host::start(&workshop.path("."), &workshop.engine) else { return };
+    let Some(_host) = Host::start(&workshop.path("."), &workshop.engine) else { return };
     workshop.built("dist", &[]);
     let there = workshop.path("there/root/.local/state/gitgrit/push");
     std::fs::create_dir_all(&there).unwrap();
@@ -174,7 +174,7 @@ fn what_another_push_has_on_a_host_is_left_alone() {
         std::fs::write(there.join(name), "some").unwrap();
     }
     let file = std::fs::File::options().write(true).open(there.join(&old)).unwrap();
-    file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_hours(24 * 30)).unwrap();
+    file.set_modified(file.metadata().unwrap().modified().unwrap() - std::time::Duration::from_hours(24 * 30)).unwrap();
     std::fs::write(there.join("lock"), "").unwrap();
     let node = |name: &str| std::fs::metadata(there.join(name)).unwrap().ino();
     let lock = node("lock");
@@ -204,7 +204,17 @@ fn what_another_push_has_on_a_host_is_left_alone() {
     let _ = busy.wait();
     assert_eq!(views[0]["is_done"].as_bool(), Some(true), "{views:?}");
     assert!(names(&there).iter().any(|name| name.ends_with(".program")), "{:?}", names(&there));
-    assert!(!names(&there).iter().any(|name| name.ends_with(".ggb")), "its own bundle goes: {:?}", names(&there));
+    let own = workshop.file("dist");
+    let own = format!("{}.ggb", airgap::bundle::Digest::of(&std::fs::read(own).unwrap()));
+    assert!(!names(&there).contains(&own), "its own bundle goes: {:?}", names(&there));
+}
+
+#[test]
+fn a_host_without_room_is_told_from_one_that_fails_also_when_it_runs_full_later() {
+    let Some(workshop) = Workshop::open() else { return };
+    let Some(host) = Host::start(&workshop.path("."), &workshop.engine) else { return };
+    workshop.built("dist", &[]);
+    std::fs::write(workshop.path("wrapper"), "#!/bin/sh\nexit 0\n").unwrap();
     // A host that says it has room, and has none: as with a quota, of which `df` knows nothing.
     let space = format!("--mount=/proc/{}/ns/mnt", host.child.id());
     let mount =

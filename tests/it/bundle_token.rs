@@ -7,7 +7,6 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
 
 use base::process::{Finished, Program};
 use base64::Engine as _;
@@ -247,8 +246,7 @@ fn a_service_that_gives_no_token_is_named() {
 fn token(home: &Path, scopes: &[String], ends: i64) -> String {
     let key = KeyPair::from_pem(&std::fs::read_to_string(home.join("sign.key")).unwrap()).unwrap();
     let shown = CertificateDer::from_pem_file(home.join("sign.pem")).unwrap();
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-    let now = i64::try_from(now).unwrap();
+    let now = base::Clock::now(&base::clock::SystemClock).seconds();
     let access = scopes.iter().map(|scope| {
         let [kind, name, actions] = scope.split(':').collect::<Vec<_>>().try_into().unwrap();
         let actions: Vec<&str> = actions.split(',').collect();
