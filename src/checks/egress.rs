@@ -1,6 +1,6 @@
 //! The one HTTP client of this room: HTTPS to one base address, no redirects, no proxy, a deadline and a cap on what is
-//! read. Never follows a server to another host, and never sends anything but a GET without credentials, unless `registry` asks
-//! it to push. Besides it only `presented`, the isolation probe and the checks of resolvers and clocks open connections, none of which is a client.
+//! read. Never follows a server to another host, and never sends anything but a GET without credentials, unless `registry` and
+//! `registry_login` ask it to push. Besides it only `presented`, the isolation probe and the checks of resolvers and clocks open connections, none of which is a client.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,20 +1,22 @@
 //! A registry of images on the site's own network, spoken to as the OCI distribution specification says, through this room's one
-//! HTTP client. Sends only what its caller has verified, and only what the registry lacks; never follows it to another host, and
-//! never tells a password to anybody else.
+//! HTTP client. Sends only what its caller has verified, and only what the registry lacks; never follows it to another host. Who asks
+//! is told by `registry_login`.
 //!
 //! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>, "Push".
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::time::Duration;
 
-use base::{Hint, Secret};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Method, RequestBuilder, Response};
 use tokio::runtime::Runtime;
-use url::{Host, Url};
+use url::Url;
 
-use crate::egress::{Egress, EgressError};
-use crate::text::{has_credentials, line};
+use crate::egress::Egress;
+pub use crate::registry_error::RegistryError;
+use crate::registry_login::Access;
+pub use crate::registry_login::Login;
+use crate::text::{has_credentials, is_here, line};
 use crate::trust::Trust;
 
 /// How much of a blob is sent with one request, in bytes: so much is in memory at a time.
@@ -26,112 +28,6 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// How much of a refusal is read, in bytes.
 const WORDS: usize = 2000;
 
-/// Why a registry does not have what it was to get.
-#[derive(Debug, thiserror::Error)]
-pub enum RegistryError {
-    /// Not an address that is spoken here.
-    #[error("`{address}` is no registry's address: {why}")]
-    Address {
-        /// The address, unless it may hold a password.
-        address: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// Nobody answers, or not to the end.
-    #[error("could not {what} at the registry `{address}`")]
-    Absent {
-        /// The registry.
-        address: String,
-        /// What was asked.
-        what: String,
-        /// Why.
-        source: EgressError,
-    },
-    /// It wants to know who is there, or knows and does not want.
-    #[error("the registry `{address}` did not allow to {what}")]
-    Denied {
-        /// The registry.
-        address: String,
-        /// What was asked.
-        what: String,
-        /// Says whether it asks for a token of another service.
-        wants_token: bool,
-    },
-    /// It said no.
-    #[error("the registry `{address}` refused to {what}: HTTP {status} {message}")]
-    Refused {
-        /// The registry.
-        address: String,
-        /// What was asked.
-        what: String,
-        /// The HTTP status.
-        status: u16,
-        /// Its own words.
-        message: String,
-    },
-    /// It has something else than what was sent, or sends us elsewhere.
-    #[error("the registry `{address}` answered against the protocol: {why}")]
-    Protocol {
-        /// The registry.
-        address: String,
-        /// What is wrong.
-        why: String,
-    },
-    /// What was to be pushed does not read.
-    #[error("could not read what was to be pushed")]
-    Content {
-        /// Why.
-        source: io::Error,
-    },
-    /// No runtime could be had.
-    #[error("could not start what talks to the registry")]
-    Runtime {
-        /// Why.
-        source: io::Error,
-    },
-}
-
-impl RegistryError {
-    /// The stable id of the refusal; `None` for what is none.
-    pub const fn id(&self) -> Option<&'static str> {
-        match self {
-            Self::Address { .. } => Some("GG-BUNDLE-175"),
-            Self::Absent { .. } => Some("GG-BUNDLE-176"),
-            Self::Denied { .. } => Some("GG-BUNDLE-177"),
-            Self::Refused { .. } => Some("GG-BUNDLE-178"),
-            Self::Protocol { .. } => Some("GG-BUNDLE-179"),
-            Self::Content { .. } | Self::Runtime { .. } => None,
-        }
-    }
-}
-
-impl Hint for RegistryError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Address { .. } => Some("write https://HOST[:PORT][/FOLDER]".into()),
-            Self::Absent { source: EgressError::Tls { .. }, .. } => {
-                Some("give the authority that issued its certificate: --ca FILE".into())
-            }
-            Self::Absent { .. } => Some("run this again when it answers: what it has already is not sent again".into()),
-            Self::Denied { wants_token: true, .. } => Some(
-                "it asks for tokens, which are not spoken here; push to one that takes a user and a password".into(),
-            ),
-            Self::Denied { .. } => Some("give --registry-user and --registry-password-file".into()),
-            Self::Refused { .. } => Some("look at the registry's own log, then run this again".into()),
-            _ => None,
-        }
-    }
-}
-
-/// Whom a registry knows.
-#[derive(Clone, Debug)]
-pub struct Login {
-    /// The user.
-    pub user: String,
-    /// The password.
-    pub password: Secret<String>,
-}
-
 /// A registry.
 #[derive(Debug)]
 pub struct Registry {
@@ -141,7 +37,22 @@ pub struct Registry {
     base: Url,
     /// The folder in it, with a slash at its end; empty for none.
     folder: String,
-    login: Option<Login>,
+    access: Access,
+}
+
+/// What is asked.
+struct Errand {
+    /// In words.
+    what: String,
+    /// What a token for it must allow.
+    scopes: Vec<String>,
+}
+
+impl Errand {
+    /// Something about one repository.
+    fn to(what: String, repository: &str) -> Self {
+        Self { what, scopes: vec![format!("repository:{repository}:pull,push")] }
+    }
 }
 
 impl Registry {
@@ -156,12 +67,7 @@ impl Registry {
         if has_more || !base.username().is_empty() {
             return Err(refused("it holds more than a host and a folder"));
         }
-        // A name that only begins like an address is somebody else's.
-        let is_here = base.host().is_some_and(|host| match host {
-            Host::Ipv4(address) => address.is_loopback(),
-            Host::Ipv6(address) => address.is_loopback(),
-            Host::Domain(name) => name == "localhost",
-        });
+        let is_here = is_here(&base);
         match base.scheme() {
             "https" => {}
             "http" if login.is_none() || is_here => {}
@@ -185,7 +91,8 @@ impl Registry {
         let egress = Egress::new(&root, trust).map_err(absent)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|source| RegistryError::Runtime { source })?;
-        Ok(Self { runtime, egress, address: root, base, folder, login })
+        let access = Access::new(&base, trust, login)?;
+        Ok(Self { runtime, egress, address: root, base, folder, access })
     }
 
     /// Where it is.
@@ -200,28 +107,30 @@ impl Registry {
 
     /// Says whether the repository has the blob.
     pub fn has_blob(&self, repository: &str, digest: &str) -> Result<bool, RegistryError> {
-        let what = format!("say whether `{repository}` has {digest}");
-        let response = self.ask(Method::HEAD, &format!("/v2/{repository}/blobs/{digest}"), &what, |request| request)?;
+        let errand = Errand::to(format!("say whether `{repository}` has {digest}"), repository);
+        let path = format!("/v2/{repository}/blobs/{digest}");
+        let response = self.ask(&errand, Method::HEAD, &path, |request| request)?;
         match response.status().as_u16() {
             // One that keeps its blobs in another store sends whoever asks for one that it has on to there: not followed, but a yes.
             200 | 302 | 307 => Ok(true),
             404 => Ok(false),
-            _ => Err(self.refusal(response, &what)),
+            _ => Err(self.refusal(response, &errand)),
         }
     }
 
     /// Has the repository take a blob that another one of the registry has. `false` when the registry does not do that.
     pub fn mount(&self, repository: &str, digest: &str, from: &str) -> Result<bool, RegistryError> {
-        let what = format!("take {digest} of `{from}` for `{repository}`");
+        let mut errand = Errand::to(format!("take {digest} of `{from}` for `{repository}`"), repository);
+        errand.scopes.push(format!("repository:{from}:pull"));
         let path = format!("/v2/{repository}/blobs/uploads/?mount={digest}&from={from}");
-        let response = self.ask(Method::POST, &path, &what, |request| request.header(CONTENT_LENGTH, 0))?;
+        let response = self.ask(&errand, Method::POST, &path, |request| request.header(CONTENT_LENGTH, 0))?;
         match response.status().as_u16() {
             201 => Ok(true),
             202 => {
-                self.give_up(response.headers());
+                self.give_up(&errand, response.headers());
                 Ok(false)
             }
-            _ => Err(self.refusal(response, &what)),
+            _ => Err(self.refusal(response, &errand)),
         }
     }
 
@@ -233,17 +142,17 @@ impl Registry {
         content: &mut dyn Read,
         tell: &dyn Fn(u64),
     ) -> Result<(), RegistryError> {
-        let what = format!("take {digest} into `{repository}`");
+        let errand = Errand::to(format!("take {digest} into `{repository}`"), repository);
         let path = format!("/v2/{repository}/blobs/uploads/");
-        let begun = self.ask(Method::POST, &path, &what, |request| request.header(CONTENT_LENGTH, 0))?;
-        let begun = self.expect(begun, 202, &what)?;
+        let begun = self.ask(&errand, Method::POST, &path, |request| request.header(CONTENT_LENGTH, 0))?;
+        let begun = self.expect(begun, 202, &errand)?;
         let mut place = self.place(begun.headers())?;
         let mut at = 0_u64;
         loop {
             let mut piece = Vec::with_capacity(PIECE);
             let read = (&mut *content).take(PIECE as u64).read_to_end(&mut piece);
             if let Err(source) = read {
-                let _ = self.ask(Method::DELETE, &place, &what, |request| request);
+                let _ = self.ask(&errand, Method::DELETE, &place, |request| request);
                 return Err(RegistryError::Content { source });
             }
             if piece.is_empty() {
@@ -251,18 +160,18 @@ impl Registry {
             }
             let size = piece.len() as u64;
             let range = format!("{at}-{}", at + size - 1);
-            let response = self.ask(Method::PATCH, &place, &what, |request| {
+            let response = self.ask(&errand, Method::PATCH, &place, |request| {
                 let request = request.header(CONTENT_TYPE, "application/octet-stream").header(CONTENT_RANGE, range);
                 request.header(CONTENT_LENGTH, size).body(piece)
             })?;
-            place = self.place(self.expect(response, 202, &what)?.headers())?;
+            place = self.place(self.expect(response, 202, &errand)?.headers())?;
             at += size;
             tell(size);
         }
         let mark = if place.contains('?') { '&' } else { '?' };
         let end = format!("{place}{mark}digest={digest}");
-        let done = self.ask(Method::PUT, &end, &what, |request| request.header(CONTENT_LENGTH, 0))?;
-        self.expect(done, 201, &what).map(drop)
+        let done = self.ask(&errand, Method::PUT, &end, |request| request.header(CONTENT_LENGTH, 0))?;
+        self.expect(done, 201, &errand).map(drop)
     }
 
     /// Gives the repository an image's OCI manifest under a tag.
@@ -273,52 +182,59 @@ impl Registry {
         manifest: Vec<u8>,
         digest: &str,
     ) -> Result<(), RegistryError> {
-        let what = format!("name the image `{repository}:{tag}`");
-        let response = self.ask(Method::PUT, &format!("/v2/{repository}/manifests/{tag}"), &what, |request| {
-            request.header(CONTENT_TYPE, MANIFEST).body(manifest)
-        })?;
-        let done = self.expect(response, 201, &what)?;
+        let errand = Errand::to(format!("name the image `{repository}:{tag}`"), repository);
+        let path = format!("/v2/{repository}/manifests/{tag}");
+        let response =
+            self.ask(&errand, Method::PUT, &path, |request| request.header(CONTENT_TYPE, MANIFEST).body(manifest))?;
+        let done = self.expect(response, 201, &errand)?;
         let found = done.headers().get("docker-content-digest").map(|value| String::from_utf8_lossy(value.as_bytes()));
         match found {
             Some(found) if found != digest => {
-                let why = format!("it has `{repository}:{tag}` as {}, and the bundle as {digest}", line(&found));
-                Err(RegistryError::Protocol { address: self.address.clone(), why })
+                let (address, image) = (self.address.clone(), format!("{repository}:{tag}"));
+                Err(RegistryError::Differs { address, image, wanted: digest.into(), found: line(&found) })
             }
             _ => Ok(()),
         }
     }
 
+    /// Asks, and once more when it is told how to say who asks, or when its token ran out.
     fn ask(
         &self,
+        errand: &Errand,
         method: Method,
         path: &str,
-        what: &str,
         more: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, RegistryError> {
         let request = more(self.egress.request(method, path).timeout(PATIENCE));
-        let request = match &self.login {
-            Some(login) => request.basic_auth(&login.user, Some(login.password.expose())),
-            None => request,
-        };
+        let again = request.try_clone();
+        let response = self.send(request, errand)?;
+        match again {
+            Some(again) if response.status().as_u16() == 401 && self.access.learn(response.headers())? => {
+                self.send(again, errand)
+            }
+            _ => Ok(response),
+        }
+    }
+
+    fn send(&self, request: RequestBuilder, errand: &Errand) -> Result<Response, RegistryError> {
+        let request = self.access.sign(&self.runtime, request, &errand.scopes)?;
         let sent = self.runtime.block_on(async { request.send().await });
         sent.map_err(|error| RegistryError::Absent {
             address: self.address.clone(),
-            what: what.into(),
+            what: errand.what.clone(),
             source: self.egress.explain(&error),
         })
     }
 
-    fn expect(&self, response: Response, status: u16, what: &str) -> Result<Response, RegistryError> {
-        if response.status().as_u16() == status { Ok(response) } else { Err(self.refusal(response, what)) }
+    fn expect(&self, response: Response, status: u16, errand: &Errand) -> Result<Response, RegistryError> {
+        if response.status().as_u16() == status { Ok(response) } else { Err(self.refusal(response, errand)) }
     }
 
-    fn refusal(&self, mut response: Response, what: &str) -> RegistryError {
-        let (address, what) = (self.address.clone(), what.to_owned());
+    fn refusal(&self, mut response: Response, errand: &Errand) -> RegistryError {
+        let (address, what) = (self.address.clone(), errand.what.clone());
         let status = response.status().as_u16();
         if status == 401 || status == 403 {
-            let asked = response.headers().get("www-authenticate").map(|value| value.as_bytes().to_ascii_lowercase());
-            let wants_token = asked.is_some_and(|asked| asked.starts_with(b"bearer"));
-            return RegistryError::Denied { address, what, wants_token };
+            return RegistryError::Denied { address, what, is_told: self.access.is_told() };
         }
         let mut words = Vec::new();
         while words.len() < WORDS {
@@ -344,9 +260,9 @@ impl Registry {
     }
 
     /// Says that an upload is not wanted. A registry that does not hear it clears up by itself.
-    fn give_up(&self, headers: &HeaderMap) {
+    fn give_up(&self, errand: &Errand, headers: &HeaderMap) {
         if let Ok(place) = self.place(headers) {
-            let _ = self.ask(Method::DELETE, &place, "forget an upload", |request| request);
+            let _ = self.ask(errand, Method::DELETE, &place, |request| request);
         }
     }
 }
@@ -355,9 +271,11 @@ impl Registry {
 mod tests {
     use super::*;
 
+    use base::Secret;
+
     #[test]
     fn an_address_is_a_host_and_a_folder_and_holds_no_password() {
-        let login = || Some(Login { user: "a".into(), password: Secret::new("b".into()) });
+        let login = || Some(Login { user: "a".into(), password: Secret::new("b".into()), realm: None });
         let made = |address: &str, login| Registry::new(address, &Trust::system(), login);
         for (address, folder) in [
             ("http://127.0.0.1:5000", ""),

@@ -1,5 +1,7 @@
 //! Text from outside, made fit for one line of a report.
 
+use url::{Host, Url};
+
 /// The longest text from outside that one line repeats, in characters.
 const LIMIT: usize = 400;
 
@@ -12,6 +14,15 @@ pub(crate) fn line(text: &str) -> String {
 /// password may itself hold `/`, `#` and `?`, so an `@` anywhere is enough.
 pub(crate) fn has_credentials(address: &str) -> bool {
     address.contains('@')
+}
+
+/// Says whether an address is this very host by its own text. A name that only begins like an address is somebody else's.
+pub(crate) fn is_here(address: &Url) -> bool {
+    address.host().is_some_and(|host| match host {
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+        Host::Domain(name) => name == "localhost",
+    })
 }
 
 /// Seconds since the epoch as `2026-11-21 02:30 UTC`.

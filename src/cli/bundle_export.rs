@@ -9,7 +9,7 @@ use airgap::bundle::trust::Signed;
 use airgap::bundle::{export, export_registry};
 use base::Secret;
 use base::file::read_text;
-use checks::registry::{Login, Registry};
+use checks::registry::{Login, Registry, RegistryError};
 use checks::trust::Trust;
 use clap::Args;
 use indicatif::ProgressBar;
@@ -51,6 +51,10 @@ pub(crate) struct ExportArgs {
     /// The file with the registry's password
     #[arg(long, value_name = "FILE", requires = "registry_user")]
     registry_password_file: Option<PathBuf>,
+
+    /// The service, on another host than the registry, whose tokens the registry takes: it gets user and password, too
+    #[arg(long, value_name = "URL", requires = "registry_user")]
+    registry_realm: Option<String>,
 }
 
 impl ExportArgs {
@@ -68,7 +72,7 @@ impl ExportArgs {
                 failure.hinted(format!("set {PASSWORD}, or name --registry-password-file"))
             })?,
         };
-        Ok(Some(Login { user, password: Secret::new(password) }))
+        Ok(Some(Login { user, password: Secret::new(password), realm: self.registry_realm.clone() }))
     }
 }
 
@@ -140,7 +144,7 @@ impl Export<'_> {
                     return Err(failure.hinted("name the bundle's file, or write the stream with --to oci-dir:DIR"));
                 };
                 let registry = self.registry(address)?;
-                let pushed = export_registry::push(verified, &registry, self.is_dry, &tell).map_err(failed)?;
+                let pushed = export_registry::push(verified, &registry, self.is_dry, &tell).map_err(unpushed)?;
                 (sent, spared) = (pushed.sent, pushed.spared);
                 let targets = export_registry::targets(&manifest.images).map_err(failed)?;
                 for (view, (name, tag)) in images.iter_mut().zip(targets) {
@@ -167,7 +171,7 @@ impl Export<'_> {
             None => Trust::system(),
         };
         let login = self.args.login()?;
-        Registry::new(address, &trust, login).map_err(|error| failed(LoadError::Registry(error)))
+        Registry::new(address, &trust, login).map_err(|error| unpushed(LoadError::Registry(error)))
     }
 }
 
@@ -187,6 +191,19 @@ fn show(view: &ExportView, console: &mut Console) -> Result<Exit, Failure> {
         view.sent, view.target, view.spared
     )?;
     Ok(Exit::Ok)
+}
+
+/// A push that stopped: what a registry has in place of the bundle's is no mere failure, and an address is part of the command line.
+fn unpushed(error: LoadError) -> Failure {
+    let exit = match error {
+        LoadError::Registry(RegistryError::Differs { .. }) => Some(Exit::Integrity),
+        LoadError::Registry(RegistryError::Address { .. }) => Some(Exit::Usage),
+        _ => None,
+    };
+    match exit.zip(error.id()) {
+        Some((exit, id)) => Failure::new(exit, error).identified(id),
+        None => failed(error),
+    }
 }
 
 /// What `--to` takes.

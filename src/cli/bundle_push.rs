@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-use airgap::bundle::push::{Arrived, Cargo, Push, PushError};
+use airgap::bundle::push::{Arrived, Cargo, Push};
+use airgap::bundle::push_error::PushError;
 use airgap::bundle::ssh::{Host, Ssh};
 use airgap::bundle::trust::Trust;
 use airgap::bundle::{Bundle, BundleError, Hashes, Signature, Thoroughness, Verified};
+use base::Hint;
 use clap::Args;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tempfile::NamedTempFile;
 use vault::minisign::PublicKey;
 
@@ -77,10 +79,15 @@ struct HostView {
     /// Bytes of layers that its engine got, and of those that it had.
     sent: u64,
     spared: u64,
+    /// What this program would have ended with for this host alone.
+    #[serde(serialize_with = "number")]
+    exit: Exit,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
 }
 
 impl HostView {
@@ -88,14 +95,15 @@ impl HostView {
         let host = host.as_str().to_owned();
         match result {
             Ok(Arrived { copied, sent, spared }) => {
-                Self { host, is_done: true, copied, sent, spared, id: None, error: None }
+                Self { host, is_done: true, copied, sent, spared, exit: Exit::Ok, id: None, error: None, hint: None }
             }
             Err(error) => {
                 let (id, mut words) = (Some(error.id()), error.to_string());
+                let (exit, hint) = (exit(&error), error.hint());
                 if let Some(source) = std::error::Error::source(&error) {
                     words = format!("{words}: {source}");
                 }
-                Self { host, is_done: false, copied: 0, sent: 0, spared: 0, id, error: Some(words) }
+                Self { host, is_done: false, copied: 0, sent: 0, spared: 0, exit, id, error: Some(words), hint }
             }
         }
     }
@@ -139,8 +147,33 @@ pub(crate) fn run(args: &PushArgs, console: &mut Console) -> Result<Exit, Failur
     if console.is_json {
         console.json(&views)?;
     }
-    let is_done = views.iter().all(|view| view.is_done);
-    Ok(if is_done { Exit::Ok } else { Exit::Failure })
+    Ok(common(&views))
+}
+
+/// What a host's failure ends with. A load that failed there has said it itself.
+fn exit(error: &PushError) -> Exit {
+    match error {
+        PushError::Name { .. } => Exit::Usage,
+        PushError::Space { .. } | PushError::Full { .. } => Exit::Space,
+        PushError::Damaged { .. } => Exit::Integrity,
+        PushError::Load { code, .. } => {
+            let told = [Exit::Locked, Exit::Integrity, Exit::Base, Exit::Space, Exit::Version, Exit::Engine];
+            told.into_iter().find(|exit| i32::from(*exit as u8) == *code).unwrap_or(Exit::Failure)
+        }
+        PushError::Ssh { .. } | PushError::Processor { .. } | PushError::Here { .. } => Exit::Failure,
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn number<S: Serializer>(exit: &Exit, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_u8(*exit as u8)
+}
+
+/// What all that failed agree on.
+fn common(views: &[HostView]) -> Exit {
+    let mut failed = views.iter().map(|view| view.exit).filter(|exit| *exit != Exit::Ok);
+    let Some(first) = failed.next() else { return Exit::Ok };
+    if failed.all(|exit| exit == first) { first } else { Exit::Failure }
 }
 
 /// The program that the bundle's signature covers, in a file as long as it is needed.
@@ -177,6 +210,7 @@ fn all(push: &Push, hosts: &[Host], at_once: usize, console: &mut Console) -> Ve
             if !console.is_json {
                 // The other hosts go on also when nobody reads this.
                 let _ = writeln!(console.out, "{}", line(&view, push.is_dry));
+                let _ = view.hint.iter().try_for_each(|hint| writeln!(console.err, "hint: {}: {hint}", view.host));
             }
             views.push(view);
         }

@@ -56,4 +56,4 @@ pub mod web;
 
 pub use host_key::HostKeyError;
 pub use server::{Addresses, Options, ServeError, Server};
-pub use tls::{TlsError, TlsFiles};
+pub use tls::{TlsError, TlsFiles, http1_config};

@@ -113,13 +113,22 @@ impl Certificates {
 
     /// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1.
     pub(crate) fn server_config(self: &Arc<Self>) -> Result<Arc<ServerConfig>, TlsError> {
+        self.config(&["h2", "http/1.1"])
+    }
+
+    fn config(self: &Arc<Self>, protocols: &[&str]) -> Result<Arc<ServerConfig>, TlsError> {
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(self) as Arc<dyn ResolvesServerCert>);
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         Ok(Arc::new(config))
     }
+}
+
+/// TLS 1.2 and 1.3 with files that are read once, for a small server of HTTP/1.1.
+pub fn http1_config(files: TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
+    Certificates::load(files)?.config(&["http/1.1"])
 }
 
 impl ResolvesServerCert for Certificates {

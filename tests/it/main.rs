@@ -39,6 +39,7 @@ mod bundle_split_load;
 mod bundle_stream;
 mod bundle_stub;
 mod bundle_tgz;
+mod bundle_token;
 mod bundle_travel;
 mod ca;
 mod cli;

@@ -7,15 +7,18 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base::Hint;
 use serde::Deserialize;
 use vault::digest::Sha256;
 
+use super::push_error::PushError;
 use super::ssh::{Asked, Done, Host, Ssh, last_line, plain, quoted};
 use super::{Arch, Digest};
 
 /// Where the files lie on a host, below the home of whoever signs in.
-const FOLDER: &str = ".local/state/gitgrit/push";
+pub(crate) const FOLDER: &str = ".local/state/gitgrit/push";
+
+/// Begins a line of shell that several pushes may be at, while nobody clears up. Where there is no `flock`, nothing is locked.
+const SHARED: &str = "locks=0; if command -v flock >/dev/null; then locks=1; exec 9>>lock; flock -s 9 || exit 1; fi; ";
 
 /// How long a host may take to say what it has.
 const ANSWER: Duration = Duration::from_mins(1);
@@ -23,101 +26,6 @@ const ANSWER: Duration = Duration::from_mins(1);
 const COPY: Duration = Duration::from_mins(5);
 /// How long a host may take to hash or to load a bundle.
 const LOAD: Duration = Duration::from_hours(4);
-
-/// Why a host does not have the bundle's images.
-#[derive(Debug, thiserror::Error)]
-pub enum PushError {
-    /// Not a host's name.
-    #[error("`{host}` is no host's name")]
-    Name {
-        /// The text, with what is not plain replaced.
-        host: String,
-    },
-    /// `ssh` did not get through, or the host cannot do what is asked.
-    #[error("could not {what} on `{host}`: {words}")]
-    Ssh {
-        /// The host.
-        host: String,
-        /// What was to be done.
-        what: &'static str,
-        /// What was said last.
-        words: String,
-    },
-    /// The host has no room for the files.
-    #[error("`{host}` has {free} bytes free in `{FOLDER}`, and the copy needs {needed}")]
-    Space {
-        /// The host.
-        host: String,
-        /// What is free there, in bytes.
-        free: u64,
-        /// What is needed there, in bytes.
-        needed: u64,
-    },
-    /// The bundle is for another processor.
-    #[error("`{host}` is a machine of the kind `{found}`, and the bundle is for `{wanted}`")]
-    Processor {
-        /// The host.
-        host: String,
-        /// What it says of itself.
-        found: String,
-        /// What the bundle's program needs.
-        wanted: &'static str,
-    },
-    /// What arrived is not what was sent.
-    #[error("what arrived on `{host}` is not what was sent")]
-    Damaged {
-        /// The host.
-        host: String,
-    },
-    /// The host's own load failed.
-    #[error("`{host}` did not load the bundle (exit code {code}): {words}")]
-    Load {
-        /// The host.
-        host: String,
-        /// Its exit code.
-        code: i32,
-        /// What it said.
-        words: String,
-    },
-    /// A file of this host does not read, or `ssh` does not start.
-    #[error("could not use `{path}`")]
-    Here {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
-
-impl PushError {
-    /// The stable id of the refusal.
-    pub const fn id(&self) -> &'static str {
-        match self {
-            Self::Name { .. } => "GG-BUNDLE-180",
-            Self::Ssh { .. } => "GG-BUNDLE-181",
-            Self::Space { .. } => "GG-BUNDLE-182",
-            Self::Damaged { .. } => "GG-BUNDLE-183",
-            Self::Load { .. } => "GG-BUNDLE-184",
-            Self::Here { .. } => "GG-BUNDLE-185",
-            Self::Processor { .. } => "GG-BUNDLE-187",
-        }
-    }
-}
-
-impl Hint for PushError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Name { .. } => {
-                Some("write HOST or USER@HOST; ports and keys belong into an ssh configuration (--ssh-config)".into())
-            }
-            Self::Ssh { host, .. } => Some(format!("try `ssh -o BatchMode=yes {host} true`")),
-            Self::Damaged { .. } => Some("run this again".into()),
-            Self::Space { .. } => Some("make room there, and run this again: it goes on where it was".into()),
-            Self::Processor { .. } => Some("take the bundle that was built for it".into()),
-            _ => None,
-        }
-    }
-}
 
 /// A file that is to arrive, and its digest.
 #[derive(Clone, Debug)]
@@ -206,7 +114,8 @@ impl Push {
     /// Does everything on one host. `tell` hears of every byte that was copied.
     pub fn run(&self, host: &Host, tell: &dyn Fn(u64)) -> Result<Arrived, PushError> {
         let mut arrived = Arrived::default();
-        for cargo in [&self.program, &self.bundle] {
+        // The bundle first: as long as one lies there, no other push takes the program away.
+        for cargo in [&self.bundle, &self.program] {
             arrived.copied += self.copy(host, cargo, tell)?;
         }
         if self.is_dry {
@@ -214,7 +123,14 @@ impl Push {
         }
         let words: Vec<String> = self.options.iter().map(|word| quoted(word)).collect();
         let (program, bundle) = (self.program.name(), self.bundle.name());
-        let load = format!("cd {FOLDER} && ./{program} bundle load ./{bundle} --json {}", words.join(" "));
+        // Held while the bundle is loaded: whoever clears up waits with it.
+        let load = format!(
+            "cd {FOLDER} || exit 1; {SHARED}\
+             if [ $locks = 1 ]; then exec 8>>{bundle}.lock; flock -s 8; fi; \
+             [ -f {program} ] && [ -f {bundle} ] || {{ echo 'another push removed the files: run this again' >&2; exit 1; }}; \
+             ./{program} bundle load ./{bundle} --json {}",
+            words.join(" ")
+        );
         let done = self.ask(host, &load, LOAD)?;
         let said = String::from_utf8_lossy(&done.said).into_owned();
         if done.is_lost() {
@@ -232,9 +148,8 @@ impl Push {
         };
         (arrived.sent, arrived.spared) = (loaded.sent, loaded.spared);
         if !self.keeps {
-            let remove = format!("cd {FOLDER} && rm -f ./{program} ./{bundle} lock");
             // What stays there harms nothing, and the next run uses it.
-            let _ = self.ask(host, &remove, ANSWER);
+            let _ = self.ask(host, &clear(&bundle), ANSWER);
         }
         Ok(arrived)
     }
@@ -276,12 +191,10 @@ impl Push {
         Ok(missing)
     }
 
-    /// What lies there under its own name is what it should be; else it goes.
+    /// What lies there under its own name is what it should be; else it is replaced.
     fn is_whole(&self, host: &Host, cargo: &Cargo) -> Result<bool, PushError> {
         let (name, digest) = (cargo.name(), cargo.digest);
-        let compare = format!(
-            "cd {FOLDER} && [ -f {name} ] && {{ [ \"$(sha256sum <{name} | cut -c1-64)\" = {digest} ] || {{ rm -f {name}; exit 3; }}; }}"
-        );
+        let compare = format!("cd {FOLDER} && [ -f {name} ] && [ \"$(sha256sum <{name} | cut -c1-64)\" = {digest} ]");
         Ok(self.ask(host, &compare, LOAD)?.status.success())
     }
 
@@ -293,8 +206,10 @@ impl Push {
         let begin = if from == 0 { format!(": >{name}.part; ") } else { String::new() };
         // A copy that broke off stays, so that the next one goes on there; one that is whole and another goes.
         let append = format!(
-            "cd {FOLDER} || exit 1; if command -v flock >/dev/null; then exec 9>lock; flock -n 9 || {{ echo 'another copy is on its way' >&2; exit 1; }}; fi; \
-             {begin}cat >>{name}.part || exit 1; there=$(wc -c <{name}.part); [ \"$there\" -ge {size} ] || exit 1; \
+            "LC_ALL=C; export LC_ALL; umask 077; cd {FOLDER} || exit 1; {SHARED}\
+             if [ $locks = 1 ]; then exec 8>>{name}.lock; flock -n 8 || {{ echo 'another copy is on its way' >&2; exit 1; }}; fi; \
+             {begin}touch {name}.part; [ $(wc -c <{name}.part) = {from} ] || {{ echo 'another copy came in between' >&2; exit 1; }}; \
+             cat >>{name}.part || exit 1; there=$(wc -c <{name}.part); [ \"$there\" -ge {size} ] || exit 1; \
              if [ \"$(sha256sum <{name}.part | cut -c1-64)\" = {digest} ]; then chmod 700 {name}.part && mv {name}.part {name}; \
              else rm -f {name}.part; exit 3; fi"
         );
@@ -303,6 +218,10 @@ impl Push {
         match done.status.code() {
             Some(0) => Ok(()),
             Some(3) => Err(PushError::Damaged { host: host.as_str().to_owned() }),
+            _ if is_full(&done.words) => {
+                let words = last_line(&done.words).unwrap_or_default();
+                Err(PushError::Full { host: host.as_str().to_owned(), words })
+            }
             _ => Err(lost(host, "copy", &done)),
         }
     }
@@ -311,6 +230,24 @@ impl Push {
         let asked = Asked { line, input: None, patience };
         self.ssh.ask(host, asked, &|_| ()).map_err(|error| unheard(host, error))
     }
+}
+
+/// Says whether a host's tools said that there is no room, or that their user may take no more.
+fn is_full(words: &str) -> bool {
+    ["No space left on device", "Disk quota exceeded"].iter().any(|said| words.contains(said))
+}
+
+/// Removes a bundle that was loaded, unless another push of the same is at it. Whoever is last also removes the programs, unless a
+/// bundle or a part of one is left, and parts that nobody went on with for a week. The lock itself stays: whoever waits for it would
+/// else hold another file than the next one.
+fn clear(bundle: &str) -> String {
+    format!(
+        "cd {FOLDER} || exit 1; {SHARED}\
+         if [ $locks = 1 ]; then exec 8>>{bundle}.lock; flock -n 8 || exit 0; fi; rm -f ./{bundle}; exec 8>&-; \
+         [ $locks = 0 ] || flock -n 9 || exit 0; \
+         command -v find >/dev/null && find . -type f -name '*.part' -mtime +7 -exec rm -f {{}} +; \
+         rm -f ./*.lock; set -- ./*.ggb*; [ -e \"$1\" ] || rm -f ./*.program"
+    )
 }
 
 /// The host must be able to start what the bundle carries. `machine` is what its `uname` says.
@@ -355,6 +292,19 @@ fn lost(host: &Host, what: &'static str, done: &Done) -> PushError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_that_is_full_is_told_from_one_that_fails() {
+        for (words, is_room) in [
+            ("cat: write error: No space left on device\n", true),
+            ("warning: x\ncat: write error: Disk quota exceeded\n", true),
+            ("cat: write error: Input/output error\n", false),
+            ("another copy is on its way\n", false),
+            ("", false),
+        ] {
+            assert_eq!(is_full(words), is_room, "{words}");
+        }
+    }
 
     #[test]
     fn a_host_of_another_kind_gets_no_bundle() {

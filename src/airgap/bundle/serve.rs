@@ -5,8 +5,12 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::ServerConfig;
+
+use super::serve_line::Line;
 use super::serve_question::{Answer, Method, Question, Range};
 use super::serve_turns::Turns;
 use super::source::Source;
@@ -14,11 +18,12 @@ use super::{Digest, Verified, export_registry};
 
 /// How many are heard at a time.
 const CONNECTIONS: usize = 64;
-/// How many of them may come from one address; the usual clients open three to six.
+/// How many of them may come from one address; the usual clients open three to six. As many more may wait for their turn: whoever
+/// opens more is sent away, so that no one address holds all places.
 const OF_ONE: usize = 6;
 /// How many blobs go out at a time: each holds a frame, packed and unpacked.
 const BLOBS: usize = 8;
-/// How long a question may take to arrive, and how long it may wait for its turn.
+/// How long a handshake and a question may each take to arrive, and how long whoever comes may wait for a turn.
 const QUESTION: Duration = Duration::from_secs(10);
 /// How long any answer may take, and how many bytes a second whoever asked has to take beyond that.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -38,6 +43,7 @@ pub struct Shelf<'b> {
     blobs: BTreeMap<String, Vec<Digest>>,
     peers: Turns<IpAddr>,
     unpacking: Turns<()>,
+    tls: Option<Arc<ServerConfig>>,
 }
 
 impl<'b> Shelf<'b> {
@@ -50,8 +56,9 @@ impl<'b> Shelf<'b> {
             tags: BTreeMap::new(),
             manifests: BTreeMap::new(),
             blobs: BTreeMap::new(),
-            peers: Turns::new(OF_ONE),
-            unpacking: Turns::new(BLOBS),
+            peers: Turns::new(OF_ONE, OF_ONE),
+            unpacking: Turns::new(BLOBS, CONNECTIONS),
+            tls: None,
         };
         let targets = export_registry::targets(&manifest.images)?;
         for (image, (name, tag)) in manifest.images.iter().zip(targets) {
@@ -62,6 +69,13 @@ impl<'b> Shelf<'b> {
             blobs.extend(&image.layers);
         }
         Ok(shelf)
+    }
+
+    /// Speaks TLS with whoever comes, and nothing else.
+    #[must_use]
+    pub fn over_tls(mut self, config: Arc<ServerConfig>) -> Self {
+        self.tls = Some(config);
+        self
     }
 
     /// What can be pulled, as in `gitgrit-app:v1`.
@@ -89,23 +103,36 @@ impl<'b> Shelf<'b> {
 
     fn answer(&self, stream: &TcpStream, peer: IpAddr, tell: &(dyn Fn(&str, u16) + Sync)) {
         let Some(_turn) = self.peers.take(peer, QUESTION) else { return };
-        if stream.set_read_timeout(Some(QUESTION)).is_err() {
-            return;
-        }
-        let (question, answer) = match Question::read(stream, QUESTION) {
-            Ok(Some(question)) => {
+        let mut line = Line::new(stream, Instant::now() + QUESTION);
+        let (question, answer) = match self.hear(&mut line, tell) {
+            Some(Ok(question)) => {
                 let answer = self.find(&question);
                 (Some(question), answer)
             }
-            Ok(None) => return,
-            Err(answer) => (None, answer),
+            Some(Err(answer)) => (None, answer),
+            None => return,
         };
         let status = answer.status;
         let is_head = question.as_ref().is_some_and(|question| question.method == Method::Head);
         // Whoever asked may go in the middle of the answer.
-        let _ = self.send(stream, answer, is_head);
+        let _ = self.send(&mut line, answer, is_head);
         let asked = question.map_or_else(|| "?".into(), |question| format!("{} {}", question.method, question.path));
         tell(&asked, status);
+    }
+
+    /// Hears a question; nothing when whoever came goes, or says nothing that can be answered.
+    fn hear(&self, line: &mut Line<'_>, tell: &(dyn Fn(&str, u16) + Sync)) -> Option<Result<Question, Answer>> {
+        if let Some(tls) = &self.tls {
+            if line.begins_as_text().ok()? {
+                return Some(Err(Answer::refused(400, "UNSUPPORTED", "this registry speaks TLS: https")));
+            }
+            if let Err(error) = line.encrypt(tls) {
+                tell(&format!("? (no handshake: {error})"), 400);
+                return None;
+            }
+            line.until(Instant::now() + QUESTION);
+        }
+        Question::read(line, QUESTION).transpose()
     }
 
     fn find(&self, question: &Question) -> Answer {
@@ -163,15 +190,17 @@ impl<'b> Shelf<'b> {
         }
     }
 
-    fn send(&self, stream: &TcpStream, answer: Answer, is_head: bool) -> io::Result<()> {
+    /// Sends an answer before its time is over, however little of it at a time is taken.
+    fn send(&self, line: &mut Line<'_>, answer: Answer, is_head: bool) -> io::Result<()> {
         let size = if answer.is_blob && !is_head { answer.to - answer.from } else { 0 };
-        let until = Instant::now() + PATIENCE + Duration::from_secs(size / SLOWEST);
-        put(stream, answer.head().as_bytes(), until)?;
-        if is_head {
-            return Ok(());
+        line.until(Instant::now() + PATIENCE + Duration::from_secs(size / SLOWEST));
+        line.write_all(answer.head().as_bytes())?;
+        if !is_head && !answer.is_blob {
+            line.write_all(&answer.body)?;
         }
-        if !answer.is_blob {
-            return put(stream, &answer.body, until);
+        if is_head || !answer.is_blob {
+            line.flush()?;
+            return line.close();
         }
         let _turn = self.unpacking.take((), PATIENCE).ok_or(io::ErrorKind::TimedOut)?;
         let digest = answer.digest.ok_or(io::ErrorKind::NotFound)?;
@@ -189,53 +218,10 @@ impl<'b> Shelf<'b> {
                 // Whoever asked sees an answer that breaks off, not a short one.
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            put(stream, piece.get(..size).unwrap_or_default(), until)?;
+            line.write_all(piece.get(..size).unwrap_or_default())?;
             left -= size as u64;
         }
-        Ok(())
-    }
-}
-
-/// Sends all of it before `until`, however little at a time is taken.
-fn put(mut stream: &TcpStream, mut bytes: &[u8], until: Instant) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        stream.set_write_timeout(Some(left))?;
-        match stream.write(bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(sent) => bytes = bytes.get(sent..).unwrap_or_default(),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whoever_takes_a_little_now_and_then_is_given_up_when_the_time_is_over() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut slow = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (stream, _) = listener.accept().unwrap();
-        std::thread::scope(|scope| {
-            scope.spawn(move || {
-                let mut some = [0; 4096];
-                // Until the other side gives up: it closes, or what it sent ends.
-                while slow.read(&mut some).is_ok_and(|size| size > 0) {
-                    std::thread::sleep(Duration::from_millis(20));
-                }
-            });
-            let begun = Instant::now();
-            let failed = put(&stream, &vec![0; 256 << 20], begun + Duration::from_millis(500)).unwrap_err();
-            assert!(matches!(failed.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock), "{failed}");
-            assert!(begun.elapsed() >= Duration::from_millis(500), "given up early");
-            stream.shutdown(std::net::Shutdown::Both).unwrap();
-        });
+        line.flush()?;
+        line.close()
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use base::process::{Program, kill_group};
 
-use super::push::PushError;
+use super::push_error::PushError;
 
 /// What `ssh` ends with when it is its own failure.
 const SSH_FAILED: i32 = 255;
