@@ -111,6 +111,8 @@ refusals! {
     "GG-BUNDLE-185", "a file of this host does not read, or `ssh` does not start", "no host was asked", "see the cause that is printed";
     "GG-BUNDLE-186", "two images of the bundle would have one name in a registry", "one would take the other's place", "take an address with a folder of its own, or have the bundle built with other names";
     "GG-BUNDLE-187", "the host has another processor than the bundle is for", "its programs would not start there", "push the bundle for that processor";
+    "GG-BUNDLE-188", "the registry wants the password to go to a token service that nobody named", "a password goes nowhere but where its owner says", "see the address in the message; name the service with --registry-realm when it is the registry's own";
+    "GG-BUNDLE-189", "the registry has another image than the one that was sent", "what is pulled there would not be what is signed", "run it again; if it comes back, somebody else writes to that repository";
     "GG-BUNDLE-201", "not enough room for the engine", "a load that breaks off half-way leaves layers behind, so nothing was sent", "free the bytes that the message names where the engine keeps its data, then run it again";
     "GG-BUNDLE-202", "the bundle is for another processor than the engine's", "its programs would not start there", "take the bundle for this machine's processor";
     "GG-BUNDLE-203", "the engine has another image than the bundle", "what would run is not what was signed", "run it again; if it comes back, somebody else changes the engine's images";
