@@ -24,11 +24,12 @@ pub(crate) enum Challenge {
 /// What is named of the ways that are spoken here, in its order; `None` for what does not parse.
 pub(crate) fn read<'h>(headers: impl Iterator<Item = &'h [u8]>) -> Option<Vec<Challenge>> {
     let whole = headers.collect::<Vec<_>>().join(&b", "[..]);
-    let is_plain = |sign: &u8| matches!(sign, b' '..=b'~' | b'\t');
+    // Other challenges may hold what is no ASCII, within quotation marks.
+    let is_plain = |sign: &u8| matches!(sign, b' '..=b'~' | b'\t' | 0x80..);
     if whole.len() > LONGEST || !whole.iter().all(is_plain) {
         return None;
     }
-    let text = String::from_utf8(whole).ok()?;
+    let text = String::from_utf8_lossy(&whole);
     let mut rest = Text(&text);
     let mut found: Vec<(String, Vec<(String, String)>)> = Vec::new();
     loop {
@@ -52,20 +53,25 @@ pub(crate) fn read<'h>(headers: impl Iterator<Item = &'h [u8]>) -> Option<Vec<Ch
         }
         parameters.push((word, value));
     }
-    let mut spoken = Vec::new();
+    let (mut spoken, mut is_puzzling) = (Vec::new(), false);
     for (scheme, parameters) in found {
         let mut parameters = parameters.into_iter();
         match scheme.as_str() {
             "basic" => spoken.push(Challenge::Basic),
             "bearer" => {
                 let service = parameters.clone().find(|(name, _)| name == "service").map(|(_, value)| value);
-                let (_, realm) = parameters.find(|(name, _)| name == "realm")?;
-                spoken.push(Challenge::Bearer { realm, service });
+                let realm = parameters.find(|(name, _)| name == "realm").map(|(_, realm)| realm);
+                match realm
+                    .filter(|realm| realm.is_ascii() && service.as_ref().is_none_or(|service| service.is_ascii()))
+                {
+                    Some(realm) => spoken.push(Challenge::Bearer { realm, service }),
+                    None => is_puzzling = true,
+                }
             }
             _ => {}
         }
     }
-    Some(spoken)
+    (!is_puzzling || !spoken.is_empty()).then_some(spoken)
 }
 
 /// What is still to be read.
@@ -76,9 +82,9 @@ impl Text<'_> {
         self.0 = self.0.trim_start_matches(signs);
     }
 
-    /// A scheme's or a parameter's name, in lower case.
+    /// A scheme's or a parameter's name, in lower case, or what of other schemes stands in such a place.
     fn word(&mut self) -> Option<String> {
-        let is_inner = |sign: char| sign.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(sign);
+        let is_inner = |sign: char| sign.is_ascii_alphanumeric() || "!#$%&'*+-./^_`|~".contains(sign);
         let end = self.0.find(|sign| !is_inner(sign)).unwrap_or(self.0.len());
         let (word, rest) = self.0.split_at_checked(end).filter(|(word, _)| !word.is_empty())?;
         self.0 = rest;
@@ -141,6 +147,8 @@ mod tests {
                 vec![Challenge::Basic, bearer("https://a/t?x=\"1\"", None)],
             ),
             (&["Negotiate YII==, Basic realm=x"], vec![Challenge::Basic]),
+            (&["Negotiate ab/c==", "Basic realm=\"Gesch\u{fc}tzt\""], vec![Challenge::Basic]),
+            (&["Bearer", "Basic realm=x"], vec![Challenge::Basic]),
         ] {
             assert_eq!(read_all(headers), Some(found), "{headers:?}");
         }

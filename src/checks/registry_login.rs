@@ -28,6 +28,8 @@ const ANSWER: usize = 64 << 10;
 const TOKEN: usize = 16 << 10;
 /// How long a token lasts whose service does not say it, in seconds.
 const LASTS: u64 = 60;
+/// What a question for a token says in its query.
+const OURS: [&str; 5] = ["scope", "service", "account", "client_id", "offline_token"];
 /// How long any token is used, in seconds.
 const LONGEST: u64 = 3600;
 
@@ -38,7 +40,7 @@ pub struct Login {
     pub user: String,
     /// The password.
     pub password: Secret<String>,
-    /// A service that may hear it, too, when the registry takes its tokens: its address, of which host and port count.
+    /// A service that may hear it, too, when the registry takes its tokens: its address, of which host and port count, and the path when it has one.
     pub realm: Option<String>,
 }
 
@@ -131,7 +133,8 @@ impl Access {
                 return Ok(true);
             }
         }
-        let is_new = ways.contains(&Challenge::Basic) && !matches!(known.way, Way::Password);
+        // One that took tokens never hears the password after all.
+        let is_new = ways.contains(&Challenge::Basic) && matches!(known.way, Way::Unknown);
         if is_new {
             known.way = Way::Password;
         }
@@ -144,8 +147,22 @@ impl Access {
         if has_credentials(realm) || place.fragment().is_some() {
             return Err(self.broken("where tokens are to be had holds more than an address"));
         }
+        // What is asked for is said here alone, and the hint that names the host is one that can be typed.
+        if place.query_pairs().any(|(name, _)| OURS.contains(&name.as_ref())) {
+            return Err(self.broken("where tokens are to be had says what for"));
+        }
+        if !place
+            .host_str()
+            .unwrap_or_default()
+            .bytes()
+            .all(|sign| sign.is_ascii_alphanumeric() || b".-_[]:".contains(&sign))
+        {
+            return Err(self.broken("where tokens are to be had names no host"));
+        }
         let is_same = place.origin() == self.base.origin();
-        let is_named = self.named.as_ref().is_some_and(|named| named.origin() == place.origin());
+        let is_named = self.named.as_ref().is_some_and(|named| {
+            named.origin() == place.origin() && (named.path() == "/" || named.path() == place.path())
+        });
         match place.scheme() {
             "https" => {}
             "http" if is_here(&place) && (is_same || is_named) => {}
@@ -267,7 +284,11 @@ mod tests {
             (own, None, "https://r.site:5000/token", None),
             (own, None, "https://R.SITE/jwt/auth?x=1", None),
             (own, Some("https://git.site"), "https://git.site/jwt/auth", None),
-            (own, Some("https://git.site/jwt/auth"), "https://git.site:443/other", None),
+            (own, Some("https://git.site/jwt/auth"), "https://git.site:443/jwt/auth?x=1", None),
+            (own, Some("https://git.site/jwt/auth"), "https://git.site:443/other", Some("188")),
+            (own, None, "https://r.site:5000/token?scope=repository:other:pull", Some("179")),
+            (own, None, "https://r.site:5000/token?a=1&%73ervice=b", Some("179")),
+            (own, None, "https://a;reboot/token", Some("179")),
             (own, Some("http://127.0.0.1:9"), "http://127.0.0.1:9/token", None),
             (here, None, "http://127.0.0.1:5000/token", None),
             (here, None, "https://127.0.0.1/token", None),

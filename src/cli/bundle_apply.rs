@@ -56,7 +56,7 @@ pub(crate) struct ApplyArgs {
     load: bool,
 
     /// Check whether it can be applied, and write nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with = "load")]
     dry_run: bool,
 }
 

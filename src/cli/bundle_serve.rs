@@ -125,12 +125,12 @@ pub(crate) fn run(args: &BundleServeArgs, console: &mut Console) -> Result<Exit,
 /// How TLS is spoken with these files.
 fn tls(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, Failure> {
     if let Ok(facts) = std::fs::metadata(key) {
-        // What is another's, root's most often, its group may read: that is how this user reads it.
-        let is_own = facts.uid() == rustix::process::geteuid().as_raw();
-        let others = if is_own { 0o077 } else { 0o037 };
+        // What is root's its group may read: that is how somebody else reads it.
+        let is_roots = facts.uid() == 0 && !rustix::process::geteuid().is_root();
+        let others = if is_roots { 0o037 } else { 0o077 };
         if facts.mode() & others != 0 {
             let shown = key.display();
-            let said = format!("others than its owner may read `{shown}` (mode {:04o})", facts.mode() & 0o7777);
+            let said = format!("others than its owner may use `{shown}` (mode {:04o})", facts.mode() & 0o7777);
             return Err(
                 Failure::said(Exit::Failure, said).hinted(format!("chmod 0600 {shown}, and think of who has read it"))
             );

@@ -9,7 +9,7 @@ use bollard::query_parameters::{
     ImportImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{self, Sender};
 
@@ -137,16 +137,16 @@ impl Engine {
         use bollard::errors::Error::DockerResponseServerError;
         let what = |reference: &Reference| format!("show the image `{reference}`");
         let asked = references.iter().map(|reference| async move {
-            (reference, tokio::time::timeout(ANSWER, self.docker.inspect_image(reference.as_str())).await)
+            match tokio::time::timeout(ANSWER, self.docker.inspect_image(reference.as_str())).await {
+                Ok(Ok(found)) => Ok(Some(image(found))),
+                Ok(Err(DockerResponseServerError { status_code: 404, .. })) => Ok(None),
+                Ok(Err(error)) => Err(self.failed(&what(reference), error)),
+                Err(_) => Err(self.silent(&what(reference), ANSWER)),
+            }
         });
-        let found = async { futures_util::stream::iter(asked).buffered(AT_ONCE).collect::<Vec<_>>().await };
-        let found = self.runtime.block_on(found).into_iter().map(|(reference, answer)| match answer {
-            Ok(Ok(found)) => Ok(Some(image(found))),
-            Ok(Err(DockerResponseServerError { status_code: 404, .. })) => Ok(None),
-            Ok(Err(error)) => Err(self.failed(&what(reference), error)),
-            Err(_) => Err(self.silent(&what(reference), ANSWER)),
-        });
-        found.collect()
+        // The first failure ends it: an engine that is silent once would be so for each.
+        let found = async { futures_util::stream::iter(asked).buffered(AT_ONCE).try_collect().await };
+        self.runtime.block_on(found)
     }
 
     /// The ids of all images that the engine has, also of those without a name.

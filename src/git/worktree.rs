@@ -119,13 +119,14 @@ impl Worktree {
     }
 }
 
-/// The tag that names the commit. Without one, `git describe` fails.
+/// The tag that names the commit. Without one, `git describe` fails, as it does for other reasons too.
 fn tag(directory: &Path, commit: &str) -> Result<Option<String>, Error> {
     let done = program(directory, &SETTINGS).options(["describe", "--tags", "--exact-match", commit]).run(b"")?;
-    if !done.status.success() {
-        return Ok(None);
+    if done.status.success() {
+        return Ok(text("describe", done.stdout)?.lines().next().map(str::to_owned));
     }
-    Ok(text("describe", done.stdout)?.lines().next().map(str::to_owned))
+    let is_none = ["no tag exactly matches", "No names found"].iter().any(|said| done.stderr.contains(said));
+    if is_none { Ok(None) } else { Err(Error::Git { command: "describe", message: child::one_line(&done.stderr) }) }
 }
 
 /// The first file that differs, or that no commit has; and the first that differs.

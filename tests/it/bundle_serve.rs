@@ -209,7 +209,7 @@ fn over_tls_it_is_pulled_from_and_who_never_ends_a_handshake_holds_up_nobody() {
     let tls = ["--tls-cert", "tls.pem", "--tls-key", "tls.key"];
     for mode in ["0640", "0604", "0620"] {
         does(home, &format!("chmod {mode} tls.key"));
-        is(&start(&tls).run(b"").unwrap(), 1, "others than its owner may read");
+        is(&start(&tls).run(b"").unwrap(), 1, "others than its owner may use");
     }
     does(home, "chmod 0600 tls.key");
     let served = Served::start(start(&tls));

@@ -296,11 +296,22 @@ fn a_build_or_a_load_that_was_killed_is_run_again() {
     workshop.built("dist", &["--cache", "other"]);
     let expected = std::fs::read(workshop.file("dist")).unwrap();
     std::fs::remove_file(workshop.file("dist")).unwrap();
-    let places =
-        ["bundle:build:packed", "bundle:build:kept", "bundle:build:kept", "bundle:build:fetched", "bundle:written"];
-    for place in places {
+    // How many files and layers are kept after each kill.
+    let places = [
+        ("bundle:build:file:packed", 0),
+        ("bundle:build:file:kept", 1),
+        ("bundle:build:layer:packed", 1),
+        ("bundle:build:layer:kept", 2),
+        ("bundle:build:layer:kept", 3),
+        ("bundle:build:fetched", 4),
+        ("bundle:written", 4),
+    ];
+    for (place, kept) in places {
         let done = workshop.build_into("dist", &["--cache", "cache"]).env("GITGRIT_FAULT", place).run(b"").unwrap();
         assert!(is_killed(&done) && !workshop.file("dist").exists(), "{place}: {}", out(&done));
+        let names = std::fs::read_dir(workshop.path("cache/layers")).unwrap().flatten().map(|entry| entry.file_name());
+        let whole = names.filter(|name| name.to_string_lossy().starts_with("sha256-")).count();
+        assert_eq!(whole, kept, "{place}");
     }
     let made = workshop.built("dist", &["--cache", "cache"]);
     assert_eq!(made["packed"].as_u64(), Some(0), "every layer was packed before a kill");

@@ -152,8 +152,8 @@ impl<'t> Cache<'t> {
         Ok(write_atomic(&self.configs.join(format!("sha256-{}.json", Digest::of(config))), config, 0o644)?)
     }
 
-    /// Packs `content`, whose first bytes are `start`, and keeps it.
-    fn pack(&mut self, start: &[u8], size: u64, content: &mut dyn Read) -> Result<Digest, BuildError> {
+    /// Packs `content`, a layer or a file, whose first bytes are `start`, and keeps it.
+    fn pack(&mut self, what: &str, size: u64, start: &[u8], content: &mut dyn Read) -> Result<Digest, BuildError> {
         let unfinished = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(&self.layers);
         let unfinished = unfinished.map_err(|source| FileError::Write { path: self.layers.clone(), source })?;
         let mut scan = Scan::default();
@@ -162,7 +162,7 @@ impl<'t> Cache<'t> {
         let mut packers = self.packers.take().unwrap_or_else(|| Packers::start(self.profile, self.threads));
         let packed = packers.pack(&mut content, &unfinished.path().join("data.zst"))?;
         self.packers = Some(packers);
-        base::fault::point("bundle:build:packed");
+        base::fault::point(&format!("bundle:build:{what}:packed"));
         let hash = sha256_hex(start);
         for (name, content) in [("frames.json", packed.index()), ("start", format!("{size} {hash}\n").into_bytes())] {
             let path = unfinished.path().join(name);
@@ -171,11 +171,11 @@ impl<'t> Cache<'t> {
         let folder = self.folder(&packed.digest);
         let failed = |source| FileError::Write { path: folder.clone(), source };
         if folder.exists() {
-            // Damaged, or packed by another version of the library: nothing else brings us here.
+            // Damaged, cut short by a power cut, or packed by another version of the library.
             fs::remove_dir_all(&folder).map_err(failed)?;
         }
         fs::rename(unfinished.keep(), &folder).map_err(failed)?;
-        base::fault::point("bundle:build:kept");
+        base::fault::point(&format!("bundle:build:{what}:kept"));
         self.starts.entry((size, hash)).or_default().push(packed.digest);
         self.packed += 1;
         let packed = Packed { file: folder.join("data.zst"), ..packed };
@@ -203,7 +203,7 @@ impl<'t> Cache<'t> {
         let mut start = Vec::new();
         (&mut file).take(START as u64).read_to_end(&mut start).map_err(failed)?;
         let layers = self.packed;
-        let digest = self.pack(&start, size, &mut io::Cursor::new(start.clone()).chain(file))?;
+        let digest = self.pack("file", size, &start, &mut io::Cursor::new(start.clone()).chain(file))?;
         self.packed = layers;
         self.layer(&digest).ok_or(BuildError::Cache)
     }
@@ -225,7 +225,7 @@ impl Shelf for Cache<'_> {
         let key = (size, sha256_hex(&start));
         let candidates = self.candidates(name.is_some(), &key);
         if candidates.is_empty() {
-            return Ok(self.pack(&start, size, &mut io::Cursor::new(start.clone()).chain(layer))?.named());
+            return Ok(self.pack("layer", size, &start, &mut io::Cursor::new(start.clone()).chain(layer))?.named());
         }
         let mut hash = Sha256::default();
         hash.update(&start);

@@ -134,7 +134,8 @@ impl Hint for DeltaError {
     fn hint(&self) -> Option<String> {
         let said = match self {
             Self::NotADelta => "name the file that ends in .ggd",
-            Self::Length { .. } | Self::Damaged { .. } => "the copy is damaged: copy it again from its source",
+            Self::Length { .. } => "do not use it; have it made again",
+            Self::Damaged { .. } => "the copy is damaged: copy it again from its source",
             Self::Base { version, .. } => {
                 return Some(format!(
                     "name the file of {version} with --base, or ask for a delta from what you have, or for the whole bundle"

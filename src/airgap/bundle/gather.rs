@@ -128,18 +128,18 @@ pub(crate) fn gather(
     cache: &mut Cache<'_>,
 ) -> Result<Gathered, BuildError> {
     // An engine takes its time before it sends its first byte: what is no layer is packed meanwhile.
-    let mut lacking = ask(plan, engine, cache)?;
+    let mut asked = ask(plan, engine, cache)?;
     let files = files(request, plan, cache)?;
-    for _ in 0..ROUNDS {
-        for asked in lacking {
+    for round in 1..=ROUNDS {
+        for asked in asked {
             cache.expect(asked.layers.iter().filter_map(|layer| Digest::parse_named(layer)));
             let saved = take_apart(asked.archive, &asked.ids, &asked.layers, cache)?;
             saved.values().try_for_each(|image| cache.keep_config(&image.config))?;
         }
-        lacking = ask(plan, engine, cache)?;
-    }
-    if !lacking.is_empty() {
-        return Err(BuildError::Cache);
+        if round == ROUNDS && lacking(plan, cache).next().is_some() {
+            return Err(BuildError::Cache);
+        }
+        asked = ask(plan, engine, cache)?;
     }
     cache.rest();
     base::fault::point("bundle:build:fetched");
@@ -169,7 +169,9 @@ struct Lacking<'e> {
 /// Asks for the images of which the cache lacks a part. An engine writes an archive on one thread, most of it before its first byte:
 /// two archives of about the same size are made side by side.
 fn ask<'e>(plan: &BuildPlan, engine: &'e Engine, cache: &Cache<'_>) -> Result<Vec<Lacking<'e>>, BuildError> {
-    let mut images: Vec<&docker::Image> = lacking(plan, cache).collect();
+    // An image may have two names.
+    let images: BTreeMap<&str, &docker::Image> = lacking(plan, cache).map(|image| (image.id.as_str(), image)).collect();
+    let mut images: Vec<&docker::Image> = images.into_values().collect();
     images.sort_by_key(|image| std::cmp::Reverse(image.size));
     let mut parts: [(u64, Vec<&docker::Image>); ARCHIVES] = Default::default();
     for image in images {

@@ -18,7 +18,8 @@ use super::{Arch, Digest};
 pub(crate) const FOLDER: &str = ".local/state/gitgrit/push";
 
 /// Begins a line of shell that several pushes may be at, while nobody clears up. Where there is no `flock`, nothing is locked.
-const SHARED: &str = "locks=0; if command -v flock >/dev/null; then locks=1; exec 9>>lock; flock -s 9 || exit 1; fi; ";
+/// The file is opened to be read as well: NFS shares no lock of one that is only written.
+const SHARED: &str = "locks=0; if command -v flock >/dev/null; then locks=1; exec 9<>lock; flock -s 9 || exit 1; fi; ";
 
 /// How long a host may take to say what it has.
 const ANSWER: Duration = Duration::from_mins(1);
@@ -126,7 +127,7 @@ impl Push {
         // Held while the bundle is loaded: whoever clears up waits with it.
         let load = format!(
             "cd {FOLDER} || exit 1; {SHARED}\
-             if [ $locks = 1 ]; then exec 8>>{bundle}.lock; flock -s 8; fi; \
+             if [ $locks = 1 ]; then exec 8<>{bundle}.lock; flock -s 8 || exit 1; fi; \
              [ -f {program} ] && [ -f {bundle} ] || {{ echo 'another push removed the files: run this again' >&2; exit 1; }}; \
              ./{program} bundle load ./{bundle} --json {}",
             words.join(" ")
@@ -159,7 +160,7 @@ impl Push {
         let name = cargo.name();
         let make = if self.is_dry { String::new() } else { format!("umask 077; mkdir -p {FOLDER} || exit 1; ") };
         let look = format!(
-            "{make}command -v sha256sum >/dev/null || {{ echo 'there is no sha256sum' >&2; exit 1; }}; \
+            "LC_ALL=C; export LC_ALL; {make}command -v sha256sum >/dev/null || {{ echo 'there is no sha256sum' >&2; exit 1; }}; \
              cd {FOLDER} 2>/dev/null; if [ -f {name} ]; then echo whole {size}; elif [ -f {name}.part ]; then echo part; wc -c <{name}.part; else echo none 0; fi; \
              df -Pk . | awk 'NR == 2 {{ print $4 }}'; uname -m",
             size = cargo.size
@@ -170,7 +171,7 @@ impl Push {
         let (Some(kind), Some(Ok(there)), true) =
             (words.first().copied(), words.get(1).map(|word| word.parse::<u64>()), found.status.success())
         else {
-            return Err(lost(host, "look at what is there", &found));
+            return Err(full(host, &found.words).unwrap_or_else(|| lost(host, "look at what is there", &found)));
         };
         fits(self.arch, host, words.last().copied().unwrap_or_default())?;
         let mut from = if there > cargo.size { 0 } else { there };
@@ -207,7 +208,7 @@ impl Push {
         // A copy that broke off stays, so that the next one goes on there; one that is whole and another goes.
         let append = format!(
             "LC_ALL=C; export LC_ALL; umask 077; cd {FOLDER} || exit 1; {SHARED}\
-             if [ $locks = 1 ]; then exec 8>>{name}.lock; flock -n 8 || {{ echo 'another copy is on its way' >&2; exit 1; }}; fi; \
+             if [ $locks = 1 ]; then exec 8<>{name}.lock; flock -n 8 || {{ echo 'another copy is on its way' >&2; exit 1; }}; fi; \
              {begin}touch {name}.part; [ $(wc -c <{name}.part) = {from} ] || {{ echo 'another copy came in between' >&2; exit 1; }}; \
              cat >>{name}.part || exit 1; there=$(wc -c <{name}.part); [ \"$there\" -ge {size} ] || exit 1; \
              if [ \"$(sha256sum <{name}.part | cut -c1-64)\" = {digest} ]; then chmod 700 {name}.part && mv {name}.part {name}; \
@@ -218,11 +219,7 @@ impl Push {
         match done.status.code() {
             Some(0) => Ok(()),
             Some(3) => Err(PushError::Damaged { host: host.as_str().to_owned() }),
-            _ if is_full(&done.words) => {
-                let words = last_line(&done.words).unwrap_or_default();
-                Err(PushError::Full { host: host.as_str().to_owned(), words })
-            }
-            _ => Err(lost(host, "copy", &done)),
+            _ => Err(full(host, &done.words).unwrap_or_else(|| lost(host, "copy", &done))),
         }
     }
 
@@ -232,9 +229,11 @@ impl Push {
     }
 }
 
-/// Says whether a host's tools said that there is no room, or that their user may take no more.
-fn is_full(words: &str) -> bool {
-    ["No space left on device", "Disk quota exceeded"].iter().any(|said| words.contains(said))
+/// A host whose tools said that there is no room, or that their user may take no more.
+fn full(host: &Host, words: &str) -> Option<PushError> {
+    let is_full = ["No space left on device", "Disk quota exceeded"].iter().any(|said| words.contains(said));
+    let words = last_line(words).unwrap_or_default();
+    is_full.then(|| PushError::Full { host: host.as_str().to_owned(), words })
 }
 
 /// Removes a bundle that was loaded, unless another push of the same is at it. Whoever is last also removes the programs, unless a
@@ -243,7 +242,7 @@ fn is_full(words: &str) -> bool {
 fn clear(bundle: &str) -> String {
     format!(
         "cd {FOLDER} || exit 1; {SHARED}\
-         if [ $locks = 1 ]; then exec 8>>{bundle}.lock; flock -n 8 || exit 0; fi; rm -f ./{bundle}; exec 8>&-; \
+         if [ $locks = 1 ]; then exec 8<>{bundle}.lock; flock -n 8 || exit 0; fi; rm -f ./{bundle}; exec 8>&-; \
          [ $locks = 0 ] || flock -n 9 || exit 0; \
          command -v find >/dev/null && find . -type f -name '*.part' -mtime +7 -exec rm -f {{}} +; \
          rm -f ./*.lock; set -- ./*.ggb*; [ -e \"$1\" ] || rm -f ./*.program"
@@ -302,7 +301,7 @@ mod tests {
             ("another copy is on its way\n", false),
             ("", false),
         ] {
-            assert_eq!(is_full(words), is_room, "{words}");
+            assert_eq!(full(&Host::parse("one").unwrap(), words).is_some(), is_room, "{words}");
         }
     }
 

@@ -49,7 +49,7 @@ refusals! {
     "GG-BUNDLE-022", "the seek table is not that of the frames", "programs that read parts of the file would read the wrong ones", "copy it again";
     "GG-BUNDLE-023", "a signature is written in another than its one way, or is one too many", "who signed would be read differently by different programs", "do not use it; ask whoever sent it";
     "GG-BUNDLE-024", "the bundle holds no such file", "nothing is wrong with the bundle: the name that was given is none of it", "`gitgrit-ops bundle inspect` lists what it holds";
-    "GG-BUNDLE-025", "packed content was changed since it was packed", "a build would sign what it did not make", "remove the cache folder that the message names, and find out who could write to it";
+    "GG-BUNDLE-025", "packed content was changed since it was packed", "a build would sign what it did not make", "look at the disk first, which may have lost what was written; then find out who could write to the cache folder that the message names, and remove it";
 
     "GG-BUNDLE-101", "no key is trusted", "a signature says something only to who knows the signer's key", "name a key with --public-key or --trust; take it from the maker on another way than the bundle";
     "GG-BUNDLE-102", "too few of the trusted keys have signed", "anybody can sign with a key of his own", "compare the keys that the message names with the maker's; have the missing ones sign with `bundle sign`";
@@ -80,7 +80,7 @@ refusals! {
     "GG-BUNDLE-148", "a part of an earlier split is in the way", "it would be taken for one of this split", "remove it, or take another folder";
     "GG-BUNDLE-149", "the bundle gave other bytes when it was split than when it was verified", "its medium fails, or somebody changed it meanwhile", "copy the bundle to another medium, then split it again";
     "GG-BUNDLE-150", "the file does not begin as a delta does", "it is something else, whatever it is called", "name the `.ggd` file";
-    "GG-BUNDLE-151", "the delta is longer or shorter than its steps say", "a copy was cut short, or something was put behind it", "copy it again";
+    "GG-BUNDLE-151", "the delta is longer or shorter than its steps say", "it was not made by `bundle delta`, or not by a whole one", "do not use it; have it made again";
     "GG-BUNDLE-152", "the delta is damaged", "its bytes are not those that were written, most often because a medium or a transfer failed", "copy it again";
     "GG-BUNDLE-153", "the delta's list of steps is not one", "it could make this host unpack what no bundle holds", "do not use it; ask whoever sent it";
     "GG-BUNDLE-154", "the delta needs another base bundle, or none was named", "a delta holds only what its base lacks", "name the bundle that the message names; `gitgrit-ops bundle inventory` says which this site has";
@@ -93,7 +93,7 @@ refusals! {
     "GG-BUNDLE-161", "the inventory does not read", "what the site has is not guessed", "make it anew with `gitgrit-ops bundle inventory`";
     "GG-BUNDLE-162", "the base is damaged", "what is built on it would not be what is signed", "verify it, and copy it again";
 
-    "GG-BUNDLE-170", "the engine ran out of room", "it keeps what it has taken so far, and none of the images is new", "make the room that the message names where the engine keeps its data, then run it again";
+    "GG-BUNDLE-170", "the engine ran out of room", "half of the images would be there: what this run brought is removed again, as far as it has no name", "make the room that the message names where the engine keeps its data, then run it again";
     "GG-BUNDLE-171", "the engine refused, for the reason that it gives", "images that it does not take do not start", "see the engine's own words, and its log";
     "GG-BUNDLE-172", "another bundle with the same sequence was loaded before", "one number stands for one release: one of the two is not what it says", "ask the maker which one is right; to load it all the same, use --allow-older";
     "GG-BUNDLE-173", "not enough room where a folder or an archive is written", "nothing was written", "make the room that the message names, or name another place";

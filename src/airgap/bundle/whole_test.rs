@@ -32,6 +32,28 @@ fn packed(content: &[u8], threads: usize, folder: &Path) -> Packed {
     Packers::start(Profile::Fast, threads).pack(&mut &content[..], &file).unwrap()
 }
 
+/// Threads and buffers that were used before give what new ones give, on any number of threads.
+#[test]
+fn packers_that_stay_pack_as_new_ones_do() {
+    let home = tempfile::tempdir().unwrap();
+    let frame = Profile::Release.frame_size();
+    let contents = [noise(frame + 1, 11), noise(1024, 12), noise(2 * frame, 13), noise(0, 14)];
+    for profile in [Profile::Fast, Profile::Release] {
+        let pack = |packers: &mut Packers, content: &[u8]| {
+            let file = home.path().join("packed");
+            let packed = packers.pack(&mut &content[..], &file).unwrap();
+            (packed.digest, packed.frames, std::fs::read(&file).unwrap())
+        };
+        let expected: Vec<_> = contents.iter().map(|content| pack(&mut Packers::start(profile, 1), content)).collect();
+        for threads in [1, 4] {
+            let mut packers = Packers::start(profile, threads);
+            for index in [2, 1, 0, 3, 2] {
+                assert!(pack(&mut packers, &contents[index]) == expected[index], "{profile:?} {threads} {index}");
+            }
+        }
+    }
+}
+
 fn assembly(threads: usize, folder: &Path) -> Assembly {
     let layers = [noise(9 << 20, 1), noise(70_000, 2), noise(1024, 3), noise(8 << 20, 4)];
     assembly_of(&layers, &noise(200_000, 6), threads, folder)
